@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One list of settings for every Swift target: the language mode comes from `swiftLanguageModes`, a warning is an error, and
+/// the optimiser may look across modules, because the hot path crosses Ingest, Engine and CEL.
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+let package = Package(
+    name: "nudged",
+    products: [.executable(name: "nudged", targets: ["nudged"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // C: what Debian keeps (sqlite3, simdjson, zlib, zstd, libmd) and the Linux calls that Glibc's module lacks.
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CCompression", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev", "zlib1g-dev"])]),
+        .systemLibrary(name: "CDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CLinux"),
+
+        // The pure core: nothing but the standard library.
+        .target(name: "CEL", swiftSettings: settings),
+        .target(name: "Engine", dependencies: ["CEL"], swiftSettings: settings),
+
+        // Input and output: three that never import each other.
+        .target(name: "Ingest", dependencies: ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux"], swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Engine", "CSQLite"], swiftSettings: settings),
+        .target(name: "Outbox", dependencies: ["Engine", "CLinux"], swiftSettings: settings),
+
+        // The path of an event, and the program around it.
+        .target(name: "Pipeline", dependencies: ["Ingest", "Storage", "Outbox", "CLinux", "CDigest"], swiftSettings: settings),
+        .executableTarget(
+            name: "nudged",
+            dependencies: [
+                "Pipeline", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+
+        .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
+        .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
+        .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,43 @@
+#define _GNU_SOURCE
+#include "clinux.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+int nudged_inode_generation(int fd, uint32_t *generation) {
+    long value = 0;
+    *generation = 0;
+    if (ioctl(fd, FS_IOC_GETVERSION, &value) == 0) *generation = (uint32_t)value;
+    return 0;
+}
+
+int nudged_rename_noreplace(int old_directory, const char *old_name, int new_directory, const char *new_name) {
+    return renameat2(old_directory, old_name, new_directory, new_name, RENAME_NOREPLACE);
+}
+
+int nudged_syncfs(int fd) { return syncfs(fd); }
+
+int nudged_signal_descriptor(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (failed) {
+        errno = failed;
+        return -1;
+    }
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int nudged_next_signal(int fd) {
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
