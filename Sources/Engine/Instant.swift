@@ -1,0 +1,174 @@
+/// Event time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds. Inside the engine time is always an input.
+package typealias Instant = Int64
+
+/// A span of event time in milliseconds.
+package typealias Milliseconds = Int64
+
+/// The proleptic Gregorian calendar, by the days-from-civil algorithm (Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms").
+package enum Civil {
+    package static func days(year: Int, month: Int, day: Int) -> Int {
+        let y = month <= 2 ? year - 1 : year
+        let era = (y >= 0 ? y : y - 399) / 400
+        let yearOfEra = y - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return era * 146_097 + dayOfEra - 719_468
+    }
+
+    package static func date(days: Int) -> (year: Int, month: Int, day: Int) {
+        let z = days + 719_468
+        let era = (z >= 0 ? z : z - 146_096) / 146_097
+        let dayOfEra = z - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let mp = (5 * dayOfYear + 2) / 153
+        let month = mp < 10 ? mp + 3 : mp - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * mp + 2) / 5 + 1)
+    }
+
+    package static func daysInMonth(year: Int, month: Int) -> Int {
+        switch month {
+        case 2: (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 ? 29 : 28
+        case 4, 6, 9, 11: 30
+        default: 31
+        }
+    }
+}
+
+extension Instant {
+    /// `2026-03-01T12:00:00.123Z`, the one way times are written in messages.
+    package var rfc3339: String {
+        let days = self >= 0 ? self / 86_400_000 : (self - 86_399_999) / 86_400_000
+        let (year, month, day) = Civil.date(days: Int(days))
+        let rest = Int(self - days * 86_400_000)
+        var bytes: [UInt8] = []
+        func digits(_ value: Int, _ count: Int) {
+            var divisor = 1
+            for _ in 1..<count { divisor *= 10 }
+            while divisor > 0 {
+                bytes.append(UInt8(48 + value / divisor % 10))
+                divisor /= 10
+            }
+        }
+        digits(Swift.max(0, Swift.min(9999, year)), 4)
+        bytes.append(0x2D)
+        digits(month, 2)
+        bytes.append(0x2D)
+        digits(day, 2)
+        bytes.append(0x54)
+        digits(rest / 3_600_000, 2)
+        bytes.append(0x3A)
+        digits(rest / 60_000 % 60, 2)
+        bytes.append(0x3A)
+        digits(rest / 1000 % 60, 2)
+        bytes.append(0x2E)
+        digits(rest % 1000, 3)
+        bytes.append(0x5A)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Reads RFC 3339 with any offset and up to any number of decimals (kept to the millisecond, the rest cut off). A leap second
+    /// counts as the last millisecond-wise second before it. Years 0001 to 9999.
+    package static func parse(rfc3339 text: some RandomAccessCollection<UInt8>) -> Instant? {
+        let count = text.count
+        guard count >= 20 else { return nil }
+        func byte(_ offset: Int) -> UInt8 { text[text.index(text.startIndex, offsetBy: offset)] }
+        func number(_ offset: Int, _ length: Int) -> Int? {
+            var value = 0
+            for index in offset..<(offset + length) {
+                let digit = byte(index)
+                guard digit >= 0x30, digit <= 0x39 else { return nil }
+                value = value * 10 + Int(digit - 0x30)
+            }
+            return value
+        }
+        guard let year = number(0, 4), byte(4) == 0x2D, let month = number(5, 2), byte(7) == 0x2D, let day = number(8, 2),
+            byte(10) == 0x54 || byte(10) == 0x74 || byte(10) == 0x20,
+            let hour = number(11, 2), byte(13) == 0x3A, let minute = number(14, 2), byte(16) == 0x3A, let second = number(17, 2),
+            year >= 1, month >= 1, month <= 12, day >= 1, day <= Civil.daysInMonth(year: year, month: month),
+            hour <= 23, minute <= 59, second <= 60
+        else { return nil }
+        var position = 19
+        var milliseconds = 0
+        if byte(position) == 0x2E {
+            position += 1
+            let first = position
+            while position < count, byte(position) >= 0x30, byte(position) <= 0x39 {
+                if position - first < 3 { milliseconds = milliseconds * 10 + Int(byte(position) - 0x30) }
+                position += 1
+            }
+            guard position > first else { return nil }
+            for _ in stride(from: position - first, to: 3, by: 1) { milliseconds *= 10 }
+        }
+        guard position < count else { return nil }
+        var offset = 0
+        switch byte(position) {
+        case 0x5A, 0x7A:
+            guard position + 1 == count else { return nil }
+        case 0x2B, 0x2D:
+            guard position + 6 == count, byte(position + 3) == 0x3A, let hours = number(position + 1, 2),
+                let minutes = number(position + 4, 2), hours <= 23, minutes <= 59
+            else { return nil }
+            offset = (hours * 60 + minutes) * (byte(position) == 0x2D ? -1 : 1)
+        default: return nil
+        }
+        let seconds = Civil.days(year: year, month: month, day: day) * 86_400 + hour * 3600 + minute * 60 + Swift.min(second, 59)
+        if second == 60 { milliseconds = 999 }
+        return Instant(seconds - offset * 60) * 1000 + Instant(milliseconds)
+    }
+}
+
+/// Durations as the configuration writes them: `90s`, `15m`, `48h`, `7d`, `2w`, and sums of these (`1d12h`); a bare `0` is none.
+package enum DurationLiteral {
+    /// Milliseconds, or nil if the text is no duration or beyond 1,000 years.
+    package static func parse(_ text: some StringProtocol) -> Milliseconds? {
+        if text == "0" { return 0 }
+        var total: Milliseconds = 0
+        var number: Milliseconds?
+        let limit: Milliseconds = 1000 * 366 * 86_400_000
+        var bytes = Array(text.utf8)[...]
+        guard !bytes.isEmpty else { return nil }
+        while let byte = bytes.popFirst() {
+            if byte >= 0x30, byte <= 0x39 {
+                let value = (number ?? 0) * 10 + Milliseconds(byte - 0x30)
+                guard value <= limit else { return nil }
+                number = value
+                continue
+            }
+            let unit: Milliseconds
+            switch byte {
+            case UInt8(ascii: "m") where bytes.first == UInt8(ascii: "s"):
+                bytes.removeFirst()
+                unit = 1
+            case UInt8(ascii: "s"): unit = 1000
+            case UInt8(ascii: "m"): unit = 60_000
+            case UInt8(ascii: "h"): unit = 3_600_000
+            case UInt8(ascii: "d"): unit = 86_400_000
+            case UInt8(ascii: "w"): unit = 7 * 86_400_000
+            default: return nil
+            }
+            guard let value = number else { return nil }
+            let (product, overflow) = value.multipliedReportingOverflow(by: unit)
+            guard !overflow, product <= limit, total + product <= limit else { return nil }
+            total += product
+            number = nil
+        }
+        return number == nil ? total : nil
+    }
+
+    /// `1d12h` and the like: the shortest sum that reads back as the same span.
+    package static func text(_ milliseconds: Milliseconds) -> String {
+        guard milliseconds != 0 else { return "0s" }
+        var rest = milliseconds.magnitude
+        var text = milliseconds < 0 ? "-" : ""
+        for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")] as [(UInt64, String)] {
+            let count = rest / unit
+            if count > 0 {
+                text += "\(count)\(name)"
+                rest %= unit
+            }
+        }
+        return text
+    }
+}

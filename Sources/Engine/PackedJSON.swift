@@ -1,0 +1,246 @@
+/// A JSON value packed into bytes: what an event's properties and a customer's traits are kept as.
+///
+/// Format, little-endian: one tag byte, then
+/// - `null`, `false`, `true`: nothing
+/// - `double`, `int`, `uint`: 8 bytes
+/// - `string`: UInt32 length, UTF-8 bytes
+/// - `array`: UInt32 byte length of the elements, UInt32 count, the elements
+/// - `object`: UInt32 byte length of the entries, UInt32 count, entries of (UInt32 key length, key, value)
+///
+/// Lengths let a reader skip what it does not need. Integers keep their exact value, because ids are often numbers.
+/// Of an object's duplicate keys the last one wins (RFC 8259 leaves it open, the contract decides).
+package enum PackedJSON {
+    package enum Tag: UInt8 {
+        case null, `false`, `true`, double, int, uint, string, array, object
+    }
+}
+
+/// A read-only view of one packed value inside a larger buffer.
+///
+/// Reading out of bounds is impossible by the array's own checks; a view is made only by `PackedJSON.Writer` output.
+package struct JSONView: Sendable {
+    package let bytes: [UInt8]
+    package let offset: Int
+
+    package init(bytes: [UInt8], offset: Int) {
+        self.bytes = bytes
+        self.offset = offset
+    }
+
+    package var tag: PackedJSON.Tag { PackedJSON.Tag(rawValue: bytes[offset]) ?? .null }
+
+    /// The bytes after this value.
+    package var end: Int {
+        switch tag {
+        case .null, .false, .true: offset + 1
+        case .double, .int, .uint: offset + 9
+        case .string: offset + 5 + bytes.littleUInt32(at: offset + 1)
+        case .array, .object: offset + 9 + bytes.littleUInt32(at: offset + 1)
+        }
+    }
+
+    /// This value alone, in a buffer of its own.
+    package var packed: [UInt8] { Array(bytes[offset..<end]) }
+
+    /// The UTF-8 bytes of a string, else nil.
+    package var stringBytes: ArraySlice<UInt8>? {
+        guard tag == .string else { return nil }
+        return bytes[(offset + 5)..<(offset + 5 + bytes.littleUInt32(at: offset + 1))]
+    }
+
+    package var string: String? { stringBytes.map { String(decoding: $0, as: UTF8.self) } }
+
+    /// A string as it is, or a number's or boolean's JSON text: how ids are read, because logs write them either way.
+    package var identifier: String? {
+        switch tag {
+        case .string: string
+        case .int: String(int64)
+        case .uint: String(UInt64(bitPattern: int64))
+        case .double: number.map(CanonicalJSON.number)
+        case .true: "true"
+        case .false: "false"
+        case .null, .array, .object: nil
+        }
+    }
+
+    /// Any number as a double, as CEL sees JSON numbers.
+    package var number: Double? {
+        switch tag {
+        case .double: Double(bitPattern: UInt64(bitPattern: int64))
+        case .int: Double(int64)
+        case .uint: Double(UInt64(bitPattern: int64))
+        default: nil
+        }
+    }
+
+    package var bool: Bool? {
+        switch tag {
+        case .true: true
+        case .false: false
+        default: nil
+        }
+    }
+
+    /// An exact decimal from a number or from a string that holds one (some shops send prices as text).
+    package var decimal: Decimal? {
+        switch tag {
+        case .int: Decimal(int64)
+        case .double, .uint: number.flatMap { Decimal($0) }
+        case .string: stringBytes.flatMap { Decimal(text: $0) }
+        default: nil
+        }
+    }
+
+    /// Raw 8 bytes of a number.
+    package var int64: Int64 { Int64(bitPattern: bytes.littleUInt64(at: offset + 1)) }
+
+    /// The member of an object with exactly this key; the last one if it stands there twice.
+    package subscript(key: StaticString) -> JSONView? {
+        key.withUTF8Buffer { buffer in member { $0.elementsEqual(buffer) } }
+    }
+
+    package subscript(key: String) -> JSONView? {
+        member { $0.elementsEqual(key.utf8) }
+    }
+
+    private func member(where matches: (ArraySlice<UInt8>) -> Bool) -> JSONView? {
+        guard tag == .object else { return nil }
+        var found: JSONView?
+        var position = offset + 9
+        let end = self.end
+        while position < end {
+            let length = bytes.littleUInt32(at: position)
+            let key = bytes[(position + 4)..<(position + 4 + length)]
+            let value = JSONView(bytes: bytes, offset: position + 4 + length)
+            if matches(key) { found = value }
+            position = value.end
+        }
+        return found
+    }
+
+    /// The elements of an array; empty for anything else.
+    package var elements: [JSONView] {
+        guard tag == .array else { return [] }
+        var result: [JSONView] = []
+        var position = offset + 9
+        let end = self.end
+        while position < end {
+            let view = JSONView(bytes: bytes, offset: position)
+            result.append(view)
+            position = view.end
+        }
+        return result
+    }
+
+    /// The entries of an object in the order of the text, each key once (the last value of a repeated key).
+    package var entries: [(key: String, value: JSONView)] {
+        guard tag == .object else { return [] }
+        var result: [(key: String, value: JSONView)] = []
+        var seen: [String: Int] = [:]
+        var position = offset + 9
+        let end = self.end
+        while position < end {
+            let length = bytes.littleUInt32(at: position)
+            let key = String(decoding: bytes[(position + 4)..<(position + 4 + length)], as: UTF8.self)
+            let value = JSONView(bytes: bytes, offset: position + 4 + length)
+            // Swift's String keys compare by canonical equivalence; JSON keys are equal only as the same code points.
+            if let index = seen[key], result[index].key.utf8.elementsEqual(key.utf8) {
+                result[index].value = value
+            } else {
+                seen[key] = result.count
+                result.append((key, value))
+            }
+            position = value.end
+        }
+        return result
+    }
+
+    /// The value at a path of object keys.
+    package func value(at path: [String]) -> JSONView? {
+        var view = self
+        for key in path {
+            guard let next = view[key] else { return nil }
+            view = next
+        }
+        return view
+    }
+}
+
+extension PackedJSON {
+    /// Appends packed values to a buffer.
+    package struct Writer: Sendable {
+        package var bytes: [UInt8]
+
+        package init(_ bytes: [UInt8] = []) { self.bytes = bytes }
+
+        package mutating func null() { bytes.append(Tag.null.rawValue) }
+        package mutating func bool(_ value: Bool) { bytes.append((value ? Tag.true : Tag.false).rawValue) }
+
+        package mutating func number(_ value: Double) {
+            bytes.append(Tag.double.rawValue)
+            bytes.appendLittle(value.bitPattern)
+        }
+
+        package mutating func int(_ value: Int64) {
+            bytes.append(Tag.int.rawValue)
+            bytes.appendLittle(UInt64(bitPattern: value))
+        }
+
+        package mutating func uint(_ value: UInt64) {
+            bytes.append(Tag.uint.rawValue)
+            bytes.appendLittle(value)
+        }
+
+        package mutating func string(_ value: some Collection<UInt8>) {
+            bytes.append(Tag.string.rawValue)
+            bytes.appendLittle(UInt32(value.count))
+            bytes.append(contentsOf: value)
+        }
+
+        package mutating func string(_ value: String) { string(value.utf8) }
+
+        /// A key; an object's value follows it.
+        package mutating func key(_ value: some Collection<UInt8>) {
+            bytes.appendLittle(UInt32(value.count))
+            bytes.append(contentsOf: value)
+        }
+
+        /// Opens an array or object; the mark goes to `close`.
+        package mutating func open(_ tag: Tag) -> Int {
+            bytes.append(tag.rawValue)
+            let mark = bytes.count
+            bytes.append(contentsOf: [0, 0, 0, 0, 0, 0, 0, 0])
+            return mark
+        }
+
+        package mutating func close(_ mark: Int, count: Int) {
+            bytes.storeLittle(UInt32(bytes.count - mark - 8), at: mark)
+            bytes.storeLittle(UInt32(count), at: mark + 4)
+        }
+
+        /// Copies a packed value as it is.
+        package mutating func value(_ view: JSONView) { bytes.append(contentsOf: view.bytes[view.offset..<view.end]) }
+    }
+}
+
+extension [UInt8] {
+    package func littleUInt32(at offset: Int) -> Int {
+        Int(self[offset]) | Int(self[offset + 1]) << 8 | Int(self[offset + 2]) << 16 | Int(self[offset + 3]) << 24
+    }
+
+    package func littleUInt64(at offset: Int) -> UInt64 {
+        UInt64(littleUInt32(at: offset)) | UInt64(littleUInt32(at: offset + 4)) << 32
+    }
+
+    package mutating func appendLittle(_ value: UInt32) {
+        for shift in stride(from: 0, to: 32, by: 8) { append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) }
+    }
+
+    package mutating func appendLittle(_ value: UInt64) {
+        for shift in stride(from: 0, to: 64, by: 8) { append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+    }
+
+    package mutating func storeLittle(_ value: UInt32, at offset: Int) {
+        for index in 0..<4 { self[offset + index] = UInt8(truncatingIfNeeded: value >> UInt32(index * 8)) }
+    }
+}
