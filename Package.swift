@@ -34,16 +34,21 @@ let package = Package(
         .target(name: "Storage", dependencies: ["Engine", "CSQLite"], swiftSettings: settings),
         .target(name: "Outbox", dependencies: ["Engine", "CLinux"], swiftSettings: settings),
 
+        // YAML to values; the one place that knows the configuration's spelling.
+        .target(name: "Configuration", dependencies: ["Engine", "Yams"], swiftSettings: settings),
+
         // The path of an event, and the program around it.
         .target(name: "Pipeline", dependencies: ["Ingest", "Storage", "Outbox", "CLinux", "CDigest"], swiftSettings: settings),
         .executableTarget(
             name: "nudged",
             dependencies: [
-                "Pipeline", "Yams", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Configuration", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine"], swiftSettings: settings),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),
     ],
