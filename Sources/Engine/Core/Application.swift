@@ -1,0 +1,429 @@
+import CEL
+
+/// What applying one event has found out about it, for conditions and triggers.
+struct EventContext {
+    let event: Event
+    let name: String
+    let id: String
+    let properties: JSONView?
+    /// Products the event names: its own `product_id`, else those of `products`.
+    var mentions: [ProductMention] = []
+    var cartID: String?
+    /// Whether the event says or implies a cart, so that it does not stand for all of them.
+    var namesCart = false
+    var subscriptionID: String?
+    var product: ProductKey? { mentions.first?.product }
+}
+
+extension Engine {
+    /// Applies one event; false after noting what is missing, with nothing changed.
+    mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
+        missing = Missing()
+        let properties = batch.properties(of: event)
+        guard !event.user.isEmpty || !event.anonymous.isEmpty else { return applyProduct(event, properties, of: batch, &missing) }
+
+        // Who. Nothing is changed until all that is needed is resident.
+        let user = batch.bytes(event.user)
+        let anonymous = batch.bytes(event.anonymous)
+        var userSlot = event.user.isEmpty ? nil : find(isAnonymous: false, user)
+        let anonymousSlot = event.anonymous.isEmpty ? nil : find(isAnonymous: true, anonymous)
+        if !event.user.isEmpty, userSlot == nil, mayBeStored(isAnonymous: false, user) {
+            missing.customers.append(CustomerKey(isAnonymous: false, id: Array(user)))
+        }
+        if !event.anonymous.isEmpty, anonymousSlot == nil, mayBeStored(isAnonymous: true, anonymous) {
+            missing.customers.append(CustomerKey(isAnonymous: true, id: Array(anonymous)))
+        }
+        guard missing.isEmpty else { return false }
+        let merging = userSlot != anonymousSlot ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
+        let acting = event.user.isEmpty ? anonymousSlot : userSlot
+
+        let slots = [acting, merging].compactMap { $0 }
+        let listens = event.name != .unmentioned
+        if listens || merging != nil {
+            requireProducts(event, properties, slots: slots, isMerging: merging != nil, &missing)
+            guard missing.isEmpty else { return false }
+        }
+
+        clock.now = max(clock.now, event.order)
+        counters.events += 1
+        if event.isLate { counters.late += 1 }
+        var slot: Int
+        if !event.user.isEmpty {
+            if userSlot == nil { userSlot = create(isAnonymous: false, user, at: event.time) }
+            slot = userSlot ?? 0
+            if !event.anonymous.isEmpty {
+                if let merging {
+                    merge(merging, into: slot)
+                } else if anonymousSlot == nil {
+                    link(Array(anonymous), to: slot)
+                    touch(slot)
+                }
+            }
+        } else {
+            slot = anonymousSlot ?? create(isAnonymous: true, anonymous, at: event.time)
+        }
+        touch(slot)
+
+        if !event.id.isEmpty, rules.definitions.dedupe > 0,
+            profiles[slot].sees(
+                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor)
+        {
+            counters.duplicates += 1
+            settle(slot)
+            return true
+        }
+
+        let isNew = profiles[slot].judgedBy == 0
+        let adopts = profiles[slot].judgedBy != rules.judgement
+        update(slot, event, properties, batch)
+        guard listens || !rules.sensitivity.always.isEmpty || event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
+            || merging != nil || adopts || !rules.calendars.isEmpty
+        else { return true }
+
+        var context = EventContext(
+            event: event, name: listens ? rules.vocabulary[event.name].name : "", id: listens ? batch.string(event.id) : "",
+            properties: properties)
+        if listens { change(slot, &context) }
+        let changes = judgeSegments(slot, event: event, all: merging != nil || adopts, isQuiet: adopts && !isNew)
+        if listens { fire(slot, context) }
+        fire(slot, changes, at: event.time)
+        settle(slot)
+        return true
+    }
+
+    private mutating func create(isAnonymous: Bool, _ id: ArraySlice<UInt8>, at time: Instant) -> Int {
+        let key = CustomerKey(isAnonymous: isAnonymous, id: Array(id))
+        let profile = Profile(number: clock.nextCustomer, key: key, firstSeen: time)
+        clock.nextCustomer += 1
+        return place(profile)
+    }
+
+    /// Profile fields, traits, marks and windows.
+    private mutating func update(_ slot: Int, _ event: Event, _ properties: JSONView?, _ batch: EventBatch) {
+        profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
+        profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
+        if !event.locale.isEmpty, profiles[slot].locale.map({ $0.at <= event.time }) ?? true {
+            profiles[slot].locale = Stamped(batch.string(event.locale), at: event.time)
+        }
+        if !event.timezone.isEmpty, profiles[slot].timezone.map({ $0.at <= event.time }) ?? true {
+            profiles[slot].timezone = Stamped(batch.string(event.timezone), at: event.time)
+        }
+        if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
+        let name = Int(event.name.index)
+        guard name != 0 else { return }
+        if let mark = rules.markByEvent[name] {
+            if let place = profiles[slot].marks.firstIndex(where: { $0.definition == mark }) {
+                profiles[slot].marks[place].first = min(profiles[slot].marks[place].first, event.time)
+                profiles[slot].marks[place].last = max(profiles[slot].marks[place].last, event.time)
+            } else {
+                profiles[slot].marks.append(Mark(definition: mark, first: event.time, last: event.time))
+            }
+        }
+        for definition in rules.seriesByEvent[name] { count(definition, slot, event.time, properties) }
+    }
+
+    private mutating func count(_ definition: Int, _ slot: Int, _ time: Instant, _ properties: JSONView?) {
+        let series = rules.series[definition]
+        let bucket = series.width.bucket(time)
+        if series.width != .lifetime, series.width.leaves(bucket, window: rules.longest[definition]) <= clock.now { return }
+        let path = series.property.isEmpty ? [] : series.property.split(separator: ".").map(String.init)
+        let value = series.statistic == .count || series.statistic == .ordered ? nil : properties?.value(at: path)
+        let number = value?.decimal
+        switch series.statistic {
+        case .sum: if number == nil { return }
+        case .distinct, .top: if value == nil || value?.tag == .null { return }
+        case .count, .ordered: break
+        }
+        let place: Int
+        if let found = profiles[slot].series.firstIndex(where: { $0.definition == definition }) {
+            place = found
+        } else {
+            profiles[slot].series.append(Series(definition: definition))
+            place = profiles[slot].series.count - 1
+        }
+        profiles[slot].series[place].prune(now: clock.now, longest: rules.longest[definition], width: series.width)
+        switch series.statistic {
+        case .count: profiles[slot].series[place].count(bucket)
+        case .sum: if let number { profiles[slot].series[place].number(number, bucket) }
+        case .distinct: if let value { profiles[slot].series[place].distinct(value.packed, bucket) }
+        case .top: if let value { profiles[slot].series[place].top(value.packed, bucket) }
+        case .ordered:
+            guard let properties else { return }
+            for mention in ProductMention.list(properties) ?? ProductMention(properties).map({ [$0] }) ?? [] {
+                profiles[slot].series[place].distinct(Array(mention.product.id.utf8), bucket)
+            }
+        }
+    }
+
+    /// Notes the products that the event's effects, conditions or cancelled instances may touch.
+    private mutating func requireProducts(
+        _ event: Event, _ properties: JSONView?, slots: [Int], isMerging: Bool, _ missing: inout Missing
+    ) {
+        guard rules.usesProducts || needsPrice(event.name) else { return }
+        var keys: [ProductKey] = []
+        func add(_ key: ProductKey) { if !keys.contains(key) { keys.append(key) } }
+        if let properties, let state = StateEvent(rawValue: event.name.index), isProductChange(state) || rules.readsProductInTriggers {
+            if let mention = ProductMention(properties) { add(mention.product) }
+            for mention in ProductMention.list(properties) ?? [] { add(mention.product) }
+        } else if let properties {
+            if let mention = ProductMention(properties) { add(mention.product) }
+        }
+        for slot in slots {
+            for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
+            if isMerging || event.name == StateEvent.orderCompleted.eventName {
+                for interest in profiles[slot].interests where rules.indexedInterests.contains(interest.kind) { add(interest.product) }
+            }
+            if rules.indexedInterests.contains(.cart) {
+                for cart in profiles[slot].carts.list { for line in cart.lines { add(line.product) } }
+            }
+        }
+        for key in keys { _ = require(key, &missing) }
+    }
+
+    private func needsPrice(_ name: EventName) -> Bool {
+        switch StateEvent(rawValue: name.index) {
+        case .backInStockRequested, .productAddedToWishlist: true
+        case .productViewed: rules.keepsViews
+        default: false
+        }
+    }
+
+    private func isProductChange(_ event: StateEvent) -> Bool {
+        switch event {
+        case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted, .productViewed,
+            .productAddedToWishlist, .productRemovedFromWishlist, .backInStockRequested, .backInStockCancelled:
+            true
+        default: false
+        }
+    }
+
+    // MARK: Carts, interests, subscriptions
+
+    /// Carries out what the state understands of the event, and finds its cart, products and subscription.
+    private mutating func change(_ slot: Int, _ context: inout EventContext) {
+        let event = context.event
+        let state = StateEvent(rawValue: event.name.index)
+        if let properties = context.properties {
+            if let mention = ProductMention(properties) { context.mentions = [mention] }
+            if context.mentions.isEmpty { context.mentions = ProductMention.list(properties) ?? [] }
+            context.subscriptionID = Subscription.id(properties)
+        }
+        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        let before = rules.indexedInterests.contains(.cart) ? cartProducts(slot) : []
+        switch state {
+        case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
+            if let state { changeCart(slot, state, &context) }
+        case .orderUpdated, .orderRefunded, .orderCancelled:
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+            context.namesCart = true
+        case .productViewed, .productAddedToWishlist, .productRemovedFromWishlist, .backInStockRequested, .backInStockCancelled:
+            if let state { changeInterest(slot, state, context) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        case .paymentFailed, .paymentSucceeded, .subscriptionStarted, .subscriptionCancelled, .subscriptionExpired:
+            let id = context.subscriptionID ?? ""
+            context.subscriptionID = id
+            let place: Int
+            if let found = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) {
+                place = found
+            } else {
+                profiles[slot].subscriptions.append(Subscription(id: id, at: event.time))
+                place = profiles[slot].subscriptions.count - 1
+            }
+            if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: event.time) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        default:
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        }
+        if let properties = context.properties, Carts.cartID(properties) != nil { context.namesCart = true }
+        if rules.indexedInterests.contains(.cart) { reindexCart(slot, before: before) }
+    }
+
+    private mutating func changeCart(_ slot: Int, _ state: StateEvent, _ context: inout EventContext) {
+        let time = context.event.time
+        let properties = context.properties
+        let listed = properties.flatMap { ProductMention.list($0) }
+        let id: String
+        if state == .orderCompleted {
+            let bought = listed ?? []
+            id = profiles[slot].carts.target(ofOrder: properties, bought: bought)
+        } else {
+            id = profiles[slot].carts.target(of: properties)
+        }
+        let cart = profiles[slot].carts.touch(id: id, at: time)
+        switch state {
+        case .productAdded: for mention in context.mentions.prefix(1) { profiles[slot].carts.add(mention, to: cart, at: time) }
+        case .productRemoved: for mention in context.mentions.prefix(1) { profiles[slot].carts.remove(mention, from: cart, at: time) }
+        case .orderCompleted:
+            profiles[slot].carts.order(listed ?? [], in: cart, at: time)
+            for mention in listed ?? [] { forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time) }
+        default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }
+        }
+        if state == .checkoutStarted { profiles[slot].carts.link(properties, to: cart) }
+        context.cartID = id
+        context.namesCart = true
+    }
+
+    private mutating func changeInterest(_ slot: Int, _ state: StateEvent, _ context: EventContext) {
+        guard let mention = context.mentions.first else { return }
+        let time = context.event.time
+        switch state {
+        case .backInStockCancelled: forgetInterests(slot, in: mention.product, kinds: [.waitlist], until: time)
+        case .productRemovedFromWishlist: forgetInterests(slot, in: mention.product, kinds: [.wishlist], until: time)
+        case .productAddedToWishlist: express(.wishlist, slot, mention, at: time)
+        case .productViewed: if rules.keepsViews { express(.viewed, slot, mention, at: time) }
+        case .backInStockRequested:
+            // Whoever asks for what is there does not wait for it.
+            if let index = productIndex[mention.product], let available = products[index].facts.available, available.isPositive { return }
+            express(.waitlist, slot, mention, at: time)
+        default: break
+        }
+    }
+
+    private mutating func express(_ kind: InterestKind, _ slot: Int, _ mention: ProductMention, at time: Instant) {
+        let facts = productIndex[mention.product].map { products[$0].facts }
+        let price = mention.price ?? facts?.price
+        let currency = mention.currency ?? facts?.currency
+        forgetOldInterests(slot)
+        let since: Instant
+        if let place = profiles[slot].interests.firstIndex(where: { $0.kind == kind && $0.product == mention.product }) {
+            profiles[slot].interests[place].count += 1
+            profiles[slot].interests[place].last = max(profiles[slot].interests[place].last, time)
+            if time < profiles[slot].interests[place].since {
+                profiles[slot].interests[place].since = time
+                profiles[slot].interests[place].price = price ?? profiles[slot].interests[place].price
+            }
+            since = profiles[slot].interests[place].since
+        } else {
+            profiles[slot].interests.append(
+                Interest(kind: kind, product: mention.product, since: time, last: time, count: 1, price: price, currency: currency))
+            since = time
+        }
+        follow(kind, slot, mention.product, since: since)
+    }
+
+    private mutating func follow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey, since: Instant) {
+        guard rules.indexedInterests.contains(kind), let index = productIndex[product] else { return }
+        products[index].follow(kind, profiles[slot].number, since: since)
+        touch(product: index)
+    }
+
+    /// Takes interests away that were expressed no later than `until`.
+    mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
+        profiles[slot].interests.removeAll { interest in
+            guard interest.product == product, kinds.contains(interest.kind), interest.since <= until else { return false }
+            unfollow(interest.kind, slot, product)
+            return true
+        }
+    }
+
+    private mutating func unfollow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) {
+        guard rules.indexedInterests.contains(kind), let index = productIndex[product] else { return }
+        products[index].unfollow(kind, profiles[slot].number)
+        touch(product: index)
+    }
+
+    /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.
+    private mutating func forgetOldInterests(_ slot: Int) {
+        let bound = clock.now - rules.definitions.waitlistForget
+        profiles[slot].interests.removeAll { interest in
+            guard interest.kind == .waitlist, interest.last <= bound, productIndex[interest.product] != nil else { return false }
+            unfollow(.waitlist, slot, interest.product)
+            return true
+        }
+    }
+
+    private func cartProducts(_ slot: Int) -> [ProductKey] {
+        profiles[slot].carts.list.flatMap { $0.lines.map(\.product) }
+    }
+
+    private mutating func reindexCart(_ slot: Int, before: [ProductKey]) {
+        for product in before where profiles[slot].interest(in: product, kinds: [.cart]) == nil { unfollow(.cart, slot, product) }
+        for product in cartProducts(slot) {
+            if let interest = profiles[slot].interest(in: product, kinds: [.cart]) { follow(.cart, slot, product, since: interest.since) }
+        }
+    }
+
+    // MARK: Segments
+
+    /// Judges the segments that this event may have changed, and gives what changed. The first judgement under new segments is quiet.
+    private mutating func judgeSegments(_ slot: Int, event: Event, all: Bool, isQuiet: Bool) -> [SegmentChange] {
+        if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
+        var indices = rules.segmentsByEvent[Int(event.name.index)]
+        if !rules.sensitivity.always.isEmpty { indices += rules.sensitivity.always }
+        if event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty { indices += rules.sensitivity.context }
+        if indices.isEmpty { return [] }
+        return judge(slot, rules.withDependents(indices), isQuiet: false)
+    }
+
+    /// Judges segments in the given order (those a segment is made of before it).
+    mutating func judge(_ slot: Int, _ indices: [Int], isQuiet: Bool) -> [SegmentChange] {
+        var changes: [SegmentChange] = []
+        for segment in indices {
+            let isIn = evaluate(rules.segments[segment].condition, slot)
+            let wasIn = profiles[slot].isMember(of: segment)
+            guard isIn != wasIn else { continue }
+            if isIn {
+                profiles[slot].segments.append(Membership(segment: segment, enteredAt: clock.now))
+                output.memberships.append((segment, profiles[slot].number, clock.now))
+            } else {
+                profiles[slot].segments.removeAll { $0.segment == segment }
+                output.memberships.append((segment, profiles[slot].number, nil))
+            }
+            touch(slot)
+            if !isQuiet { changes.append(SegmentChange(segment: segment, entered: isIn)) }
+        }
+        profiles[slot].judgedBy = rules.judgement
+        return changes
+    }
+
+    /// A segment's or trigger's condition on the profile alone.
+    private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
+        let result = withUnsafePointer(to: profiles[slot]) { profile in
+            condition.program.evaluate(Scope(condition: condition, rules: rules, profile: profile, now: clock.now))
+        }
+        switch result {
+        case .value(.bool(let value)): return value
+        case .value: return false
+        case .error:
+            counters.conditionErrors += 1
+            return false
+        }
+    }
+
+    // MARK: Next wake
+
+    /// Makes sure the profile is woken for the next moment at which it may change without an event.
+    mutating func settle(_ slot: Int) {
+        var next = Instant.max
+        for instance in profiles[slot].instances where instance.phase != .queued { next = min(next, max(instance.due, clock.now)) }
+        if !rules.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
+        if !rules.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
+        wake(slot, at: next)
+    }
+
+    /// The next moment at which a segment of this profile may change by time: a bucket leaves a window, or a `since` reaches its constant.
+    private func nextSegmentChange(_ slot: Int) -> Instant {
+        var next = Instant.max
+        for segment in rules.segments {
+            for (definition, window) in segment.windows {
+                guard let place = profiles[slot].series.firstIndex(where: { $0.definition == definition }) else { continue }
+                if let change = profiles[slot].series[place].nextChange(
+                    now: clock.now, window: window, width: rules.series[definition].width)
+                {
+                    next = min(next, change)
+                }
+            }
+            for (mark, constant) in segment.since {
+                guard let place = profiles[slot].marks.firstIndex(where: { $0.definition == mark }) else { continue }
+                let moment = profiles[slot].marks[place].last + constant
+                if moment > clock.now { next = min(next, moment) } else if moment + 1 > clock.now { next = min(next, moment + 1) }
+            }
+        }
+        return next
+    }
+}
+
+struct SegmentChange {
+    let segment: Int
+    let entered: Bool
+}

@@ -1,0 +1,313 @@
+/// Pure: input and state give changed state and effects. Time is an input; nothing here reads a clock, a file or a random number, and no
+/// effect depends on the order of a hash table.
+///
+/// One engine owns all state. It holds the profiles and products that are warm; what is not resident but may be stored is asked for
+/// (`Progress.missing`) before anything of the input at hand has been changed, so that the caller can bring it in and go on.
+package struct Engine: Sendable {
+    package let rules: RuleSet
+    /// SHA-256, given from outside so that the core needs no library.
+    let sha256: @Sendable ([UInt8]) -> [UInt8]
+    /// Whether there are records outside that the engine does not hold. False: whoever is not resident is new.
+    package var hasStore: Bool
+
+    // Counters that a checkpoint keeps.
+    package internal(set) var clock: EngineClock
+
+    var profiles: ContiguousArray<Profile> = []
+    var isUsed: [Bool] = []
+    var isDirty: [Bool] = []
+    var freeSlots: [Int] = []
+    var index = CustomerIndex()
+    var slotByNumber: [Int64: Int] = [:]
+    var products: [Product] = []
+    var productDirty: [Bool] = []
+    var productIndex: [ProductKey: Int] = [:]
+    var wakes = WakeQueue()
+    /// Keys the store was asked for and does not have; only until the batch ends.
+    var absent: Set<CustomerKey> = []
+    var absentProducts: Set<ProductKey> = []
+
+    /// The moment that is being worked off; it survives a pause for missing state.
+    var moment = Moment()
+    var dirtySlots: [Int] = []
+    var dirtyProducts: [Int] = []
+    package internal(set) var output = Output()
+    package internal(set) var counters = Counters()
+    /// Members of a segment, given by the store for the start at hand.
+    var providedMembers: [Int: [(customer: Int64, enteredAt: Instant)]] = [:]
+
+    package init(
+        rules: RuleSet, clock: EngineClock = EngineClock(), hasStore: Bool, sha256: @escaping @Sendable ([UInt8]) -> [UInt8]
+    ) {
+        self.rules = rules
+        self.clock = clock
+        self.hasStore = hasStore
+        self.sha256 = sha256
+    }
+}
+
+/// What of the engine itself outlives a run.
+package struct EngineClock: Sendable, Equatable {
+    /// Everything before this has been applied.
+    package var now: Instant = .min
+    /// The next customer's number.
+    package var nextCustomer: Int64 = 1
+    /// Of the last message that was decided.
+    package var sequence: Int64 = 0
+
+    package init() {}
+}
+
+/// What one batch did beside changing profiles.
+package struct Output: Sendable {
+    package var messages: [Message] = []
+    package var decisions: [Decision] = []
+    /// Customers whose records are to be deleted: anonymous ones that became users.
+    package var removed: [Int64] = []
+    /// Anonymous ids that now lead to a customer.
+    package var links: [(anonymous: [UInt8], customer: Int64)] = []
+    package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
+
+    package init() {}
+}
+
+package struct Counters: Sendable, Equatable {
+    package var events = 0
+    package var duplicates = 0
+    package var late = 0
+    package var conditionErrors = 0
+
+    package init() {}
+}
+
+package enum Verdict: String, Sendable, CaseIterable {
+    case published, cancelled
+    case conditionFalse = "condition_false"
+    case conditionError = "condition_error"
+    case merged, cooldown
+    case noConsent = "no_consent"
+    case suppressed, holdout, capped, expired, withdrawn
+    case ruleRemoved = "rule_removed"
+    case erased
+}
+
+/// How an instance ended.
+package struct Decision: Sendable {
+    /// The id its message has, or would have had.
+    package var id: String
+    package var rule: String
+    package var customer: Int64
+    package var customerText: String
+    package var key: String
+    package var startedAt: Instant
+    package var dueAt: Instant
+    package var decidedAt: Instant
+    package var verdict: Verdict
+    /// The event that cancelled it, the condition's error, or the rule's own words; empty if the verdict says all.
+    package var cause: String
+}
+
+/// What the engine needs before it can go on.
+package struct Missing: Sendable {
+    package var customers: [CustomerKey] = []
+    package var numbers: [Int64] = []
+    package var products: [ProductKey] = []
+    /// Segments whose members are needed (as of all that has been committed).
+    package var members: [Int] = []
+
+    package var isEmpty: Bool { customers.isEmpty && numbers.isEmpty && products.isEmpty && members.isEmpty }
+}
+
+package enum Progress: Sendable {
+    /// Everything below the watermark is applied.
+    case done
+    /// Input `next` (an index into the batch) or the moment at hand needs these first.
+    case missing(Missing, next: Int)
+}
+
+/// One millisecond's timers while they are worked off.
+struct Moment: Sendable {
+    var at: Instant = .min
+    var isOpen = false
+    /// Slots whose segments and calendars are still to be judged, in the order of their customers, reversed (taken from the end).
+    var slots: [Int] = []
+    /// Everyone woken at this moment, whose next wake is to be found when it ends.
+    var woken: [Int] = []
+    var due: [DueTimer] = []
+}
+
+/// Timers of one moment are taken in order of (priority, higher first; rule; place in the audience; customer; key).
+struct DueTimer: Sendable {
+    enum What: Sendable {
+        case instance(customer: Int64, rule: Int, key: String)
+        case line(product: ProductKey, rule: Int)
+    }
+
+    var priority: Int
+    var rank: Int
+    var place: Int
+    var customer: String
+    var key: String
+    var what: What
+
+    static func precedes(_ left: DueTimer, _ right: DueTimer) -> Bool {
+        if left.priority != right.priority { return left.priority > right.priority }
+        if left.rank != right.rank { return left.rank < right.rank }
+        if left.place != right.place { return left.place < right.place }
+        if !left.customer.same(as: right.customer) { return left.customer.precedes(right.customer) }
+        return left.key.precedes(right.key)
+    }
+}
+
+extension Engine {
+    /// Applies the batch's events from `start` on (sorted, all below the watermark) and the timers and segment changes between them,
+    /// and at last those up to the watermark. Stops at the first input that needs what is not resident; call again with its index.
+    package mutating func advance(_ batch: EventBatch, from start: Int, below watermark: Instant) -> Progress {
+        var next = start
+        var missing = Missing()
+        while true {
+            if moment.isOpen {
+                guard work(&missing) else { return .missing(missing, next: next) }
+                continue
+            }
+            dropStaleWakes()
+            let wake = wakes.first.map { max($0.at, clock.now) } ?? .max
+            if next < batch.events.count {
+                let event = batch.events[next]
+                if wake >= event.order {
+                    guard apply(event, of: batch, &missing) else { return .missing(missing, next: next) }
+                    next += 1
+                    continue
+                }
+            } else if wake >= watermark {
+                clock.now = max(clock.now, watermark)
+                return .done
+            }
+            open(at: wake)
+        }
+    }
+
+    /// Ends a replay: the timers due up to and at `time` fire.
+    package mutating func finish(at time: Instant) -> Progress { advance(EventBatch(), from: 0, below: time + 1) }
+
+    private mutating func dropStaleWakes() {
+        while let first = wakes.first {
+            if first.slot >= 0 {
+                if isUsed[first.slot], profiles[first.slot].wake == first.at { return }
+            } else if products.indices.contains(-1 - first.slot), products[-1 - first.slot].wake(now: first.at) <= first.at {
+                return
+            }
+            _ = wakes.pop()
+        }
+    }
+
+    /// The next moment at which something resident is due, not before now.
+    package mutating func nextWake() -> Instant? {
+        dropStaleWakes()
+        return wakes.first.map { max($0.at, clock.now) }
+    }
+
+    // MARK: Residency
+
+    package var residentCustomers: Int { slotByNumber.count }
+    package var residentProducts: Int { products.count }
+
+    func text(of slot: Int) -> String { profiles[slot].key.text }
+
+    private func keyHashes(_ slot: Int) -> [UInt64] {
+        guard isUsed[slot] else { return [] }
+        return [CustomerIndex.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id[...])]
+            + profiles[slot].links.map { CustomerIndex.hash(isAnonymous: true, $0[...]) }
+    }
+
+    /// The slot of a customer, also by an anonymous id that became a user.
+    func find(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> Int? {
+        index.find(CustomerIndex.hash(isAnonymous: isAnonymous, id)) { slot in
+            if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id[...] == id { return true }
+            return isAnonymous && profiles[slot].links.contains { $0[...] == id }
+        }
+    }
+
+    /// Whether a customer that is not resident may be stored.
+    func mayBeStored(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> Bool {
+        hasStore && !absent.contains(CustomerKey(isAnonymous: isAnonymous, id: Array(id)))
+    }
+
+    mutating func place(_ profile: Profile) -> Int {
+        let hash = CustomerIndex.hash(isAnonymous: profile.key.isAnonymous, profile.key.id[...])
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            profiles[slot] = profile
+            isUsed[slot] = true
+            isDirty[slot] = false
+        } else {
+            slot = profiles.count
+            profiles.append(profile)
+            isUsed.append(true)
+            isDirty.append(false)
+        }
+        index.insert(hash, slot: slot) { keyHashes($0) }
+        for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link[...]), slot: slot) { keyHashes($0) } }
+        slotByNumber[profile.number] = slot
+        if profile.wake < .max { wakes.push(profile.wake, slot) }
+        return slot
+    }
+
+    mutating func link(_ anonymous: [UInt8], to slot: Int) {
+        index.insert(CustomerIndex.hash(isAnonymous: true, anonymous[...]), slot: slot) { keyHashes($0) }
+        profiles[slot].links.append(anonymous)
+        output.links.append((anonymous, profiles[slot].number))
+    }
+
+    /// Forgets a resident profile; its record, if any, stays where it is.
+    mutating func release(_ slot: Int) {
+        for hash in keyHashes(slot) { index.remove(hash, slot: slot) { keyHashes($0) } }
+        slotByNumber[profiles[slot].number] = nil
+        isUsed[slot] = false
+        profiles[slot] = Profile(number: 0, key: CustomerKey(isAnonymous: false, id: []), firstSeen: 0)
+        freeSlots.append(slot)
+    }
+
+    mutating func touch(_ slot: Int) {
+        guard !isDirty[slot] else { return }
+        isDirty[slot] = true
+        dirtySlots.append(slot)
+    }
+
+    mutating func touch(product index: Int) {
+        guard !productDirty[index] else { return }
+        productDirty[index] = true
+        dirtyProducts.append(index)
+    }
+
+    mutating func wake(_ slot: Int, at time: Instant) {
+        guard time < profiles[slot].wake else { return }
+        profiles[slot].wake = time
+        wakes.push(time, slot)
+    }
+
+    mutating func wake(product index: Int) {
+        let time = products[index].wake(now: clock.now)
+        if time < .max { wakes.push(time, -1 - index) }
+    }
+
+    mutating func placeProduct(_ product: Product) -> Int {
+        if let index = productIndex[product.key] { return index }
+        products.append(product)
+        productDirty.append(false)
+        productIndex[product.key] = products.count - 1
+        wake(product: products.count - 1)
+        return products.count - 1
+    }
+
+    /// The product's index, or nil after noting it as missing.
+    mutating func require(_ key: ProductKey, _ missing: inout Missing) -> Int? {
+        if let index = productIndex[key] { return index }
+        if hasStore, !absentProducts.contains(key) {
+            if !missing.products.contains(key) { missing.products.append(key) }
+            return nil
+        }
+        return placeProduct(Product(key: key))
+    }
+}

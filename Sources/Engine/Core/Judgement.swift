@@ -1,0 +1,97 @@
+import CEL
+
+extension Engine {
+    /// The cart, product and subscription an instance is about: its key's, else those its starting event named.
+    func subject(_ slot: Int, _ instance: Instance) -> (cart: String?, product: ProductKey?, subscription: String?) {
+        let per = rules.rules[instance.rule].per
+        let properties = instance.properties.isEmpty ? nil : JSONView(bytes: instance.properties, offset: 0)
+        return (
+            cart: per == .cart ? instance.key : profiles[slot].carts.target(of: properties),
+            product: per == .product
+                ? instance.product : properties.flatMap { ProductMention($0)?.product ?? ProductMention.list($0)?.first?.product },
+            subscription: per == .subscription ? instance.key : Subscription.id(properties) ?? ""
+        )
+    }
+
+    /// Evaluates one of a rule's conditions for an instance.
+    mutating func evaluate(_ condition: Condition, _ slot: Int, _ instance: Instance) -> Evaluation {
+        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        let subject = subject(slot, instance)
+        let facts = subject.product.flatMap { productIndex[$0] }.map { products[$0].facts }
+        let result = withUnsafePointer(to: profiles[slot]) { profile in
+            var scope = Scope(condition: condition, rules: rules, profile: profile, now: clock.now)
+            scope.eventName = instance.eventName
+            scope.eventID = instance.eventID
+            scope.eventTime = instance.startedAt
+            scope.properties = instance.properties.isEmpty ? nil : JSONView(bytes: instance.properties, offset: 0)
+            scope.cartID = subject.cart
+            scope.product = subject.product
+            scope.facts = facts
+            scope.subscriptionID = subject.subscription
+            scope.interestKinds = rules.rules[instance.rule].interestKinds
+            return condition.program.evaluate(scope)
+        }
+        if case .error = result { counters.conditionErrors += 1 }
+        return result
+    }
+
+    /// An instance's wait (or hold) is over: judges it and ends it, holds it, or puts it back in line.
+    mutating func judge(_ slot: Int, _ place: Int) {
+        touch(slot)
+        let instance = profiles[slot].instances[place]
+        let rule = rules.rules[instance.rule]
+        if let heldSince = instance.heldSince, clock.now >= heldSince + rule.expires {
+            end(slot, place, .expired)
+            return
+        }
+        if let condition = rule.condition {
+            switch evaluate(condition, slot, instance) {
+            case .value(.bool(true)): break
+            case .value:
+                end(slot, place, .conditionFalse)
+                return
+            case .error(let error):
+                end(slot, place, .conditionError, cause: error.message)
+                return
+            }
+        }
+        if rule.hasAudience, let index = instance.product.flatMap({ productIndex[$0] }), !hasShare(instance, profiles[slot].number, index) {
+            requeue(slot, place, index)
+            return
+        }
+        // Installed on old logs, the program builds state from them, but nobody wants the reminders of last month.
+        if let from = rules.definitions.publishFrom, clock.now < from {
+            end(slot, place, .expired, cause: "decided before publish_from")
+            return
+        }
+        for gate in Gates.inOrder {
+            switch gate.judge(instance, rule, profiles[slot], now: clock.now) {
+            case .allow: continue
+            case .hold(let until):
+                profiles[slot].instances[place].phase = .held
+                profiles[slot].instances[place].heldSince = instance.heldSince ?? instance.due
+                profiles[slot].instances[place].due = min(until, (instance.heldSince ?? instance.due) + rule.expires)
+                return
+            case .drop(let verdict, let cause):
+                end(slot, place, verdict, cause: cause)
+                return
+            }
+        }
+        publish(slot, place, rule)
+    }
+
+    private mutating func publish(_ slot: Int, _ place: Int, _ rule: Rule) {
+        let instance = profiles[slot].instances[place]
+        clock.sequence += 1
+        let message = message(slot, instance, rule)
+        output.messages.append(message)
+        if rule.cooldown > 0 {
+            if let own = profiles[slot].sent.firstIndex(where: { $0.rule == instance.rule }) {
+                profiles[slot].sent[own].at = clock.now
+            } else {
+                profiles[slot].sent.append(Sent(rule: instance.rule, at: clock.now))
+            }
+        }
+        end(slot, place, .published)
+    }
+}

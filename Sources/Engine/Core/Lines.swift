@@ -1,0 +1,323 @@
+import CEL
+
+extension Engine {
+    // MARK: A product's events
+
+    /// Applies an event without a customer: stock, price, or what starts a rule with an audience.
+    mutating func applyProduct(_ event: Event, _ properties: JSONView?, of batch: EventBatch, _ missing: inout Missing) -> Bool {
+        guard let properties, let mention = ProductMention(properties) else {
+            clock.now = max(clock.now, event.order)
+            counters.events += 1
+            return true
+        }
+        guard let index = require(mention.product, &missing) else { return false }
+        // Whom it may concern has to be at hand before anything changes, because the starts' conditions are judged after the change.
+        let triggers = rules.triggersByEvent[Int(event.name.index)].filter { $0.action == .start && rules.rules[$0.rule].hasAudience }
+        for trigger in triggers {
+            for audience in rules.rules[trigger.rule].audience {
+                if case .segment(let segment) = audience, hasStore, providedMembers[segment] == nil { missing.members.append(segment) }
+            }
+            for (number, _) in candidates(index, trigger.rule) where slotByNumber[number] == nil { missing.numbers.append(number) }
+            for line in products[index].lines where line.rule == trigger.rule {
+                for place in line.waiting + line.active where slotByNumber[place.customer] == nil { missing.numbers.append(place.customer) }
+            }
+        }
+        guard missing.isEmpty else { return false }
+
+        clock.now = max(clock.now, event.order)
+        counters.events += 1
+        if event.isLate { counters.late += 1 }
+        touch(product: index)
+        if !event.id.isEmpty, rules.definitions.dedupe > 0, products[index].sees(event, rules.definitions) {
+            counters.duplicates += 1
+            return true
+        }
+        switch StateEvent(rawValue: event.name.index) {
+        case .productStockChanged: products[index].facts.stock(properties, at: event.time)
+        case .productPriceChanged: products[index].facts.price(properties, at: event.time)
+        default: break
+        }
+        let name = rules.vocabulary[event.name].name
+        let id = batch.string(event.id)
+        for trigger in triggers {
+            if let condition = trigger.condition {
+                var scope = Scope(condition: condition, rules: rules, profile: nil, now: clock.now)
+                scope.eventName = name
+                scope.eventID = id
+                scope.eventTime = event.time
+                scope.properties = properties
+                scope.product = mention.product
+                scope.facts = products[index].facts
+                guard case .value(.bool(true)) = condition.program.evaluate(scope) else { continue }
+            }
+            startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties)
+        }
+        providedMembers.removeAll()
+        return true
+    }
+
+    /// Customers whom a start of this rule at this product reaches, with the time of their earliest interest; unsorted, each once.
+    private func candidates(_ index: Int, _ rule: Int) -> [(number: Int64, since: Instant)] {
+        var found: [Int64: Instant] = [:]
+        var order: [Int64] = []
+        func add(_ number: Int64, _ since: Instant) {
+            if let known = found[number] {
+                found[number] = min(known, since)
+            } else {
+                found[number] = since
+                order.append(number)
+            }
+        }
+        for audience in rules.rules[rule].audience {
+            switch audience {
+            case .waitlist, .wishlist, .cart, .viewed:
+                for follower in products[index].followers where follower.kind == audience.interest { add(follower.customer, follower.since) }
+            case .segment(let segment):
+                if hasStore {
+                    for member in providedMembers[segment] ?? [] { add(member.customer, member.enteredAt) }
+                } else {
+                    for slot in profiles.indices where isUsed[slot] {
+                        for membership in profiles[slot].segments where membership.segment == segment {
+                            add(profiles[slot].number, membership.enteredAt)
+                        }
+                    }
+                }
+            }
+        }
+        return order.map { ($0, found[$0] ?? 0) }
+    }
+
+    /// The audience of a start in its order: earliest interest first, then customer id. Interests are checked against the profiles,
+    /// which know what has been forgotten.
+    private func audience(_ index: Int, _ rule: Int) -> [Int] {
+        let product = products[index].key
+        var found: [(slot: Int, since: Instant, text: String)] = []
+        for (number, _) in candidates(index, rule) {
+            guard let slot = slotByNumber[number] else { continue }
+            var since: Instant?
+            for audience in rules.rules[rule].audience {
+                switch audience {
+                case .segment(let segment):
+                    if let membership = profiles[slot].segments.first(where: { $0.segment == segment }) {
+                        since = min(since ?? .max, membership.enteredAt)
+                    }
+                case .waitlist, .wishlist, .cart, .viewed:
+                    guard let kind = audience.interest, let interest = profiles[slot].interest(in: product, kinds: [kind]) else { continue }
+                    if kind == .waitlist, interest.last <= clock.now - rules.definitions.waitlistForget { continue }
+                    if case .viewed(let within) = audience, interest.last <= clock.now - within { continue }
+                    since = min(since ?? .max, interest.since)
+                }
+            }
+            if let since { found.append((slot, since, text(of: slot))) }
+        }
+        return found.sorted { $0.since != $1.since ? $0.since < $1.since : $0.text.precedes($1.text) }.map(\.slot)
+    }
+
+    // MARK: Lines
+
+    /// A start of a rule at a product: everyone of the audience is in line, in order, and the first are taken.
+    private mutating func startLine(_ index: Int, _ rule: Int, at time: Instant, id: String, name: String, properties: JSONView) {
+        let definition = rules.rules[rule]
+        let product = products[index].key
+        let audience = audience(index, rule)
+        var line = products[index].lines.first { $0.rule == rule } ?? AudienceLine(rule: rule, startedAt: time)
+        guard time >= line.startedAt else { return }
+        line.startedAt = time
+        line.published = 0
+        line.paceDue = definition.pace.map { time + $0 }
+        line.isOpen = true
+        var waiting: [AudienceLine.Place] = []
+        for slot in audience {
+            let number = profiles[slot].number
+            let key = product.text
+            if let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) }) {
+                // Whoever waits in line is started by this start; whoever runs already, only if the rule restarts.
+                let isQueued = profiles[slot].instances[place].phase == .queued
+                guard isQueued || definition.restart, time >= profiles[slot].instances[place].startedAt else { continue }
+                touch(slot)
+                profiles[slot].instances[place].add(because: id)
+                profiles[slot].instances[place].startedAt = time
+                profiles[slot].instances[place].due = time + definition.wait
+                profiles[slot].instances[place].heldSince = nil
+                profiles[slot].instances[place].place = line.nextPlace
+                remember(properties, slot, place, definition, id: id, name: name)
+                line.remove(number)
+                if isQueued {
+                    waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
+                } else {
+                    profiles[slot].instances[place].phase = .waiting
+                    AudienceLine.insert(AudienceLine.Place(place: line.nextPlace, customer: number), into: &line.active)
+                    settle(slot)
+                }
+                line.nextPlace += 1
+                continue
+            }
+            guard mayStart(slot, rule, key: key, at: time) else { continue }
+            touch(slot)
+            var instance = Instance(rule: rule, key: key, product: product, startedAt: time, due: time + definition.wait)
+            instance.phase = .queued
+            instance.place = line.nextPlace
+            instance.add(because: id)
+            profiles[slot].instances.append(instance)
+            remember(properties, slot, profiles[slot].instances.count - 1, definition, id: id, name: name)
+            waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
+            line.nextPlace += 1
+        }
+        // Whoever was in line before and is no longer in the audience waits behind those who are.
+        for old in line.waiting {
+            guard let slot = slotByNumber[old.customer],
+                let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: product.text) })
+            else { continue }
+            touch(slot)
+            profiles[slot].instances[place].place = line.nextPlace
+            waiting.append(AudienceLine.Place(place: line.nextPlace, customer: old.customer))
+            line.nextPlace += 1
+        }
+        line.waiting = waiting
+        set(line, at: index)
+        var missing = Missing()
+        _ = take(index, rule, &missing)
+        wake(product: index)
+    }
+
+    private mutating func set(_ line: AudienceLine, at index: Int) {
+        touch(product: index)
+        if let place = products[index].lines.firstIndex(where: { $0.rule == line.rule }) {
+            products[index].lines[place] = line
+        } else {
+            products[index].lines.append(line)
+        }
+    }
+
+    /// What a rule's limit allows at this product now; nil without a limit.
+    private mutating func limit(_ index: Int, _ rule: Int) -> Int? {
+        guard let condition = rules.rules[rule].limit else { return nil }
+        var scope = Scope(condition: condition, rules: rules, profile: nil, now: clock.now)
+        scope.product = products[index].key
+        scope.facts = products[index].facts
+        switch condition.program.evaluate(scope) {
+        case .value(.int(let value)): return max(0, value)
+        case .value(.uint(let value)): return Int(clamping: value)
+        case .value(.double(let value)): return max(0, Int(value.rounded(.down).clamped))
+        case .value, .error:
+            counters.conditionErrors += 1
+            return 0
+        }
+    }
+
+    /// Takes the next in line as far as the limit allows. False after noting whose profile is missing.
+    private mutating func take(_ index: Int, _ rule: Int, _ missing: inout Missing) -> Bool {
+        guard var line = products[index].lines.first(where: { $0.rule == rule }) else { return true }
+        let limit = limit(index, rule)
+        let count = min(line.waiting.count, limit.map { max(0, $0 - line.active.count - line.published) } ?? .max)
+        for next in line.waiting.prefix(count) where slotByNumber[next.customer] == nil { missing.numbers.append(next.customer) }
+        guard missing.isEmpty else { return false }
+        for next in line.waiting.prefix(count) {
+            guard let slot = slotByNumber[next.customer],
+                let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: products[index].key.text) })
+            else { continue }
+            touch(slot)
+            profiles[slot].instances[place].phase = .waiting
+            AudienceLine.insert(next, into: &line.active)
+            if moment.isOpen, profiles[slot].instances[place].due <= moment.at {
+                enqueue(profiles[slot].instances[place], slot)
+                if !moment.woken.contains(slot) { moment.woken.append(slot) }
+            }
+            settle(slot)
+        }
+        line.waiting.removeFirst(count)
+        line.isOpen = false
+        set(line, at: index)
+        return true
+    }
+
+    /// A line's turn within a moment: a share has become free, or its pace is due. Takes its own timer off the queue.
+    mutating func turn(_ index: Int, _ rule: Int, _ missing: inout Missing) -> Bool {
+        guard var line = products[index].lines.first(where: { $0.rule == rule }) else {
+            moment.due.removeLast()
+            return true
+        }
+        let timer = moment.due.removeLast()
+        if let paceDue = line.paceDue, paceDue <= moment.at {
+            let first = line.waiting.first?.customer
+            if let first, slotByNumber[first] == nil {
+                missing.numbers.append(first)
+                moment.due.append(timer)
+                return false
+            }
+            // The next are taken while the rule's `if` holds for the first of them.
+            let holds = first.flatMap { slotByNumber[$0] }.map { paceHolds($0, rule, products[index].key) } ?? false
+            if holds {
+                let before = line
+                line.published = 0
+                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 }
+                set(line, at: index)
+                if !take(index, rule, &missing) {
+                    set(before, at: index)
+                    moment.due.append(timer)
+                    return false
+                }
+            } else {
+                line.paceDue = nil
+                set(line, at: index)
+            }
+        } else if !take(index, rule, &missing) {
+            moment.due.append(timer)
+            return false
+        }
+        if let paced = products[index].lines.first(where: { $0.rule == rule })?.paceDue, paced > moment.at { wake(product: index) }
+        return true
+    }
+
+    private mutating func paceHolds(_ slot: Int, _ rule: Int, _ product: ProductKey) -> Bool {
+        guard let condition = rules.rules[rule].condition else { return true }
+        guard let instance = profiles[slot].instances.first(where: { $0.rule == rule && $0.key.same(as: product.text) }) else { return false }
+        if case .value(.bool(true)) = evaluate(condition, slot, instance) { return true }
+        return false
+    }
+
+    /// Whether the limit, judged again at the moment of publishing, leaves room for this instance: those ahead of it come first.
+    mutating func hasShare(_ instance: Instance, _ number: Int64, _ index: Int) -> Bool {
+        guard let limit = limit(index, instance.rule), let line = products[index].lines.first(where: { $0.rule == instance.rule }) else {
+            return true
+        }
+        let ahead = line.active.filter { $0.place < instance.place || $0.customer == number }.count
+        return line.published + max(1, ahead) <= limit
+    }
+
+    /// Puts an instance that found no share back into its line, at its own place.
+    mutating func requeue(_ slot: Int, _ place: Int, _ index: Int) {
+        let instance = profiles[slot].instances[place]
+        touch(slot)
+        profiles[slot].instances[place].phase = .queued
+        guard var line = products[index].lines.first(where: { $0.rule == instance.rule }) else { return }
+        line.remove(profiles[slot].number)
+        AudienceLine.insert(AudienceLine.Place(place: instance.place, customer: profiles[slot].number), into: &line.waiting)
+        set(line, at: index)
+    }
+
+    /// An instance has ended: it leaves its line, and unless it was published its share goes to the next at once.
+    mutating func leaveLine(_ instance: Instance, _ number: Int64, _ product: ProductKey, _ verdict: Verdict) {
+        guard let index = productIndex[product], var line = products[index].lines.first(where: { $0.rule == instance.rule }) else { return }
+        line.remove(number)
+        if verdict == .published {
+            line.published += 1
+        } else if instance.phase != .queued, !line.waiting.isEmpty {
+            line.isOpen = true
+        }
+        set(line, at: index)
+        guard line.isOpen else { return }
+        if moment.isOpen { enqueue(line: line, of: product) } else { wake(product: index) }
+    }
+}
+
+extension Product {
+    /// De-duplication of events that have no customer, as `Profile.sees`.
+    mutating func sees(_ event: Event, _ definitions: Definitions) -> Bool {
+        let bound = event.order - definitions.dedupe - definitions.lateFor
+        if seen.count > 64, seen[0].at <= bound { seen.removeAll { $0.at <= bound } }
+        if seen.contains(where: { $0.digest == event.digest && event.time - $0.at < definitions.dedupe }) { return true }
+        seen.append(SeenID(digest: event.digest, at: event.time))
+        return false
+    }
+}

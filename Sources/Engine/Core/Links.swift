@@ -1,0 +1,141 @@
+extension Engine {
+    /// Moves everything of an anonymous profile to the user it became, once, in event order (`events.md`, Who).
+    mutating func merge(_ from: Int, into slot: Int) {
+        let visitor = profiles[from]
+        let number = visitor.number
+        for product in visitor.interests.map(\.product) + visitor.carts.list.flatMap({ $0.lines.map(\.product) }) {
+            guard let index = productIndex[product] else { continue }
+            for kind in InterestKind.allCases { products[index].unfollow(kind, number) }
+            touch(product: index)
+        }
+        for membership in visitor.segments { output.memberships.append((membership.segment, number, nil)) }
+        output.removed.append(number)
+        release(from)
+        for anonymous in [visitor.key.id] + visitor.links { link(anonymous, to: slot) }
+
+        let user = profiles[slot].number
+        profiles[slot].firstSeen = min(profiles[slot].firstSeen, visitor.firstSeen)
+        profiles[slot].lastSeen = max(profiles[slot].lastSeen, visitor.lastSeen)
+        profiles[slot].locale = profiles[slot].locale ?? visitor.locale
+        profiles[slot].timezone = profiles[slot].timezone ?? visitor.timezone
+        for trait in visitor.traits where profiles[slot].trait(trait.name) == nil { profiles[slot].traits.append(trait) }
+        profiles[slot].carts.merge(visitor.carts)
+        for interest in visitor.interests { merge(interest, into: slot) }
+        if rules.indexedInterests.contains(.cart) {
+            for line in profiles[slot].carts.list.flatMap(\.lines) {
+                guard let index = productIndex[line.product], let interest = profiles[slot].interest(in: line.product, kinds: [.cart]) else {
+                    continue
+                }
+                products[index].follow(.cart, user, since: interest.since)
+                touch(product: index)
+            }
+        }
+        for subscription in visitor.subscriptions {
+            if let own = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: subscription.id) }) {
+                profiles[slot].subscriptions[own].merge(subscription)
+            } else {
+                profiles[slot].subscriptions.append(subscription)
+            }
+        }
+        for mark in visitor.marks {
+            if let own = profiles[slot].marks.firstIndex(where: { $0.definition == mark.definition }) {
+                profiles[slot].marks[own].first = min(profiles[slot].marks[own].first, mark.first)
+                profiles[slot].marks[own].last = max(profiles[slot].marks[own].last, mark.last)
+            } else {
+                profiles[slot].marks.append(mark)
+            }
+        }
+        for series in visitor.series {
+            if let own = profiles[slot].series.firstIndex(where: { $0.definition == series.definition }) {
+                profiles[slot].series[own].merge(series, statistic: rules.series[series.definition].statistic)
+            } else {
+                profiles[slot].series.append(series)
+            }
+        }
+        for past in visitor.past {
+            recordPast(slot, past.rule, key: past.key) { own in
+                if let lastCancel = past.lastCancel { own.lastCancel = max(own.lastCancel ?? lastCancel, lastCancel) }
+                own.endedStarts += past.endedStarts
+            }
+        }
+        for sent in visitor.sent {
+            if let own = profiles[slot].sent.firstIndex(where: { $0.rule == sent.rule }) {
+                profiles[slot].sent[own].at = max(profiles[slot].sent[own].at, sent.at)
+            } else {
+                profiles[slot].sent.append(sent)
+            }
+        }
+        // Entries come in order of application, of which the times are the best account there is now.
+        profiles[slot].seen = (profiles[slot].seen + visitor.seen).enumerated()
+            .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element)
+        profiles[slot].seenHot = 0
+        for day in visitor.calendarDays where !profiles[slot].calendarDays.contains(day) { profiles[slot].calendarDays.append(day) }
+        for instance in visitor.instances { merge(instance, of: number, into: slot) }
+        touch(slot)
+    }
+
+    private mutating func merge(_ interest: Interest, into slot: Int) {
+        if let own = profiles[slot].interests.firstIndex(where: { $0.kind == interest.kind && $0.product == interest.product }) {
+            if interest.since < profiles[slot].interests[own].since {
+                profiles[slot].interests[own].since = interest.since
+                profiles[slot].interests[own].price = interest.price
+                profiles[slot].interests[own].currency = interest.currency
+            }
+            profiles[slot].interests[own].last = max(profiles[slot].interests[own].last, interest.last)
+            profiles[slot].interests[own].count += interest.count
+        } else {
+            profiles[slot].interests.append(interest)
+        }
+        guard rules.indexedInterests.contains(interest.kind), let index = productIndex[interest.product],
+            let merged = profiles[slot].interest(in: interest.product, kinds: [interest.kind])
+        else { return }
+        products[index].follow(interest.kind, profiles[slot].number, since: merged.since)
+        touch(product: index)
+    }
+
+    /// Of two instances of one key the one with the later start stays if the rule restarts, else the earlier; the other ends `merged`.
+    private mutating func merge(_ instance: Instance, of number: Int64, into slot: Int) {
+        let user = profiles[slot].number
+        let line = instance.product.flatMap { productIndex[$0] }.flatMap { index in
+            products[index].lines.firstIndex { $0.rule == instance.rule }.map { (index, $0) }
+        }
+        guard let own = profiles[slot].instances.firstIndex(where: { $0.rule == instance.rule && $0.key.same(as: instance.key) }) else {
+            profiles[slot].instances.append(instance)
+            if let (index, place) = line {
+                products[index].lines[place].replace(number, by: user)
+                touch(product: index)
+            }
+            return
+        }
+        let visitorIsLater = instance.startedAt > profiles[slot].instances[own].startedAt
+        let visitorStays = rules.rules[instance.rule].restart ? visitorIsLater : instance.startedAt < profiles[slot].instances[own].startedAt
+        if visitorStays {
+            // The user's ends first, under the user's name in the line; then the visitor's takes its place.
+            end(slot, own, .merged)
+            if let (index, place) = line {
+                products[index].lines[place].replace(number, by: user)
+                touch(product: index)
+            }
+            profiles[slot].instances.append(instance)
+        } else {
+            if let (index, place) = line {
+                let active = products[index].lines[place].active.contains { $0.customer == number }
+                products[index].lines[place].remove(number)
+                if active { products[index].lines[place].isOpen = true }
+                touch(product: index)
+                wake(product: index)
+            }
+            recordMerged(slot, instance)
+        }
+    }
+
+    private mutating func recordMerged(_ slot: Int, _ instance: Instance) {
+        let customer = text(of: slot)
+        recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }
+        output.decisions.append(
+            Decision(
+                id: messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
+                rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
+                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .merged, cause: ""))
+    }
+}

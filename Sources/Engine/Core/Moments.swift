@@ -1,0 +1,177 @@
+import CEL
+
+extension Engine {
+    /// Opens the moment at which something resident is due.
+    mutating func open(at time: Instant) {
+        clock.now = max(clock.now, time)
+        moment.at = time
+        moment.isOpen = true
+        moment.slots.removeAll(keepingCapacity: true)
+        moment.woken.removeAll(keepingCapacity: true)
+        moment.due.removeAll(keepingCapacity: true)
+        while let first = wakes.first, first.at <= time {
+            _ = wakes.pop()
+            if first.slot < 0 {
+                let index = -1 - first.slot
+                guard products.indices.contains(index) else { continue }
+                for line in products[index].lines where line.paceDue.map({ $0 <= time }) ?? false || line.isOpen {
+                    enqueue(line: line, of: products[index].key)
+                }
+                continue
+            }
+            // Stale entries: the profile has gone, or has been woken for another time.
+            guard isUsed[first.slot], profiles[first.slot].wake == first.at else { continue }
+            profiles[first.slot].wake = .max
+            moment.woken.append(first.slot)
+        }
+        if moment.woken.count > 1 {
+            let texts = moment.woken.map { ($0, profiles[$0].key.text) }
+            moment.woken = texts.sorted { $0.1.precedes($1.1) }.map(\.0)
+        }
+        moment.slots = moment.woken.reversed()
+        for slot in moment.woken {
+            for instance in profiles[slot].instances where instance.phase != .queued && instance.due <= time { enqueue(instance, slot) }
+        }
+    }
+
+    func dueTimer(_ instance: Instance, _ slot: Int) -> DueTimer {
+        let rule = rules.rules[instance.rule]
+        return DueTimer(
+            priority: rule.priority, rank: rules.rank[instance.rule], place: instance.place, customer: text(of: slot), key: instance.key,
+            what: .instance(customer: profiles[slot].number, rule: instance.rule, key: instance.key))
+    }
+
+    mutating func enqueue(_ instance: Instance, _ slot: Int) { enqueue(dueTimer(instance, slot)) }
+
+    /// A line's turn comes before the instances of its rule: what it frees is taken at once.
+    mutating func enqueue(line: AudienceLine, of product: ProductKey) {
+        let rule = rules.rules[line.rule]
+        enqueue(
+            DueTimer(
+                priority: rule.priority, rank: rules.rank[line.rule], place: -1, customer: "", key: product.text,
+                what: .line(product: product, rule: line.rule)))
+    }
+
+    /// Keeps `due` sorted from last to first, so that the next is taken from its end.
+    private mutating func enqueue(_ timer: DueTimer) {
+        var low = 0
+        var high = moment.due.count
+        while low < high {
+            let middle = (low + high) / 2
+            if DueTimer.precedes(timer, moment.due[middle]) { low = middle + 1 } else { high = middle }
+        }
+        moment.due.insert(timer, at: low)
+    }
+
+    /// Works off the open moment: first the segments and calendars of everyone it woke, then the timers in their order. False after noting
+    /// what is missing; nothing of the timer at hand has been changed then.
+    mutating func work(_ missing: inout Missing) -> Bool {
+        missing = Missing()
+        while let slot = moment.slots.last {
+            // A segment left or entered may end an instance that holds a share of a product.
+            for instance in profiles[slot].instances {
+                if let product = instance.product { _ = require(product, &missing) }
+            }
+            guard missing.isEmpty else { return false }
+            moment.slots.removeLast()
+            passTime(slot)
+        }
+        while let timer = moment.due.last {
+            switch timer.what {
+            case .instance(let customer, let rule, let key):
+                guard let slot = slotByNumber[customer],
+                    let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) }),
+                    profiles[slot].instances[place].phase != .queued, profiles[slot].instances[place].due <= moment.at
+                else { break }
+                if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }
+                if rules.rules[rule].readsProduct, let product = subject(slot, profiles[slot].instances[place]).product {
+                    _ = require(product, &missing)
+                }
+                guard missing.isEmpty else { return false }
+                moment.due.removeLast()
+                judge(slot, place)
+                continue
+            case .line(let product, let rule):
+                guard let index = require(product, &missing) else { return false }
+                guard turn(index, rule, &missing) else { return false }
+                // `turn` took the timer off before it enqueued others.
+                continue
+            }
+            moment.due.removeLast()
+        }
+        moment.isOpen = false
+        for slot in moment.woken where isUsed[slot] { settle(slot) }
+        return true
+    }
+
+    /// The moments at which segments change by time, and calendar starts.
+    private mutating func passTime(_ slot: Int) {
+        guard !rules.segments.isEmpty || !rules.calendars.isEmpty else { return }
+        let isQuiet = profiles[slot].judgedBy != rules.judgement
+        let changes = judge(slot, rules.segmentOrder, isQuiet: isQuiet)
+        let before = profiles[slot].instances.count
+        fire(slot, changes, at: clock.now)
+        startCalendars(slot)
+        guard profiles[slot].instances.count != before || !changes.isEmpty else { return }
+        for instance in profiles[slot].instances
+        where instance.phase != .queued && instance.due <= moment.at && !moment.due.contains(where: { Self.isSame($0, instance, profiles[slot].number) }) {
+            enqueue(instance, slot)
+        }
+    }
+
+    private static func isSame(_ timer: DueTimer, _ instance: Instance, _ number: Int64) -> Bool {
+        guard case .instance(let customer, let rule, let key) = timer.what else { return false }
+        return customer == number && rule == instance.rule && key.same(as: instance.key)
+    }
+
+    // MARK: Calendars
+
+    /// The moment of a calendar's day for this customer, by the zone and country of now.
+    private func calendarStarts(_ slot: Int) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
+        let zone = profiles[slot].timezone.flatMap { rules.timeZone($0.value) }
+        let country = profiles[slot].country
+        var result: [(trigger: CalendarTrigger, day: Int, at: Instant)] = []
+        for trigger in rules.calendars {
+            for day in country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
+                let whole = trigger.before / 86_400_000
+                let local = (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000 - (trigger.before - whole * 86_400_000)
+                let at = zone.map { $0.instant(ofLocal: local) } ?? local
+                result.append((trigger, day, at))
+            }
+        }
+        return result
+    }
+
+    private func isTaken(_ slot: Int, _ trigger: CalendarTrigger, _ day: Int) -> Bool {
+        profiles[slot].calendarDays.contains { $0.rule == trigger.rule && $0.trigger == trigger.index && $0.day == day }
+    }
+
+    func nextCalendarStart(_ slot: Int) -> Instant {
+        calendarStarts(slot).reduce(Instant.max) { next, start in
+            start.at > clock.now && !isTaken(slot, start.trigger, start.day) ? min(next, start.at) : next
+        }
+    }
+
+    private mutating func startCalendars(_ slot: Int) {
+        guard !rules.calendars.isEmpty else { return }
+        for (trigger, day, at) in calendarStarts(slot) where at == moment.at && !isTaken(slot, trigger, day) {
+            touch(slot)
+            profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.index, day: day))
+            guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else { continue }
+            start(slot, trigger.rule, key: "", product: nil, at: at, id: "", name: "", properties: nil)
+        }
+    }
+}
+
+extension Profile {
+    /// The region of the locale (`tr-TR`), else the trait `country`, in upper case.
+    package var country: String? {
+        if let locale = locale?.value {
+            for part in locale.split(whereSeparator: { $0 == "-" || $0 == "_" }).dropFirst()
+            where part.utf8.count == 2 && part.utf8.allSatisfy({ ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }) {
+                return part.uppercased()
+            }
+        }
+        return trait("country")?.string?.uppercased()
+    }
+}

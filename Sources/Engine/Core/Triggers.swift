@@ -1,0 +1,180 @@
+import CEL
+
+extension Engine {
+    /// Cancels and starts what the event triggers for its customer: cancels first, then starts, rules in their order.
+    mutating func fire(_ slot: Int, _ context: EventContext) {
+        for trigger in rules.triggersByEvent[Int(context.event.name.index)] {
+            let rule = rules.rules[trigger.rule]
+            // A rule with an audience is started by product events only; its cancels come from the customer's own events.
+            if trigger.action == .start, rule.hasAudience { continue }
+            if let condition = trigger.condition, !holds(condition, slot, context) { continue }
+            switch trigger.action {
+            case .cancel: cancel(slot, trigger.rule, keys: cancelKeys(rule, context), at: context.event.time, by: context.id, name: context.name)
+            case .start:
+                for (key, product) in startKeys(rule, context) {
+                    start(
+                        slot, trigger.rule, key: key, product: product, at: context.event.time, id: context.id, name: context.name,
+                        properties: context.properties)
+                }
+            }
+        }
+    }
+
+    /// Cancels and starts what follows from segments entered and left.
+    mutating func fire(_ slot: Int, _ changes: [SegmentChange], at time: Instant) {
+        for change in changes {
+            let triggers = change.entered ? rules.entering[change.segment] : rules.leaving[change.segment]
+            for trigger in triggers {
+                switch trigger.action {
+                case .cancel: cancel(slot, trigger.rule, keys: nil, at: clock.now, by: "", name: rules.segments[change.segment].name)
+                case .start:
+                    if rules.rules[trigger.rule].hasAudience { continue }
+                    start(
+                        slot, trigger.rule, key: "", product: nil, at: clock.now, id: "", name: rules.segments[change.segment].name,
+                        properties: nil)
+                }
+            }
+        }
+    }
+
+    /// A trigger's `where`, judged after the event has been applied.
+    private mutating func holds(_ condition: Condition, _ slot: Int, _ context: EventContext) -> Bool {
+        let facts = context.product.flatMap { productIndex[$0] }.map { products[$0].facts }
+        let result = withUnsafePointer(to: profiles[slot]) { profile in
+            var scope = Scope(condition: condition, rules: rules, profile: profile, now: clock.now)
+            scope.eventName = context.name
+            scope.eventID = context.id
+            scope.eventTime = context.event.time
+            scope.properties = context.properties
+            scope.cartID = context.cartID
+            scope.product = context.product
+            scope.facts = facts
+            scope.subscriptionID = context.subscriptionID ?? ""
+            return condition.program.evaluate(scope)
+        }
+        if case .value(.bool(let value)) = result { return value }
+        if case .error = result { counters.conditionErrors += 1 }
+        return false
+    }
+
+    private func startKeys(_ rule: Rule, _ context: EventContext) -> [(String, ProductKey?)] {
+        switch rule.per {
+        case .customer: [("", nil)]
+        case .cart: [(context.cartID ?? "", nil)]
+        case .product: context.mentions.map { ($0.product.text, $0.product) }
+        case .subscription: [(context.subscriptionID ?? "", nil)]
+        }
+    }
+
+    /// The keys an event cancels; nil if it names none and none can be resolved: then every instance of the rule.
+    private func cancelKeys(_ rule: Rule, _ context: EventContext) -> [String]? {
+        switch rule.per {
+        case .customer: [""]
+        case .cart: context.namesCart ? [context.cartID ?? ""] : nil
+        case .product: context.mentions.isEmpty ? nil : context.mentions.map(\.product.text)
+        case .subscription: context.subscriptionID.map { [$0] }
+        }
+    }
+
+    // MARK: Start
+
+    /// Starts or restarts an instance of a rule without an audience.
+    mutating func start(
+        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String, properties: JSONView?
+    ) {
+        let definition = rules.rules[rule]
+        if let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) }) {
+            guard definition.restart else { return }
+            profiles[slot].instances[place].add(because: id)
+            // A late start does not move the deadline back.
+            guard time >= profiles[slot].instances[place].startedAt else { return }
+            profiles[slot].instances[place].startedAt = time
+            profiles[slot].instances[place].due = time + definition.wait
+            profiles[slot].instances[place].phase = .waiting
+            profiles[slot].instances[place].heldSince = nil
+            remember(properties, slot, place, definition, id: id, name: name)
+            return
+        }
+        guard mayStart(slot, rule, key: key, at: time) else { return }
+        var instance = Instance(rule: rule, key: key, product: product, startedAt: time, due: time + definition.wait)
+        instance.add(because: id)
+        profiles[slot].instances.append(instance)
+        remember(properties, slot, profiles[slot].instances.count - 1, definition, id: id, name: name)
+    }
+
+    func mayStart(_ slot: Int, _ rule: Int, key: String, at time: Instant) -> Bool {
+        for past in profiles[slot].past where past.rule == rule {
+            guard past.key == nil || past.key?.same(as: key) == true else { continue }
+            if let lastCancel = past.lastCancel, time < lastCancel { return false }
+            if past.key != nil, past.endedStarts.contains(time) { return false }
+        }
+        return true
+    }
+
+    mutating func remember(_ properties: JSONView?, _ slot: Int, _ place: Int, _ rule: Rule, id: String, name: String) {
+        profiles[slot].instances[place].eventID = id
+        profiles[slot].instances[place].eventName = name
+        profiles[slot].instances[place].properties = rule.keepsProperties ? properties?.packed ?? [] : []
+    }
+
+    // MARK: Cancel
+
+    /// Cancels the instances of these keys (nil: of every key) whose last start is no later than `time`.
+    mutating func cancel(_ slot: Int, _ rule: Int, keys: [String]?, at time: Instant, by id: String, name: String) {
+        for key in keys ?? [] { recordPast(slot, rule, key: key) { $0.lastCancel = max($0.lastCancel ?? time, time) } }
+        if keys == nil { recordPast(slot, rule, key: nil) { $0.lastCancel = max($0.lastCancel ?? time, time) } }
+        var place = 0
+        while place < profiles[slot].instances.count {
+            let instance = profiles[slot].instances[place]
+            let isMeant = keys.map { $0.contains { $0.same(as: instance.key) } } ?? true
+            if instance.rule == rule, isMeant, instance.startedAt <= time {
+                end(slot, place, .cancelled, cause: id.isEmpty ? name : id)
+            } else {
+                place += 1
+            }
+        }
+    }
+
+    mutating func recordPast(_ slot: Int, _ rule: Int, key: String?, _ change: (inout Past) -> Void) {
+        let bound = clock.now - rules.definitions.lateFor
+        if profiles[slot].past.count > 8, profiles[slot].past.contains(where: { $0.keptFrom < bound }) {
+            profiles[slot].past.removeAll { $0.keptFrom < bound }
+        }
+        let place: Int
+        if let found = profiles[slot].past.firstIndex(where: { past in
+            guard past.rule == rule else { return false }
+            if let key, let other = past.key { return other.same(as: key) }
+            return key == nil && past.key == nil
+        }) {
+            place = found
+        } else {
+            profiles[slot].past.append(Past(rule: rule, key: key, keptFrom: clock.now))
+            place = profiles[slot].past.count - 1
+        }
+        profiles[slot].past[place].keptFrom = clock.now
+        profiles[slot].past[place].endedStarts.removeAll { $0 < bound }
+        change(&profiles[slot].past[place])
+    }
+
+    // MARK: End
+
+    /// Ends an instance with its one verdict, and gives back its share of a product.
+    mutating func end(_ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "") {
+        let instance = profiles[slot].instances.remove(at: place)
+        touch(slot)
+        recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }
+        let customer = text(of: slot)
+        output.decisions.append(
+            Decision(
+                id: messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
+                rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
+                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: verdict, cause: cause))
+        guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }
+        leaveLine(instance, profiles[slot].number, product, verdict)
+        switch verdict {
+        case .published, .holdout, .noConsent, .suppressed:
+            forgetInterests(slot, in: product, kinds: [.waitlist], until: clock.now)
+        default: break
+        }
+    }
+}

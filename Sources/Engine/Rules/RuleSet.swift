@@ -1,0 +1,145 @@
+import CEL
+
+/// A rule, resolved and compiled.
+package struct Rule: Sendable {
+    package let name: String
+    package let per: KeyKind
+    package let wait: Milliseconds
+    package let restart: Bool
+    package let cooldown: Milliseconds
+    package let expires: Milliseconds
+    package let priority: Int
+    package let audience: [Audience]
+    package let limit: Condition?
+    package let pace: Milliseconds?
+    package let condition: Condition?
+    package let data: [(key: String, condition: Condition)]
+    package let include: [String]
+    package let outbox: String?
+    /// A product event starts it, for each customer of its audience.
+    package let hasAudience: Bool
+    /// Its conditions at the deadline read the starting event's properties, or find their subject through them.
+    package let keepsProperties: Bool
+    /// Its conditions at the deadline read the product's facts.
+    package let readsProduct: Bool
+    /// The interest kinds of its audience.
+    package var interestKinds: [InterestKind] { audience.compactMap(\.interest) }
+}
+
+/// Whom a product event reaches.
+package enum Audience: Sendable, Equatable {
+    case waitlist, wishlist, cart
+    case viewed(within: Milliseconds)
+    case segment(Int)
+
+    package var interest: InterestKind? {
+        switch self {
+        case .waitlist: .waitlist
+        case .wishlist: .wishlist
+        case .cart: .cart
+        case .viewed: .viewed
+        case .segment: nil
+        }
+    }
+}
+
+/// One way in which an event name, or a change of a segment, starts or cancels a rule.
+package struct Trigger: Sendable {
+    package enum Action: Sendable { case start, cancel }
+
+    package let rule: Int
+    package let action: Action
+    package let condition: Condition?
+}
+
+package struct CalendarTrigger: Sendable {
+    package let rule: Int
+    /// Place among the rule's starts, which tells apart several calendars of one rule.
+    package let index: Int
+    package let days: [String: [Int]]
+    package let before: Milliseconds
+    package let minuteOfDay: Int
+    /// Nil: everybody.
+    package let segments: [Int]
+}
+
+package struct Segment: Sendable {
+    package let name: String
+    package let condition: Condition
+    /// Window functions it reads: (series, window).
+    package let windows: [(series: Int, window: Milliseconds)]
+    /// `since` comparisons: the mark and the milliseconds at which the comparison may change (there and one later).
+    package let since: [(mark: Int, constant: Milliseconds)]
+    /// Segments it is made of.
+    package let dependencies: [Int]
+}
+
+/// Which segments an event may change.
+struct SegmentSensitivity: Sendable {
+    /// Every event: something reads `last_seen`, `segments` …
+    var always: [Int] = []
+    /// Events that carry traits, a locale or a time zone.
+    var context: [Int] = []
+}
+
+/// Everything a configuration declares about behaviour, compiled once: rules, segments, what is kept for them, and where each event
+/// name leads. A value: the engine is given one, and a changed configuration gives another.
+package struct RuleSet: Sendable {
+    package let definitions: Definitions
+    package let vocabulary: Vocabulary
+    package let rules: [Rule]
+    package let segments: [Segment]
+    package let series: [SeriesDefinition]
+    /// The longest window any condition looks back over, by series.
+    package let longest: [Milliseconds]
+    /// Events whose first and last times are kept, by name.
+    package let marks: [String]
+    /// Rule order in which verdicts of one moment fall: by name.
+    package let rank: [Int]
+    let seriesByEvent: [[Int]]
+    let markByEvent: [Int?]
+    let triggersByEvent: [[Trigger]]
+    let entering: [[Trigger]]
+    let leaving: [[Trigger]]
+    let calendars: [CalendarTrigger]
+    let segmentsByEvent: [[Int]]
+    let sensitivity: SegmentSensitivity
+    /// Interest kinds whose customers must be found by product.
+    let indexedInterests: Set<InterestKind>
+    /// Segments whose members must be found: those of audiences.
+    package let indexedSegments: [Int]
+    /// Whether `Product Viewed` is kept as an interest: only if an audience or a condition mentions it.
+    let keepsViews: Bool
+    /// Stands for the names and texts of all segments and calendars: a profile judged by another number is judged anew, quietly.
+    package let judgement: UInt64
+    package let timeZone: @Sendable (String) -> TimeZone?
+    /// All segments, those a segment is made of before it.
+    let segmentOrder: [Int]
+    /// For each segment, those made of it, directly or not.
+    let dependents: [[Int]]
+    /// Whether some trigger's condition reads `product`.
+    let readsProductInTriggers: Bool
+    /// Whether customers' events can concern product records at all.
+    let usesProducts: Bool
+
+    /// These segments and all that are made of them, in order, each once.
+    func withDependents(_ indices: [Int]) -> [Int] {
+        if indices.count == 1, dependents[indices[0]].isEmpty { return indices }
+        var wanted = Set(indices)
+        for index in indices { wanted.formUnion(dependents[index]) }
+        return segmentOrder.filter { wanted.contains($0) }
+    }
+
+    package func rule(named name: String) -> Int? { rules.firstIndex { $0.name.same(as: name) } }
+    package func segment(named name: String) -> Int? { segments.firstIndex { $0.name.same(as: name) } }
+
+    /// Compiles definitions; all that is wrong comes back at once, with no rule set if any of it is an error.
+    package static func compile(
+        _ definitions: Definitions, timeZone: @escaping @Sendable (String) -> TimeZone?
+    ) -> (rules: RuleSet?, issues: [Issue]) {
+        var compiler = RuleCompiler(definitions: definitions, timeZone: timeZone)
+        let rules = compiler.compile()
+        let issues = compiler.issues.sorted { $0.position < $1.position }
+        return (issues.contains { $0.severity == .error } ? nil : rules, issues)
+    }
+}

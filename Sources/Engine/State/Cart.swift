@@ -1,0 +1,352 @@
+/// A product and its variant: the key of stock, prices, interests and cart lines.
+package struct ProductKey: Hashable, Sendable, Comparable {
+    package var id: String
+    /// Empty if the product has no variants.
+    package var variant: String
+
+    package init(id: String, variant: String = "") {
+        self.id = id
+        self.variant = variant
+    }
+
+    // Swift compares strings by canonical equivalence, which normalises; ids are equal only as the same bytes.
+    package static func == (left: ProductKey, right: ProductKey) -> Bool {
+        left.id.utf8.elementsEqual(right.id.utf8) && left.variant.utf8.elementsEqual(right.variant.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in id.utf8 { hasher.combine(byte) }
+        hasher.combine(UInt8(0xFF))
+        for byte in variant.utf8 { hasher.combine(byte) }
+    }
+
+    package static func < (left: ProductKey, right: ProductKey) -> Bool {
+        if !left.id.utf8.elementsEqual(right.id.utf8) { return left.id.precedes(right.id) }
+        return left.variant.precedes(right.variant)
+    }
+
+    /// How a key is written in messages and tables: `ID`, or `ID/VARIANT`.
+    package var text: String { variant.isEmpty ? id : id + "/" + variant }
+}
+
+extension String {
+    /// Order by UTF-8 bytes, which is the order of code points and needs no Unicode tables.
+    package func precedes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+
+    /// The same bytes, without Unicode normalisation.
+    package func same(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+}
+
+/// One product in a cart.
+package struct CartLine: Sendable, Equatable {
+    package var product: ProductKey
+    package var quantity: Decimal
+    package var price: Decimal?
+    package var currency: String?
+    package var name: String?
+    package var url: String?
+    package var imageURL: String?
+    /// Event time of the newest fields above.
+    package var describedAt: Instant
+    /// Event time of the newest change of the quantity.
+    package var changedAt: Instant
+    /// Since when it lies in the cart, and its price then: the `cart` interest.
+    package var since: Instant
+    package var priceThen: Decimal?
+}
+
+/// One of a customer's open carts.
+package struct Cart: Sendable, Equatable {
+    /// `cart_id`, or `""`.
+    package var id: String
+    package var lines: [CartLine] = []
+    /// Event time of the newest event that touched it.
+    package var touchedAt: Instant
+    /// Event time of the newest snapshot of all lines (or of an order that emptied it); what is older changes no line.
+    package var snapshotAt: Instant?
+    /// Checkout and order ids that belong to it.
+    package var links: [String] = []
+
+    package init(id: String, touchedAt: Instant) {
+        self.id = id
+        self.touchedAt = touchedAt
+    }
+
+    /// Price × quantity over the lines, if every line has a price and all are of one currency: currencies are never added up.
+    package var total: (amount: Decimal, currency: String?)? {
+        guard let first = lines.first else { return (.zero, nil) }
+        var sum = Decimal.zero
+        for line in lines {
+            guard let price = line.price, let amount = price.multiplied(by: line.quantity),
+                (line.currency ?? "").same(as: first.currency ?? "")
+            else { return nil }
+            sum = sum + amount
+        }
+        return (sum, first.currency)
+    }
+}
+
+/// A product as an event names it: in its properties, or as an element of `products`.
+package struct ProductMention: Sendable {
+    package var product: ProductKey
+    /// Nil if the event does not say.
+    package var quantity: Decimal?
+    package var price: Decimal?
+    package var currency: String?
+    package var name: String?
+    package var url: String?
+    package var imageURL: String?
+
+    /// Reads the product fields of an object; nil if it names no product. `sku` stands in for a missing `product_id`.
+    package init?(_ view: JSONView, currency fallback: String? = nil) {
+        func text(_ value: JSONView?) -> String? {
+            guard let text = value?.identifier, !text.isEmpty else { return nil }
+            return text
+        }
+        guard let id = text(view["product_id"]) ?? text(view["sku"]) else { return nil }
+        product = ProductKey(id: id, variant: text(view["variant"]) ?? "")
+        quantity = view["quantity"]?.decimal
+        price = view["price"]?.decimal
+        currency = text(view["currency"]) ?? fallback
+        name = text(view["name"])
+        url = text(view["url"])
+        imageURL = text(view["image_url"])
+    }
+
+    /// The elements of `products` that name a product, or nil if there is no such array.
+    package static func list(_ properties: JSONView) -> [ProductMention]? {
+        guard let products = properties["products"], products.tag == .array else { return nil }
+        let currency = properties["currency"]?.identifier
+        return products.elements.compactMap { ProductMention($0, currency: currency) }
+    }
+}
+
+/// A customer's open carts, in the order in which they were touched (the last touched is last; at one and the same time the
+/// later event is later). Kept so that the current cart is found without comparing positions of events.
+package struct Carts: Sendable, Equatable {
+    package var list: [Cart] = []
+
+    package init(_ list: [Cart] = []) { self.list = list }
+
+    /// Drops the carts that nothing has touched for `forget`.
+    package mutating func prune(now: Instant, forget: Milliseconds) {
+        if let first = list.first, first.touchedAt <= now - forget { list.removeAll { $0.touchedAt <= now - forget } }
+    }
+
+    package func index(id: String) -> Int? { list.firstIndex { $0.id.same(as: id) } }
+
+    /// Of the carts that have lines the one touched last, else the one touched last.
+    package var current: Int? { list.lastIndex { !$0.lines.isEmpty } ?? list.indices.last }
+
+    /// The id of the cart an event (not an `Order Completed`) is about: by id, by link, else the current one, else `""`.
+    package func target(of properties: JSONView?) -> String {
+        if let id = Self.cartID(properties) { return id }
+        if let index = linked(properties) { return list[index].id }
+        return current.map { list[$0].id } ?? ""
+    }
+
+    /// The id of the cart an `Order Completed` belongs to (`rules.md`, Carts).
+    package func target(ofOrder properties: JSONView?, bought: [ProductMention]) -> String {
+        if let id = Self.cartID(properties) {
+            if index(id: id) != nil || !list.contains(where: { !$0.lines.isEmpty }) { return id }
+        }
+        if let index = linked(properties) { return list[index].id }
+        var best: (index: Int, overlap: Decimal)?
+        for (index, cart) in list.enumerated() {
+            var overlap = Decimal.zero
+            for line in cart.lines {
+                var wanted = Decimal.zero
+                for mention in bought where mention.product == line.product { wanted = wanted + (mention.quantity ?? Decimal(1)) }
+                overlap = overlap + min(wanted, line.quantity)
+            }
+            // `>=`: of equal overlaps the cart touched last.
+            if overlap.isPositive, best.map({ overlap >= $0.overlap }) ?? true { best = (index, overlap) }
+        }
+        if let best { return list[best.index].id }
+        return current.map { list[$0].id } ?? ""
+    }
+
+    private func linked(_ properties: JSONView?) -> Int? {
+        guard let properties else { return nil }
+        for key in ["checkout_id", "order_id"] {
+            guard let id = properties[key]?.identifier, !id.isEmpty else { continue }
+            if let index = list.lastIndex(where: { $0.links.contains { $0.same(as: id) } }) { return index }
+        }
+        return nil
+    }
+
+    package static func cartID(_ properties: JSONView?) -> String? {
+        guard let id = properties?["cart_id"]?.identifier, !id.isEmpty else { return nil }
+        return id
+    }
+
+    /// Marks a cart as touched at `time`, creating it if needed, and returns where it now is.
+    package mutating func touch(id: String, at time: Instant) -> Int {
+        var cart = index(id: id).map { list.remove(at: $0) } ?? Cart(id: id, touchedAt: time)
+        cart.touchedAt = max(cart.touchedAt, time)
+        // A late touch does not overtake carts touched at a later time.
+        let place = list.lastIndex { $0.touchedAt <= cart.touchedAt }.map { $0 + 1 } ?? 0
+        list.insert(cart, at: place)
+        return place
+    }
+
+    /// `Product Added`.
+    package mutating func add(_ mention: ProductMention, to index: Int, at time: Instant) {
+        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
+        let quantity = mention.quantity ?? Decimal(1)
+        guard quantity.isPositive else { return }
+        if let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) {
+            list[index].lines[line].quantity = list[index].lines[line].quantity + quantity
+            list[index].lines[line].changedAt = max(list[index].lines[line].changedAt, time)
+            list[index].lines[line].describe(by: mention, at: time)
+        } else {
+            list[index].lines.append(CartLine(mention, quantity: quantity, at: time))
+        }
+    }
+
+    /// `Product Removed`: loses the quantity, or the line if none is given.
+    package mutating func remove(_ mention: ProductMention, from index: Int, at time: Instant) {
+        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
+        guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { return }
+        take(mention.quantity, from: line, of: index, at: time)
+    }
+
+    private mutating func take(_ quantity: Decimal?, from line: Int, of index: Int, at time: Instant) {
+        let left = quantity.map { list[index].lines[line].quantity - max($0, .zero) } ?? .zero
+        if left.isPositive {
+            list[index].lines[line].quantity = left
+            list[index].lines[line].changedAt = max(list[index].lines[line].changedAt, time)
+        } else {
+            list[index].lines.remove(at: line)
+        }
+    }
+
+    /// A snapshot replaces the lines; a late one leaves what changed after it.
+    package mutating func replace(_ mentions: [ProductMention], in index: Int, at time: Instant) {
+        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
+        let old = list[index].lines
+        var lines = old.filter { $0.changedAt > time }
+        for mention in mentions {
+            let quantity = mention.quantity ?? Decimal(1)
+            guard quantity.isPositive, !lines.contains(where: { $0.product == mention.product && $0.changedAt > time }) else { continue }
+            if let line = lines.firstIndex(where: { $0.product == mention.product }) {
+                lines[line].quantity = lines[line].quantity + quantity
+                lines[line].describe(by: mention, at: time)
+                continue
+            }
+            var line = CartLine(mention, quantity: quantity, at: time)
+            // The line was there before: the interest in it is as old as it was.
+            if let before = old.first(where: { $0.product == mention.product }) {
+                line.since = min(line.since, before.since)
+                line.priceThen = before.priceThen ?? line.priceThen
+            }
+            lines.append(line)
+        }
+        list[index].lines = lines
+        list[index].snapshotAt = time
+    }
+
+    /// An order takes what was bought off the lines; one that names no products empties the cart.
+    package mutating func order(_ bought: [ProductMention], in index: Int, at time: Instant) {
+        if bought.isEmpty {
+            replace([], in: index, at: time)
+            return
+        }
+        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
+        for mention in bought {
+            guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { continue }
+            take(mention.quantity ?? Decimal(1), from: line, of: index, at: time)
+        }
+    }
+
+    /// Links the event's checkout and order ids to a cart.
+    package mutating func link(_ properties: JSONView?, to index: Int) {
+        for key in ["checkout_id", "order_id"] {
+            guard let id = properties?[key]?.identifier, !id.isEmpty else { continue }
+            for other in list.indices where other != index { list[other].links.removeAll { $0.same(as: id) } }
+            if !list[index].links.contains(where: { $0.same(as: id) }) { list[index].links.append(id) }
+        }
+    }
+
+    /// Takes in the carts of an anonymous visitor who became this customer: carts of one id become one, quantities add, newer
+    /// fields win.
+    package mutating func merge(_ other: Carts) {
+        for cart in other.list {
+            guard let index = index(id: cart.id) else {
+                let place = list.firstIndex { $0.touchedAt > cart.touchedAt } ?? list.endIndex
+                list.insert(cart, at: place)
+                continue
+            }
+            for line in cart.lines {
+                guard let own = list[index].lines.firstIndex(where: { $0.product == line.product }) else {
+                    list[index].lines.append(line)
+                    continue
+                }
+                let sum = list[index].lines[own].quantity + line.quantity
+                let since = min(list[index].lines[own].since, line.since)
+                let then = list[index].lines[own].since <= line.since ? list[index].lines[own].priceThen : line.priceThen
+                let changed = max(list[index].lines[own].changedAt, line.changedAt)
+                if line.describedAt > list[index].lines[own].describedAt {
+                    let older = list[index].lines[own]
+                    list[index].lines[own] = line
+                    list[index].lines[own].fillGaps(from: older)
+                } else {
+                    list[index].lines[own].fillGaps(from: line)
+                }
+                list[index].lines[own].quantity = sum
+                list[index].lines[own].since = since
+                list[index].lines[own].priceThen = then
+                list[index].lines[own].changedAt = changed
+            }
+            if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
+            for link in cart.links where !list[index].links.contains(where: { $0.same(as: link) }) { list[index].links.append(link) }
+            _ = touch(id: cart.id, at: cart.touchedAt)
+        }
+    }
+}
+
+extension CartLine {
+    init(_ mention: ProductMention, quantity: Decimal, at time: Instant) {
+        product = mention.product
+        self.quantity = quantity
+        price = mention.price
+        currency = mention.currency
+        name = mention.name
+        url = mention.url
+        imageURL = mention.imageURL
+        describedAt = time
+        changedAt = time
+        since = time
+        priceThen = mention.price
+    }
+
+    /// The newest fields stay; a late event only fills what is missing.
+    mutating func describe(by mention: ProductMention, at time: Instant) {
+        if time >= describedAt {
+            price = mention.price ?? price
+            currency = mention.currency ?? currency
+            name = mention.name ?? name
+            url = mention.url ?? url
+            imageURL = mention.imageURL ?? imageURL
+            describedAt = time
+        } else {
+            price = price ?? mention.price
+            currency = currency ?? mention.currency
+            name = name ?? mention.name
+            url = url ?? mention.url
+            imageURL = imageURL ?? mention.imageURL
+            if time < since {
+                since = time
+                priceThen = mention.price ?? priceThen
+            }
+        }
+    }
+
+    mutating func fillGaps(from other: CartLine) {
+        price = price ?? other.price
+        currency = currency ?? other.currency
+        name = name ?? other.name
+        url = url ?? other.url
+        imageURL = imageURL ?? other.imageURL
+    }
+}

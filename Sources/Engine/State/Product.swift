@@ -1,0 +1,116 @@
+/// A customer's interest as a product knows it: whom to ask when something happens to the product.
+package struct Follower: Sendable, Equatable {
+    package var kind: InterestKind
+    package var customer: Int64
+    package var since: Instant
+
+    package init(kind: InterestKind, customer: Int64, since: Instant) {
+        self.kind = kind
+        self.customer = customer
+        self.since = since
+    }
+
+    static func precedes(_ left: Follower, _ right: (kind: InterestKind, customer: Int64)) -> Bool {
+        left.customer != right.customer ? left.customer < right.customer : left.kind.order < right.kind.order
+    }
+}
+
+extension InterestKind {
+    /// Place in the list of kinds, for sorting.
+    var order: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+}
+
+/// The line of one rule at one product: who has been taken, who waits, and what the last start was.
+package struct AudienceLine: Sendable, Equatable {
+    package struct Place: Sendable, Equatable {
+        package var place: Int
+        package var customer: Int64
+
+        package init(place: Int, customer: Int64) {
+            self.place = place
+            self.customer = customer
+        }
+    }
+
+    /// Into the rule set's rules.
+    package var rule: Int
+    package var startedAt: Instant
+    /// Running or held, ascending by place.
+    package var active: [Place] = []
+    /// In line, ascending by place.
+    package var waiting: [Place] = []
+    /// Published since the last start (or the last turn of the pace).
+    package var published = 0
+    package var nextPlace = 0
+    /// When the pace judges the limit anew; nil without a pace, or once its condition failed.
+    package var paceDue: Instant?
+    /// A share has become free and the next in line is to be taken.
+    package var isOpen = false
+
+    package init(rule: Int, startedAt: Instant) {
+        self.rule = rule
+        self.startedAt = startedAt
+    }
+
+    mutating func remove(_ customer: Int64) {
+        active.removeAll { $0.customer == customer }
+        waiting.removeAll { $0.customer == customer }
+    }
+
+    mutating func replace(_ customer: Int64, by other: Int64) {
+        for index in active.indices where active[index].customer == customer { active[index].customer = other }
+        for index in waiting.indices where waiting[index].customer == customer { waiting[index].customer = other }
+    }
+
+    static func insert(_ place: Place, into list: inout [Place]) {
+        let index = list.firstIndex { $0.place > place.place } ?? list.endIndex
+        list.insert(place, at: index)
+    }
+}
+
+/// All that is kept of one product.
+package struct Product: Sendable {
+    package let key: ProductKey
+    package var facts = ProductFacts()
+    /// Ascending by (customer, kind); only the kinds that some rule's audience asks for.
+    package var followers: [Follower] = []
+    package var lines: [AudienceLine] = []
+    package var seen: [SeenID] = []
+    /// Changes of `followers` since the last commit, in order.
+    package var followerChanges: [(follower: Follower, isRemoval: Bool)] = []
+
+    package init(key: ProductKey) { self.key = key }
+
+    private func place(_ kind: InterestKind, _ customer: Int64) -> (index: Int, found: Bool) {
+        var low = 0
+        var high = followers.count
+        while low < high {
+            let middle = (low + high) / 2
+            if Follower.precedes(followers[middle], (kind, customer)) { low = middle + 1 } else { high = middle }
+        }
+        return (low, low < followers.count && followers[low].customer == customer && followers[low].kind == kind)
+    }
+
+    mutating func follow(_ kind: InterestKind, _ customer: Int64, since: Instant) {
+        let (index, found) = place(kind, customer)
+        let follower = Follower(kind: kind, customer: customer, since: since)
+        if found {
+            if followers[index].since == since { return }
+            followers[index] = follower
+        } else {
+            followers.insert(follower, at: index)
+        }
+        followerChanges.append((follower, false))
+    }
+
+    mutating func unfollow(_ kind: InterestKind, _ customer: Int64) {
+        let (index, found) = place(kind, customer)
+        guard found else { return }
+        followerChanges.append((followers.remove(at: index), true))
+    }
+
+    /// The earliest pace of its lines, or now if a share is free.
+    func wake(now: Instant) -> Instant {
+        lines.reduce(Instant.max) { min($0, $1.isOpen && !$1.waiting.isEmpty ? now : $1.paceDue ?? .max) }
+    }
+}

@@ -1,0 +1,210 @@
+/// Whose profile it is: a user id, or an anonymous id, which never equals a user id of the same spelling.
+package struct CustomerKey: Hashable, Sendable {
+    package var isAnonymous: Bool
+    /// UTF-8 of the id.
+    package var id: [UInt8]
+
+    package init(isAnonymous: Bool, id: [UInt8]) {
+        self.isAnonymous = isAnonymous
+        self.id = id
+    }
+
+    /// As written in messages: the user id, or `anonymous:ID`.
+    package var text: String {
+        let id = String(decoding: self.id, as: UTF8.self)
+        return isAnonymous ? "anonymous:" + id : id
+    }
+}
+
+/// A value and the event time that set it: newest event time wins, field by field.
+package struct Stamped<Value: Sendable & Equatable>: Sendable, Equatable {
+    package var value: Value
+    package var at: Instant
+
+    package init(_ value: Value, at: Instant) {
+        self.value = value
+        self.at = at
+    }
+}
+
+/// A named value that an event set on a profile.
+package struct Trait: Sendable, Equatable {
+    package var name: String
+    /// Packed JSON.
+    package var value: [UInt8]
+    package var at: Instant
+
+    package var view: JSONView { JSONView(bytes: value, offset: 0) }
+}
+
+/// When an event of one name first and last happened; kept only for names that a condition asks `first`, `last`, `ever` or `since` of.
+package struct Mark: Sendable, Equatable {
+    /// Into the rule set's list of marked events.
+    package var definition: Int
+    package var first: Instant
+    package var last: Instant
+}
+
+/// Membership of a segment.
+package struct Membership: Sendable, Equatable {
+    /// Into the rule set's segments.
+    package var segment: Int
+    package var enteredAt: Instant
+}
+
+/// An id that counted, for de-duplication.
+package struct SeenID: Sendable, Equatable {
+    package var digest: IDDigest
+    /// Event time of the event that counted.
+    package var at: Instant
+}
+
+/// What is remembered of instances of one rule and key after they ended: the last cancel, and the starts whose ids are used up.
+/// Kept for as long as a late event may refer to it.
+package struct Past: Sendable, Equatable {
+    package var rule: Int
+    /// Nil: a cancel that named no key and so reached every instance of the rule.
+    package var key: String?
+    package var lastCancel: Instant?
+    /// The last starts (ms) of instances that ended: a start that would give the same id again is ignored.
+    package var endedStarts: [Instant] = []
+    /// Engine time of the newest entry, from which it is forgotten after `late_for`.
+    package var keptFrom: Instant
+}
+
+/// A message of a rule to this customer: when its cooldown began.
+package struct Sent: Sendable, Equatable {
+    package var rule: Int
+    package var at: Instant
+}
+
+/// All rolling state of one customer. A plain value: the engine holds it while it is warm, a store keeps its record.
+package struct Profile: Sendable {
+    /// Given in the order in which customers were first seen, from 1; never reused.
+    package let number: Int64
+    package let key: CustomerKey
+    package var firstSeen: Instant
+    package var lastSeen: Instant
+    package var locale: Stamped<String>?
+    package var timezone: Stamped<String>?
+    package var traits: [Trait] = []
+    package var carts = Carts()
+    package var interests: [Interest] = []
+    package var subscriptions: [Subscription] = []
+    package var marks: [Mark] = []
+    package var series: [Series] = []
+    package var segments: [Membership] = []
+    package var instances: [Instance] = []
+    package var past: [Past] = []
+    package var sent: [Sent] = []
+    package var seen: [SeenID] = []
+    /// The first of `seen` that an event in order may still equal.
+    package var seenHot = 0
+    /// Anonymous ids that became this user, in order.
+    package var links: [[UInt8]] = []
+    /// Local days (since 1970-01-01) for which a calendar start was taken, by rule.
+    package var calendarDays: [CalendarDay] = []
+    /// Segments of this rule set have been judged on it.
+    package var judgedBy: UInt64 = 0
+    /// No timer, segment change or calendar start is due before this time; it may be earlier than the first that is.
+    package var wake: Instant = .max
+
+    package init(number: Int64, key: CustomerKey, firstSeen: Instant) {
+        self.number = number
+        self.key = key
+        self.firstSeen = firstSeen
+        lastSeen = firstSeen
+    }
+
+    package func trait(_ name: String) -> JSONView? {
+        traits.first { $0.name.same(as: name) }?.view
+    }
+
+    package func isMember(of segment: Int) -> Bool { segments.contains { $0.segment == segment } }
+
+    /// Sets traits from an event's object; a null takes the trait away.
+    package mutating func set(traits object: JSONView, at time: Instant) {
+        for (name, value) in object.entries { set(trait: name, value.packed, at: time) }
+    }
+
+    package mutating func set(trait name: String, _ value: [UInt8], at time: Instant) {
+        if let index = traits.firstIndex(where: { $0.name.same(as: name) }) {
+            if traits[index].at <= time {
+                traits[index].value = value
+                traits[index].at = time
+            }
+        } else {
+            traits.append(Trait(name: name, value: value, at: time))
+        }
+    }
+
+    /// Whether an id already counted (`events.md`, De-duplication); if not, it counts from now on.
+    ///
+    /// An entry may stop a later event whose time is less than `dedupe` after it, and events may be late by up to `lateFor`, so it is
+    /// kept for both together. An event in order can only equal an entry newer than `dedupe`, and entries come in order of
+    /// application, so that only a suffix has to be looked at.
+    package mutating func sees(_ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds) -> Bool {
+        while seenHot < seen.count, seen[seenHot].at <= now - dedupe { seenHot += 1 }
+        if seenHot > 64, seen[0].at <= now - dedupe - lateFor {
+            let gone = seen.firstIndex { $0.at > now - dedupe - lateFor } ?? seen.count
+            seen.removeFirst(gone)
+            seenHot = max(0, seenHot - gone)
+        }
+        let first = time < now ? 0 : seenHot
+        var index = seen.count
+        while index > first {
+            index -= 1
+            if seen[index].digest == digest, time - seen[index].at < dedupe { return true }
+        }
+        seen.append(SeenID(digest: digest, at: time))
+        return false
+    }
+}
+
+/// A calendar start that was taken.
+package struct CalendarDay: Sendable, Equatable {
+    package var rule: Int
+    /// Index of the trigger in the rule's starts.
+    package var trigger: Int
+    package var day: Int
+}
+
+/// One run of a rule for one key, from start to verdict.
+package struct Instance: Sendable, Equatable {
+    package enum Phase: UInt8, Sendable {
+        /// The wait runs, until `due`.
+        case waiting
+        /// The limit of its product is reached: it waits in line, without a deadline.
+        case queued
+        /// Judged, but held by a gate until `due`; dropped when it has been held for longer than the rule's `expires`.
+        case held
+    }
+
+    /// Into the rule set's rules.
+    package var rule: Int
+    /// As in messages: a cart id, `ProductKey.text`, a subscription id, or `""` for the customer.
+    package var key: String
+    /// The product of a `per: product` rule.
+    package var product: ProductKey?
+    package var phase: Phase = .waiting
+    /// Event time of the last start.
+    package var startedAt: Instant
+    /// When it is to be judged.
+    package var due: Instant
+    /// When it was first due, from which `expires` counts, if it is held.
+    package var heldSince: Instant?
+    /// Its place in the audience of its start; 0 without one.
+    package var place = 0
+    /// The last 16 ids of events that started it.
+    package var because: [String] = []
+    /// The event that last started it, for conditions: name, id, and properties if the rule reads them (packed JSON, else empty).
+    package var eventName = ""
+    package var eventID = ""
+    package var properties: [UInt8] = []
+
+    package mutating func add(because id: String) {
+        guard !id.isEmpty else { return }
+        because.append(id)
+        if because.count > 16 { because.removeFirst() }
+    }
+}

@@ -1,0 +1,116 @@
+/// One subscription of a customer and the payment episode it is in. Events of one episode may come in any order within lateness.
+package struct Subscription: Sendable, Equatable {
+    package enum Status: String, Sendable { case active, pastDue = "past_due", cancelled, expired }
+    package enum Decline: String, Sendable { case hard, soft }
+
+    /// `subscription_id`, or `""`.
+    package var id: String
+    package var status: Status = .active
+    /// Event time of what set the status.
+    package var statusAt: Instant
+    package var issueOpen = false
+    /// First failure of the episode; kept when it closes, until the next one.
+    package var issueSince: Instant?
+    package var lastFailure: Instant?
+    package var lastSuccess: Instant?
+    package var attempts = 0
+    package var graceEnds: Instant?
+    package var nextAttempt: Instant?
+    package var decline: Decline?
+    package var amount: Decimal?
+    package var currency: String?
+
+    package init(id: String, at time: Instant) {
+        self.id = id
+        statusAt = time
+    }
+
+    package static func id(_ properties: JSONView?) -> String? {
+        guard let id = properties?["subscription_id"]?.identifier, !id.isEmpty else { return nil }
+        return id
+    }
+
+    package mutating func apply(_ event: StateEvent, _ properties: JSONView?, at time: Instant) {
+        switch event {
+        case .paymentFailed: fail(properties, at: time)
+        case .paymentSucceeded: succeed(at: time)
+        case .subscriptionStarted: set(.active, at: time)
+        case .subscriptionCancelled: set(.cancelled, at: time)
+        case .subscriptionExpired: set(.expired, at: time)
+        default: break
+        }
+    }
+
+    private mutating func set(_ new: Status, at time: Instant) {
+        guard time >= statusAt else { return }
+        status = new
+        statusAt = time
+    }
+
+    private mutating func fail(_ properties: JSONView?, at time: Instant) {
+        // A late failure of an episode that a newer success has closed opens nothing.
+        if let lastSuccess, lastSuccess > time { return }
+        if issueOpen {
+            issueSince = min(issueSince ?? time, time)
+        } else {
+            issueOpen = true
+            issueSince = time
+            attempts = 0
+            graceEnds = nil
+            nextAttempt = nil
+            decline = nil
+        }
+        attempts = max(attempts + 1, properties?["attempt"]?.number.map { Int(clamping: Int64($0.clamped)) } ?? 0)
+        if time >= lastFailure ?? time {
+            lastFailure = time
+            if status != .cancelled, status != .expired || time > statusAt { set(.pastDue, at: time) }
+            if let value = properties?["grace_ends"]?.instant { graceEnds = value }
+            nextAttempt = properties?["next_attempt"]?.instant
+            if let text = properties?["decline"]?.string, let value = Decline(rawValue: text) { decline = value }
+            if let value = properties?["amount"]?.decimal { amount = value }
+            if let text = properties?["currency"]?.identifier, !text.isEmpty { currency = text }
+        }
+    }
+
+    private mutating func succeed(at time: Instant) {
+        lastSuccess = max(lastSuccess ?? time, time)
+        set(.active, at: time)
+        guard issueOpen, let since = issueSince, since <= time else { return }
+        if let lastFailure, lastFailure > time {
+            // The episode that this late success closes was followed by another, of which the last failure is known.
+            issueSince = lastFailure
+            attempts = 1
+        } else {
+            issueOpen = false
+            nextAttempt = nil
+        }
+    }
+
+    /// Takes in the same subscription as an anonymous profile knew it.
+    package mutating func merge(_ other: Subscription) {
+        if other.statusAt > statusAt {
+            let own = self
+            self = other
+            issueSince = [own.issueSince, other.issueSince].compactMap { $0 }.min()
+            attempts = own.attempts + other.attempts
+        } else if issueOpen, other.issueOpen {
+            issueSince = [issueSince, other.issueSince].compactMap { $0 }.min()
+            attempts += other.attempts
+        }
+    }
+}
+
+extension JSONView {
+    /// A point in time as logs write it: RFC 3339, or a number of milliseconds (of seconds, below 10^11, which as milliseconds would
+    /// lie before 1973-03-03).
+    package var instant: Instant? {
+        if let stringBytes { return Instant.parse(rfc3339: stringBytes) }
+        guard let number, number.magnitude < 9e15 else { return nil }
+        return number.magnitude < 1e11 ? Instant(number * 1000) : Instant(number)
+    }
+}
+
+extension Double {
+    /// The nearest value that an Int64 can hold; NaN becomes 0.
+    package var clamped: Double { isNaN ? 0 : Swift.min(Swift.max(self, -9e18), 9e18) }
+}
