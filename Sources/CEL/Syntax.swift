@@ -1,0 +1,90 @@
+/// The tree that the parser makes: names are not looked up yet, macros are already known as such.
+struct Syntax {
+    indirect enum Kind {
+        case literal(Value)
+        /// `rooted` stands for a leading dot: no container applies, and no local variable.
+        case name(String, rooted: Bool)
+        case select(Syntax, field: String)
+        case has(Syntax, field: String)
+        case index(Syntax, Syntax)
+        case unary(UnaryOperator, Syntax)
+        case binary(BinaryOperator, Syntax, Syntax)
+        /// Flat, so that a long chain is no deep tree.
+        case and([Syntax])
+        case or([Syntax])
+        case conditional(Syntax, Syntax, Syntax)
+        case list([Syntax])
+        case map([(key: Syntax, value: Syntax)])
+        case call(function: String, nameSpan: Span, target: Syntax?, rooted: Bool, arguments: [Syntax])
+        case loop(Loop.Kind, range: Syntax, variables: [String], filter: Syntax?, body: Syntax)
+        /// Stands where an error was reported.
+        case broken
+    }
+
+    let kind: Kind
+    let span: Span
+    /// Levels of the tree below and including this node; the limit on it keeps recursion bounded.
+    let depth: Int
+}
+
+package enum UnaryOperator: String, Sendable, Hashable {
+    case not = "!"
+    case negate = "-"
+}
+
+package enum BinaryOperator: String, Sendable, Hashable {
+    case equal = "=="
+    case notEqual = "!="
+    case less = "<"
+    case lessOrEqual = "<="
+    case greater = ">"
+    case greaterOrEqual = ">="
+    case add = "+"
+    case subtract = "-"
+    case multiply = "*"
+    case divide = "/"
+    case remainder = "%"
+    case isIn = "in"
+
+    /// True for `<`, `<=`, `>` and `>=`.
+    package var isOrdering: Bool {
+        switch self {
+        case .less, .lessOrEqual, .greater, .greaterOrEqual: true
+        default: false
+        }
+    }
+
+    /// Higher binds tighter.
+    var precedence: Int {
+        switch self {
+        case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .isIn: 1
+        case .add, .subtract: 2
+        case .multiply, .divide, .remainder: 3
+        }
+    }
+}
+
+/// The macros that go through a list or a map.
+package enum Loop {
+    package enum Kind: String, Sendable, Hashable {
+        case all
+        case exists
+        case existsOne = "exists_one"
+        case map
+        case filter
+        case transformList
+        case transformMap
+    }
+}
+
+/// How much text a program may have; what is above is refused before it costs anything.
+package struct Limits: Sendable {
+    /// Code points.
+    package var sourceLength = 100_000
+    /// Levels of nesting. Above it the parser would have to trust the machine's stack.
+    package var depth = 200
+    /// Work that folding of constants may take for one node, in steps.
+    package var foldingSteps = 10_000
+
+    package init() {}
+}
