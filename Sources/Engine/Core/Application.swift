@@ -309,11 +309,10 @@ extension Engine {
 
     /// Takes interests away that were expressed no later than `until`.
     mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
-        profiles[slot].interests.removeAll { interest in
-            guard interest.product == product, kinds.contains(interest.kind), interest.since <= until else { return false }
-            unfollow(interest.kind, slot, product)
-            return true
-        }
+        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.since <= until }
+        guard !gone.isEmpty else { return }
+        profiles[slot].interests.removeAll { gone.contains($0) }
+        for interest in gone { unfollow(interest.kind, slot, product) }
     }
 
     private mutating func unfollow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) {
@@ -325,11 +324,10 @@ extension Engine {
     /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.
     private mutating func forgetOldInterests(_ slot: Int) {
         let bound = clock.now - rules.definitions.waitlistForget
-        profiles[slot].interests.removeAll { interest in
-            guard interest.kind == .waitlist, interest.last <= bound, productIndex[interest.product] != nil else { return false }
-            unfollow(.waitlist, slot, interest.product)
-            return true
-        }
+        let gone = profiles[slot].interests.filter { $0.kind == .waitlist && $0.last <= bound && productIndex[$0.product] != nil }
+        guard !gone.isEmpty else { return }
+        profiles[slot].interests.removeAll { gone.contains($0) }
+        for interest in gone { unfollow(.waitlist, slot, interest.product) }
     }
 
     private func cartProducts(_ slot: Int) -> [ProductKey] {

@@ -247,22 +247,22 @@ extension Engine {
             isUsed.append(true)
             isDirty.append(false)
         }
-        index.insert(hash, slot: slot) { keyHashes($0) }
-        for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link[...]), slot: slot) { keyHashes($0) } }
+        index.insert(hash, slot: slot)
+        for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link[...]), slot: slot) }
         slotByNumber[profile.number] = slot
         if profile.wake < .max { wakes.push(profile.wake, slot) }
         return slot
     }
 
     mutating func link(_ anonymous: [UInt8], to slot: Int) {
-        index.insert(CustomerIndex.hash(isAnonymous: true, anonymous[...]), slot: slot) { keyHashes($0) }
+        index.insert(CustomerIndex.hash(isAnonymous: true, anonymous[...]), slot: slot)
         profiles[slot].links.append(anonymous)
         output.links.append((anonymous, profiles[slot].number))
     }
 
     /// Forgets a resident profile; its record, if any, stays where it is.
     mutating func release(_ slot: Int) {
-        for hash in keyHashes(slot) { index.remove(hash, slot: slot) { keyHashes($0) } }
+        for hash in keyHashes(slot) { index.remove(hash, slot: slot) }
         slotByNumber[profiles[slot].number] = nil
         isUsed[slot] = false
         profiles[slot] = Profile(number: 0, key: CustomerKey(isAnonymous: false, id: []), firstSeen: 0)

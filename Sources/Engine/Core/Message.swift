@@ -170,7 +170,7 @@ extension CanonicalJSON {
             self = .number(value)
         case .string(let value): self = .string(value)
         case .bytes(let bytes): self = .string(Base64.text(bytes))
-        case .timestamp(let time): self = .string(time.milliseconds.rfc3339)
+        case .timestamp(let time): self = .string(Instant(time.milliseconds).rfc3339)
         case .duration(let nanoseconds):
             self = .string((Decimal(nanoseconds).multiplied(by: Decimal(0.000_000_001) ?? .zero) ?? .zero).text + "s")
         case .list(let values): self = .array(values.compactMap { CanonicalJSON($0) })

@@ -135,7 +135,7 @@ extension Engine {
             for day in country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
                 let whole = trigger.before / 86_400_000
                 let local = (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000 - (trigger.before - whole * 86_400_000)
-                let at = zone.map { $0.instant(ofLocal: local) } ?? local
+                let at = zone.map { Instant($0.moments(ofLocal: Int(local / 1000)).first) * 1000 } ?? local
                 result.append((trigger, day, at))
             }
         }

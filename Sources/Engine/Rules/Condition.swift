@@ -104,9 +104,9 @@ struct Scope: Host {
         switch slot {
         case .eventName: return .value(.string(eventName))
         case .eventID: return eventID.isEmpty ? .absent : .value(.string(eventID))
-        case .eventTime: return .value(.timestamp(Timestamp(milliseconds: eventTime)))
+        case .eventTime: return Self.time(eventTime)
         case .eventProperties: return Self.follow(properties, keys)
-        case .now: return .value(.timestamp(Timestamp(milliseconds: now)))
+        case .now: return Self.time(now)
         case .distance: return Self.distance(arguments)
         case .days:
             guard case .int(let count)? = arguments.first, abs(count) < 100_000 else { return .error("days() takes a number of days") }
@@ -136,8 +136,8 @@ struct Scope: Host {
         switch slot {
         case .profileID: return .value(.string(String(decoding: profile.pointee.key.id, as: UTF8.self)))
         case .profileAnonymous: return .value(.bool(profile.pointee.key.isAnonymous))
-        case .firstSeen: return .value(.timestamp(Timestamp(milliseconds: profile.pointee.firstSeen)))
-        case .lastSeen: return .value(.timestamp(Timestamp(milliseconds: profile.pointee.lastSeen)))
+        case .firstSeen: return Self.time(profile.pointee.firstSeen)
+        case .lastSeen: return Self.time(profile.pointee.lastSeen)
         case .locale: return text(profile.pointee.locale)
         case .timezone: return text(profile.pointee.timezone)
         case .traits:
@@ -150,10 +150,10 @@ struct Scope: Host {
         case .ever(let mark): return .value(.bool(profile.pointee.marks.contains { $0.definition == mark }))
         case .first(let mark):
             guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else { return .absent }
-            return .value(.timestamp(Timestamp(milliseconds: mark.first)))
+            return Self.time(mark.first)
         case .last(let mark):
             guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else { return .absent }
-            return .value(.timestamp(Timestamp(milliseconds: mark.last)))
+            return Self.time(mark.last)
         case .since(let mark):
             guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else { return .value(.duration(Int.max)) }
             return .value(.duration(Int(now - mark.last) * 1_000_000))
@@ -212,7 +212,7 @@ struct Scope: Host {
         case "items": return .value(.list((cart?.lines ?? []).map { .map($0.values) }))
         case "total": return (cart?.total ?? nil).map { .value(.double($0.amount.double)) } ?? .absent
         case "currency": return (cart?.total?.currency).map { .value(.string($0)) } ?? .absent
-        case "updated_at": return cart.map { .value(.timestamp(Timestamp(milliseconds: $0.touchedAt))) } ?? .absent
+        case "updated_at": return cart.map { Self.time($0.touchedAt) } ?? .absent
         default: return .absent
         }
     }
@@ -240,7 +240,7 @@ struct Scope: Host {
         guard let id = subscriptionID, let subscription = profile.pointee.subscriptions.first(where: { $0.id.same(as: id) }) else {
             return .absent
         }
-        func time(_ value: Instant?) -> Loaded { value.map { .value(.timestamp(Timestamp(milliseconds: $0))) } ?? .absent }
+        func time(_ value: Instant?) -> Loaded { value.map { Self.time($0) } ?? .absent }
         switch field {
         case "id": return .value(.string(subscription.id))
         case "status": return .value(.string(subscription.status.rawValue))
@@ -260,8 +260,8 @@ struct Scope: Host {
         guard let product, let interest = profile.pointee.interest(in: product, kinds: interestKinds) else { return .absent }
         switch field {
         case "kind": return .value(.string(interest.kind.rawValue))
-        case "since": return .value(.timestamp(Timestamp(milliseconds: interest.since)))
-        case "last": return .value(.timestamp(Timestamp(milliseconds: interest.last)))
+        case "since": return Self.time(interest.since)
+        case "last": return Self.time(interest.last)
         case "count": return .value(.int(interest.count))
         case "price": return interest.price.map { .value(.double($0.double)) } ?? .absent
         case "currency": return interest.currency.map { .value(.string($0)) } ?? .absent
@@ -270,6 +270,11 @@ struct Scope: Host {
     }
 
     // MARK: Values
+
+    /// Absent beyond the years that CEL's timestamps cover.
+    private static func time(_ milliseconds: Instant) -> Loaded {
+        Timestamp(milliseconds: Int(milliseconds)).map { .value(.timestamp($0)) } ?? .absent
+    }
 
     private static func follow(_ view: JSONView?, _ keys: [Key]) -> Loaded {
         guard var view else { return .absent }

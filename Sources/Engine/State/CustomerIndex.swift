@@ -1,10 +1,16 @@
-/// Finds the slot of a customer by its id, or by an anonymous id that is linked to it: open addressing over slot numbers.
+/// Finds the slot of a customer by its id, or by an anonymous id that is linked to it: open addressing with linear probing over
+/// (hash, slot).
 ///
-/// Its hash is fixed, not seeded, so that the order of probes is the same in every run. This is on the hot path: one probe for each event.
+/// Its hash is fixed, not seeded, so that probes are the same in every run. This is on the hot path: one look-up for each event.
 struct CustomerIndex: Sendable {
-    /// Slot + 1 in the low half, the upper half of the hash above; 0 is an empty place.
-    private var table: [UInt64] = [UInt64](repeating: 0, count: 1024)
-    private(set) var count = 0
+    private struct Entry {
+        var hash: UInt64
+        /// Slot + 1; 0 is an empty place.
+        var slot: UInt32
+    }
+
+    private var table = [Entry](repeating: Entry(hash: 0, slot: 0), count: 1024)
+    private var count = 0
 
     /// A multiply-and-fold hash over 8 bytes at a time, in the manner of wyhash.
     static func hash(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> UInt64 {
@@ -33,60 +39,46 @@ struct CustomerIndex: Sendable {
     func find(_ hash: UInt64, matches: (Int) -> Bool) -> Int? {
         let mask = table.count - 1
         var place = Int(truncatingIfNeeded: hash) & mask
-        while table[place] != 0 {
-            let entry = table[place]
-            if entry >> 32 == hash >> 32 {
-                let slot = Int(entry & 0xFFFF_FFFF) - 1
-                if matches(slot) { return slot }
-            }
+        while table[place].slot != 0 {
+            if table[place].hash == hash, matches(Int(table[place].slot) - 1) { return Int(table[place].slot) - 1 }
             place = (place + 1) & mask
         }
         return nil
     }
 
-    mutating func insert(_ hash: UInt64, slot: Int, rehash: (Int) -> [UInt64]) {
+    mutating func insert(_ hash: UInt64, slot: Int) {
         if (count + 1) * 2 > table.count {
-            // Hashes are only half stored, so that growing asks for them anew: once for every key of every slot.
-            var slots: Set<Int> = []
             let old = table
-            table = [UInt64](repeating: 0, count: old.count * 2)
-            for entry in old where entry != 0 {
-                let slot = Int(entry & 0xFFFF_FFFF) - 1
-                guard slots.insert(slot).inserted else { continue }
-                for hash in rehash(slot) { place(hash, slot) }
-            }
+            table = [Entry](repeating: Entry(hash: 0, slot: 0), count: old.count * 2)
+            for entry in old where entry.slot != 0 { place(entry) }
         }
-        place(hash, slot)
+        place(Entry(hash: hash, slot: UInt32(slot + 1)))
         count += 1
     }
 
-    private mutating func place(_ hash: UInt64, _ slot: Int) {
+    private mutating func place(_ entry: Entry) {
         let mask = table.count - 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while table[place] != 0 { place = (place + 1) & mask }
-        table[place] = (hash >> 32) << 32 | UInt64(slot + 1)
+        var place = Int(truncatingIfNeeded: entry.hash) & mask
+        while table[place].slot != 0 { place = (place + 1) & mask }
+        table[place] = entry
     }
 
     /// Takes an entry out and closes the gap (backward shift), so that there are no tombstones.
-    mutating func remove(_ hash: UInt64, slot: Int, hashOf: (Int) -> [UInt64]) {
+    mutating func remove(_ hash: UInt64, slot: Int) {
         let mask = table.count - 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        let wanted = (hash >> 32) << 32 | UInt64(slot + 1)
-        while table[place] != 0, table[place] != wanted { place = (place + 1) & mask }
-        guard table[place] == wanted else { return }
+        var gap = Int(truncatingIfNeeded: hash) & mask
+        while table[gap].slot != 0, table[gap].hash != hash || table[gap].slot != UInt32(slot + 1) { gap = (gap + 1) & mask }
+        guard table[gap].slot != 0 else { return }
         count -= 1
-        var gap = place
         var next = (gap + 1) & mask
-        while table[next] != 0 {
-            let slot = Int(table[next] & 0xFFFF_FFFF) - 1
-            let upper = table[next] >> 32
-            let home = hashOf(slot).first { $0 >> 32 == upper }.map { Int(truncatingIfNeeded: $0) & mask } ?? next
+        while table[next].slot != 0 {
+            let home = Int(truncatingIfNeeded: table[next].hash) & mask
             if (next - home) & mask >= (next - gap) & mask {
                 table[gap] = table[next]
                 gap = next
             }
             next = (next + 1) & mask
         }
-        table[gap] = 0
+        table[gap].slot = 0
     }
 }

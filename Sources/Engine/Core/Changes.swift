@@ -1,0 +1,110 @@
+/// What one commit writes: the records of everything that changed since the last one, and what happened beside.
+package struct Changes: Sendable {
+    package var customers: [CustomerRecord] = []
+    package var products: [ProductRecord] = []
+    package var followers: [(product: ProductKey, follower: Follower, isRemoval: Bool)] = []
+    package var output = Output()
+    package var clock = EngineClock()
+
+    package init() {}
+
+    package var isEmpty: Bool {
+        customers.isEmpty && products.isEmpty && output.messages.isEmpty && output.decisions.isEmpty && output.removed.isEmpty
+    }
+}
+
+extension Engine {
+    /// How many profiles have changed since the last commit; they cannot be released before it.
+    package var dirtyCount: Int { dirtySlots.count }
+
+    /// Takes what is to be committed. With `records` false (a replay without a store) only messages and decisions are taken.
+    package mutating func takeChanges(records: Bool = true) -> Changes {
+        var changes = Changes()
+        let writer = RecordWriter(rules: rules)
+        if records {
+            changes.customers.reserveCapacity(dirtySlots.count)
+            for slot in dirtySlots where isUsed[slot] && isDirty[slot] { changes.customers.append(writer.record(profiles[slot])) }
+            changes.customers.sort { $0.number < $1.number }
+            for index in dirtyProducts {
+                changes.products.append(writer.record(products[index], now: clock.now))
+                for change in products[index].followerChanges {
+                    changes.followers.append((products[index].key, change.follower, change.isRemoval))
+                }
+            }
+        }
+        for slot in dirtySlots { isDirty[slot] = false }
+        for index in dirtyProducts {
+            productDirty[index] = false
+            products[index].followerChanges.removeAll()
+        }
+        dirtySlots.removeAll(keepingCapacity: true)
+        dirtyProducts.removeAll(keepingCapacity: true)
+        changes.output = output
+        changes.clock = clock
+        output = Output()
+        return changes
+    }
+
+    /// The customers of a batch that are not resident, each once.
+    package func missing(in batch: EventBatch, from start: Int) -> [CustomerKey] {
+        guard hasStore else { return [] }
+        var seen: Set<CustomerKey> = []
+        var result: [CustomerKey] = []
+        func look(_ isAnonymous: Bool, _ text: ArenaText) {
+            guard !text.isEmpty else { return }
+            let id = batch.bytes(text)
+            guard find(isAnonymous: isAnonymous, id) == nil, mayBeStored(isAnonymous: isAnonymous, id) else { return }
+            let key = CustomerKey(isAnonymous: isAnonymous, id: Array(id))
+            if seen.insert(key).inserted { result.append(key) }
+        }
+        for event in batch.events[start...] {
+            look(false, event.user)
+            look(true, event.anonymous)
+        }
+        return result
+    }
+
+    package func isResident(_ number: Int64) -> Bool { slotByNumber[number] != nil }
+    package func isResident(_ product: ProductKey) -> Bool { productIndex[product] != nil }
+
+    /// Brings in a stored customer with the anonymous ids linked to it. Instances of rules that are gone end `rule_removed`.
+    package mutating func insert(_ record: CustomerRecord, links: [[UInt8]]) {
+        guard slotByNumber[record.number] == nil else { return }
+        let (profile, orphans) = RecordReader(rules: rules).profile(record, links: links)
+        let slot = place(profile)
+        for (rule, instance) in orphans {
+            touch(slot)
+            output.decisions.append(
+                Decision(
+                    id: "", rule: rule, customer: record.number, customerText: text(of: slot), key: instance.key,
+                    startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .ruleRemoved, cause: ""))
+        }
+        if profile.judgedBy != rules.judgement, profile.judgedBy != 0 { wake(slot, at: clock.now) }
+    }
+
+    package mutating func insert(_ record: ProductRecord, followers: [Follower]) {
+        _ = placeProduct(RecordReader(rules: rules).product(record, followers: followers))
+    }
+
+    /// Notes that the store has no such records.
+    package mutating func markAbsent(_ customers: [CustomerKey], _ products: [ProductKey]) {
+        absent.formUnion(customers)
+        absentProducts.formUnion(products)
+    }
+
+    package mutating func provide(members: [(customer: Int64, enteredAt: Instant)], of segment: Int) {
+        providedMembers[segment] = members
+    }
+
+    /// Releases profiles until at most `limit` are resident, the clean ones that were seen least recently first; call after a commit.
+    package mutating func shrink(to limit: Int) {
+        absent.removeAll(keepingCapacity: true)
+        absentProducts.removeAll(keepingCapacity: true)
+        guard hasStore, slotByNumber.count > limit else { return }
+        let target = limit * 3 / 4
+        var candidates: [(slot: Int, seen: Instant)] = []
+        for slot in profiles.indices where isUsed[slot] && !isDirty[slot] { candidates.append((slot, profiles[slot].lastSeen)) }
+        candidates.sort { $0.seen != $1.seen ? $0.seen < $1.seen : $0.slot < $1.slot }
+        for candidate in candidates.prefix(max(0, slotByNumber.count - target)) { release(candidate.slot) }
+    }
+}

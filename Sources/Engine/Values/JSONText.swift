@@ -1,0 +1,148 @@
+/// Packs JSON text that the program itself has written (the JSON columns of its own database). Input from outside goes through the decoder
+/// instead, which is strict and fast; this one is total and small.
+package enum JSONText {
+    /// The packed value, or nil if the text is not JSON.
+    package static func pack(_ text: [UInt8]) -> [UInt8]? {
+        var parser = Parser(text: text)
+        guard parser.value(depth: 0), parser.isAtEnd else { return nil }
+        return parser.writer.bytes
+    }
+
+    private struct Parser {
+        let text: [UInt8]
+        var position = 0
+        var writer = PackedJSON.Writer()
+
+        init(text: [UInt8]) { self.text = text }
+
+        var isAtEnd: Bool {
+            mutating get {
+                space()
+                return position == text.count
+            }
+        }
+
+        private mutating func space() {
+            while position < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[position]) { position += 1 }
+        }
+
+        private mutating func take(_ byte: UInt8) -> Bool {
+            space()
+            guard position < text.count, text[position] == byte else { return false }
+            position += 1
+            return true
+        }
+
+        private mutating func word(_ word: StaticString) -> Bool {
+            let matches = word.withUTF8Buffer { text[position...].starts(with: $0) }
+            if matches { position += word.utf8CodeUnitCount }
+            return matches
+        }
+
+        mutating func value(depth: Int) -> Bool {
+            space()
+            guard position < text.count, depth < 200 else { return false }
+            switch text[position] {
+            case UInt8(ascii: "{"):
+                position += 1
+                let mark = writer.open(.object)
+                var count = 0
+                if !take(UInt8(ascii: "}")) {
+                    repeat {
+                        space()
+                        guard let key = string(), take(UInt8(ascii: ":")) else { return false }
+                        writer.key(key)
+                        guard value(depth: depth + 1) else { return false }
+                        count += 1
+                    } while take(UInt8(ascii: ","))
+                    guard take(UInt8(ascii: "}")) else { return false }
+                }
+                writer.close(mark, count: count)
+                return true
+            case UInt8(ascii: "["):
+                position += 1
+                let mark = writer.open(.array)
+                var count = 0
+                if !take(UInt8(ascii: "]")) {
+                    repeat {
+                        guard value(depth: depth + 1) else { return false }
+                        count += 1
+                    } while take(UInt8(ascii: ","))
+                    guard take(UInt8(ascii: "]")) else { return false }
+                }
+                writer.close(mark, count: count)
+                return true
+            case UInt8(ascii: "\""):
+                guard let bytes = string() else { return false }
+                writer.string(bytes)
+                return true
+            case UInt8(ascii: "t"):
+                writer.bool(true)
+                return word("true")
+            case UInt8(ascii: "f"):
+                writer.bool(false)
+                return word("false")
+            case UInt8(ascii: "n"):
+                writer.null()
+                return word("null")
+            default: return number()
+            }
+        }
+
+        private mutating func number() -> Bool {
+            let start = position
+            while position < text.count, "+-.eE0123456789".utf8.contains(text[position]) { position += 1 }
+            let digits = String(decoding: text[start..<position], as: UTF8.self)
+            if let int = Int64(digits) {
+                writer.int(int)
+            } else if let double = Double(digits) {
+                writer.number(double)
+            } else {
+                return false
+            }
+            return true
+        }
+
+        private mutating func string() -> [UInt8]? {
+            guard position < text.count, text[position] == UInt8(ascii: "\"") else { return nil }
+            position += 1
+            var result: [UInt8] = []
+            while position < text.count {
+                let byte = text[position]
+                position += 1
+                switch byte {
+                case UInt8(ascii: "\""): return result
+                case UInt8(ascii: "\\"):
+                    guard position < text.count else { return nil }
+                    let escape = text[position]
+                    position += 1
+                    switch escape {
+                    case UInt8(ascii: "n"): result.append(0x0A)
+                    case UInt8(ascii: "t"): result.append(0x09)
+                    case UInt8(ascii: "r"): result.append(0x0D)
+                    case UInt8(ascii: "b"): result.append(0x08)
+                    case UInt8(ascii: "f"): result.append(0x0C)
+                    case UInt8(ascii: "u"):
+                        guard var code = hex() else { return nil }
+                        if code >= 0xD800, code < 0xDC00, position + 1 < text.count, text[position] == 0x5C {
+                            position += 2
+                            guard let low = hex(), low >= 0xDC00, low < 0xE000 else { return nil }
+                            code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+                        }
+                        guard let scalar = Unicode.Scalar(code) else { return nil }
+                        result.append(contentsOf: Array(String(Character(scalar)).utf8))
+                    default: result.append(escape)
+                    }
+                default: result.append(byte)
+                }
+            }
+            return nil
+        }
+
+        private mutating func hex() -> UInt32? {
+            guard position + 4 <= text.count else { return nil }
+            defer { position += 4 }
+            return UInt32(String(decoding: text[position..<(position + 4)], as: UTF8.self), radix: 16)
+        }
+    }
+}
