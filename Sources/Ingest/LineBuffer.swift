@@ -41,8 +41,11 @@ package struct LineBuffer: Sendable {
     private mutating func reserve(_ room: Int) {
         let needed = count + room + LineBuffer.padding
         guard storage.count < needed else { return }
-        let size = max(needed, storage.count * 2)
-        storage.append(contentsOf: repeatElement(0, count: size - storage.count))
+        var larger = [UInt8](repeating: 0, count: max(needed, storage.count * 2))
+        larger.withUnsafeMutableBytes { target in
+            storage.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        }
+        storage = larger
     }
 }
 

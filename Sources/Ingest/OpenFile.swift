@@ -38,9 +38,11 @@ final class OpenFile {
 
     private let format: Decompressor.Format?
     private var decompressor: Decompressor?
+    /// Decoded bytes from offset `windowStart` on, `windowCount` of them; the rest is room.
     private var window: [UInt8] = []
     private var windowStart = 0
-    private var windowEnd: Int { windowStart + window.count }
+    private var windowCount = 0
+    private var windowEnd: Int { windowStart + windowCount }
 
     /// Takes over `descriptor`, of a regular file whose status is `status`; looks at its first bytes for the format.
     init(owning descriptor: Int32, status: FileStatus) {
@@ -76,8 +78,8 @@ final class OpenFile {
         if decompressor == nil || offset < windowStart {
             guard let fresh = Decompressor(format) else { return .failed(ENOMEM) }
             decompressor = fresh
-            window.removeAll(keepingCapacity: true)
             windowStart = 0
+            windowCount = 0
             ending = .open
         }
         var skipped = 0
@@ -139,12 +141,18 @@ final class OpenFile {
     /// Decodes up to `count` more bytes into the window; returns an error number when reading failed.
     private func decode(atMost count: Int) -> Int32? {
         guard let decompressor, ending == .open || ending == .whole else { return nil }
-        let start = window.count
-        window.append(contentsOf: repeatElement(0, count: count))
-        let (produced, stop) = window.withUnsafeMutableBytes {
-            decompressor.produce(from: descriptor, into: UnsafeMutableRawBufferPointer(rebasing: $0[start...]))
+        if window.count < windowCount + count {
+            var larger = [UInt8](repeating: 0, count: max(windowCount + count, window.count * 2))
+            larger.withUnsafeMutableBytes { target in
+                window.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<windowCount])) }
+            }
+            window = larger
         }
-        window.removeSubrange((start + produced)...)
+        let room = windowCount..<windowCount + count
+        let (produced, stop) = window.withUnsafeMutableBytes {
+            decompressor.produce(from: descriptor, into: UnsafeMutableRawBufferPointer(rebasing: $0[room]))
+        }
+        windowCount += produced
         isCutShort = stop == .inputEnded
         switch stop {
         case .full, .inputEnded: ending = .open
@@ -156,9 +164,13 @@ final class OpenFile {
     }
 
     private func drop(before offset: Int) {
-        let count = min(offset - windowStart, window.count)
-        guard count > 0, count >= 1 << 16 || count == window.count else { return }
-        window.removeSubrange(..<count)
+        let count = min(offset - windowStart, windowCount)
+        guard count > 0, count >= 1 << 16 || count == windowCount else { return }
+        window.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            memmove(base, base + count, windowCount - count)
+        }
+        windowCount -= count
         windowStart += count
     }
 }

@@ -120,7 +120,7 @@ extension Tailer {
             let isMoved =
                 file.presence == .resumed && file.inode.number == open.inode.number
                 && file.inode.generation == open.inode.generation
-            let isCopyOfTruncated = file.presence == .superseded && file.offset > 0 && file.mark.length > 0
+            let isCopyOfTruncated = file.presence == .superseded
             if isMoved || isCopyOfTruncated || (file.isCompressed && !file.hasBacking && file.presence != .superseded) {
                 move(id, to: copy, open)
                 seen.insert(id)

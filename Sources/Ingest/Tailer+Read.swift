@@ -35,18 +35,36 @@ extension Tailer {
         take(id, upTo: maxBytes, into: &buffer, consuming: false)
     }
 
-    /// Whether a complete line waits to be read: settles a backlog that is `unknown`. Reads 64 KiB, more for a longer line.
+    /// Whether a complete line waits to be read: settles a backlog that is `unknown`. Looks at 64 KiB at a time, no further
+    /// than a line within the limit reaches; true also where that does not tell (a longer line, decoding yet to be done).
     package mutating func hasCompleteLine(_ id: FileID) -> Bool {
-        guard let listing = tracked[id]?.listing, listing.backlog != .none, !listing.isHeld else { return false }
-        if listing.backlog == .lines { return true }
-        var buffer = LineBuffer()
-        while true {
-            switch peek(id, upTo: 1 << 16, into: &buffer) {
-            case .lines, .tooLong: return true
-            case .working: continue
-            case .caughtUp, .ended, .truncated, .copy, .unavailable: return false
-            }
+        guard let file = tracked[id], file.claim == nil else { return false }
+        switch file.listing.backlog {
+        case .none: return false
+        case .lines: return true
+        case .unknown: break
         }
+        guard file.overlong == nil else { return true }
+        guard case .success(let open) = opened(id) else { return false }
+        let chunkBytes = 1 << 16
+        let end = file.offset + sources[file.source].maxLineBytes + Tailer.lineSlack
+        let found: Bool? = withUnsafeTemporaryAllocation(byteCount: chunkBytes, alignment: 8) { room in
+            var position = file.offset
+            while position < end {
+                switch open.read(at: position, into: room) {
+                case .working: return true
+                case .failed: return nil
+                case .bytes(let count):
+                    if nudged_last_newline(room.baseAddress, count) >= 0 { return true }
+                    if count < chunkBytes { return false }
+                    position += count
+                }
+            }
+            return true
+        }
+        tracked[id]?.hasKnownLine = found == true
+        if found == false, !open.isCompressed { tracked[id]?.isIdle = true }
+        return found ?? false
     }
 
     /// Reads what is there and, at the end of the file, also a last line without `\n`, which is appended without one.
