@@ -69,10 +69,10 @@ extension Tailer {
                 let isUnchanged = pending[sighting.key] == status
                 if open.isCompressed
                     ? adoptCompressed(sighting, open, status, isUnchanged, &seen, &report, dryRun: true)
-                    : !isUnchanged && mayBecomeCompressed(open)
+                    : mayBecomeCompressed(open)
                 {
                     waiting[sighting.key] = status
-                    isAnyUndecided = isAnyUndecided || !rejected.contains(sighting.key)
+                    isAnyUndecided = isAnyUndecided || !isUnchanged
                 } else if open.isCompressed {
                     opened.append((sighting, open, status))
                 } else {

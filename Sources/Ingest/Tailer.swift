@@ -183,14 +183,18 @@ package struct Tailer: ~Copyable {
         tracked.values.count { $0.open.map { compressed == nil || $0.isCompressed == compressed } ?? false }
     }
 
-    /// Closes the open file that was not used for longest and that can be opened again; false when there is none.
+    /// Closes the open file that was not used for longest, one without unread lines first, out of those that can be opened
+    /// again; false when there is none.
     private mutating func closeLongestUnused(compressed: Bool?, except kept: FileID? = nil) -> Bool {
         let closable = tracked.values.filter {
             $0.isClosable && $0.id != kept && (compressed == nil || $0.open?.isCompressed == compressed)
         }
-        guard let victim = closable.min(by: { $0.lastUse < $1.lastUse }) else { return false }
-        tracked[victim.id]?.open = nil
-        tracked[victim.id]?.isSettled = false
-        return true
+        for victim in closable.sorted(by: { ($0.isIdle ? 0 : 1, $0.lastUse) < ($1.isIdle ? 0 : 1, $1.lastUse) }) {
+            // One that was deleted since the last scan must stay open.
+            guard let links = victim.open?.status?.links, links > 0 else { continue }
+            tracked[victim.id]?.open = nil
+            return true
+        }
+        return false
     }
 }

@@ -64,6 +64,7 @@ private struct TailerModel {
     var losses = 0
     var truncationsToReport = 0
     var mustCommit = false
+    var hasUnseenCopy = false
     var trouble: String?
 
     init(seed: UInt64) {
@@ -106,17 +107,24 @@ private struct TailerModel {
         case 62..<68: readSome(&tailer)
         case 68..<74: rotate()
         case 74..<77: renameOne()
-        case 77..<82: compress()
-        case 82..<85: finishCompressing()
+        case 77..<82:
+            noticeCopy(&tailer)
+            compress()
+        case 82..<85:
+            noticeCopy(&tailer)
+            finishCompressing()
         case 85..<88: copyTruncate(&tailer)
         case 88..<89: truncate(&tailer)
-        case 89..<91: delete(&tailer)
+        case 89..<91:
+            noticeCopy(&tailer)
+            delete(&tailer)
         case 91..<95: commit(tailer, exactly: chance(2))
         default:
             if mustCommit {
                 scan(&tailer)
                 readAll(&tailer)
                 commit(tailer, exactly: true)
+                mustCommit = false
             } else if chance(2) {
                 commit(tailer, exactly: false)
             }
@@ -124,6 +132,16 @@ private struct TailerModel {
             fresh = [:]
             tailer = Tailer(sources: sources, resuming: stored, limits: limits)
         }
+    }
+
+    /// A plain copy is known for one only while the truncated inode is still there to tell: the tailer has to see both
+    /// before that one may vanish.
+    mutating func noticeCopy(_ tailer: inout Tailer) {
+        guard hasUnseenCopy else { return }
+        scan(&tailer)
+        readAll(&tailer)
+        commit(tailer, exactly: true)
+        hasUnseenCopy = false
     }
 
     // MARK: What the world does
@@ -205,6 +223,7 @@ private struct TailerModel {
         guard !directory.contents("app.log").isEmpty else { return }
         let name = freshName()
         log("copytruncate g\(live) to \(name)")
+        hasUnseenCopy = true
         directory.append(directory.contents("app.log"), to: name)
         directory.rewrite("app.log")
         generations[live].name = name
@@ -293,7 +312,6 @@ private struct TailerModel {
             fresh[file.id]?.removeFirst(lines.count)
         }
         stored = checkpoints
-        mustCommit = mustCommit && !exactly
     }
 
     mutating func note(_ line: String) {
