@@ -1,0 +1,199 @@
+import Glibc
+
+/// A pattern of absolute paths, walked by hand rather than by glob(3) so that a directory that cannot be read is told apart
+/// from one that holds nothing, and symbolic links stay inside the pattern's tree.
+///
+/// `*`, `?` and `[…]` match within a name as fnmatch(3) does, a leading dot only by a dot; a whole component `**` matches any
+/// number of directories (links to directories are not descended into by it). A link is followed when its target lies
+/// below the pattern's fixed prefix: the directory of the components before the first one with a wildcard.
+struct Glob: Sendable {
+    /// A regular file that matches.
+    struct Match {
+        /// The path that matches the pattern.
+        var path: String
+        /// The path to open: the same, or what a link resolves to.
+        var target: String
+        var status: FileStatus
+    }
+
+    /// What was found, and what stood in the way.
+    struct Walk {
+        /// In order of path.
+        var matches: [Match] = []
+        /// Directories that were listed or would be if they existed: the ones to watch.
+        var directories: Set<String> = []
+        /// Paths that match but are not regular files: kept out.
+        var irregular: [String] = []
+        /// Links that lead out of the tree: kept out.
+        var outside: [String] = []
+        /// What could not be read. Where there is any, a file that was not found may still exist.
+        var failures: [Failure] = []
+    }
+
+    struct Failure {
+        var path: String
+        var errno: Int32
+        var isDirectory: Bool
+    }
+
+    let fixedDirectory: String
+    private let components: [String]
+
+    /// `pattern` is absolute; empty components are dropped.
+    init(pattern: String) {
+        let all = pattern.split(separator: "/").map(String.init)
+        let fixed = all.dropLast().prefix { !Glob.isWildcard($0) }
+        fixedDirectory = "/" + fixed.joined(separator: "/")
+        var rest = Array(all[fixed.count...])
+        if rest.last == "**" { rest.append("*") }
+        components = rest
+    }
+
+    func walk() -> Walk {
+        var walk = Walk()
+        let root = Glob.resolved(fixedDirectory)
+        visit(fixedDirectory, 0, root, &walk)
+        walk.matches.sort { $0.path < $1.path }
+        var paths = Set<String>()
+        walk.matches.removeAll { !paths.insert($0.path).inserted }  // `**/**` finds a path twice
+        return walk
+    }
+
+    private static func isWildcard(_ component: String) -> Bool {
+        component.utf8.contains { $0 == 0x2A || $0 == 0x3F || $0 == 0x5B || $0 == 0x5C }
+    }
+
+    private func visit(_ directory: String, _ index: Int, _ root: String?, _ walk: inout Walk) {
+        guard index < components.count else { return }
+        let component = components[index]
+        let prefix = directory == "/" ? "/" : directory + "/"
+        if component == "**" { visit(directory, index + 1, root, &walk) }
+        guard Glob.isWildcard(component) else {
+            walk.directories.insert(directory)
+            return take(prefix + component, index, root, &walk)
+        }
+        walk.directories.insert(directory)
+        let names: [String]
+        switch DirectoryListing.names(in: directory) {
+        case .success(let found): names = found
+        case .failure(let error):
+            if error.code != ENOENT { walk.failures.append(Failure(path: directory, errno: error.code, isDirectory: true)) }
+            return
+        }
+        for name in names {
+            if component == "**" {
+                guard !name.hasPrefix("."), FileStatus(linkAt: prefix + name)?.isDirectory == true else { continue }
+                visit(prefix + name, index, root, &walk)
+            } else if fnmatch(component, name, FNM_PERIOD) == 0 {
+                take(prefix + name, index, root, &walk)
+            }
+        }
+    }
+
+    /// Goes on with a path that matches up to component `index`.
+    private func take(_ path: String, _ index: Int, _ root: String?, _ walk: inout Walk) {
+        let isLast = index == components.count - 1
+        guard let link = FileStatus(linkAt: path) else {
+            let code = errno
+            if code != ENOENT { walk.failures.append(Failure(path: path, errno: code, isDirectory: !isLast)) }
+            return
+        }
+        var target = path
+        var status = link
+        if link.isLink {
+            guard let resolved = Glob.resolved(path), let followed = FileStatus(linkAt: resolved) else {
+                let code = errno
+                if code != ENOENT { walk.failures.append(Failure(path: path, errno: code, isDirectory: !isLast)) }
+                return
+            }
+            guard let root, resolved.hasPrefix(root == "/" ? root : root + "/") else {
+                walk.outside.append(path)
+                return
+            }
+            target = resolved
+            status = followed
+        }
+        if !isLast {
+            if status.isDirectory { visit(path, index + 1, root, &walk) }
+        } else if status.isRegular {
+            walk.matches.append(Match(path: path, target: target, status: status))
+        } else {
+            walk.irregular.append(path)
+        }
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return String(validatingCString: found)
+    }
+}
+
+/// An error number of a system call.
+struct SystemError: Error, Hashable {
+    var code: Int32
+
+    /// What strerror(3) says.
+    static func text(_ code: Int32) -> String { strerror(code).map { String(cString: $0) } ?? "error \(code)" }
+}
+
+enum DirectoryListing {
+    /// The names in a directory without `.` and `..`, in byte order; names that are not UTF-8 are left out.
+    static func names(in directory: String) -> Result<[String], SystemError> {
+        guard let stream = opendir(directory) else { return .failure(SystemError(code: errno)) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
+            }
+            if let name, name != ".", name != ".." { names.append(name) }
+            errno = 0
+        }
+        let code = errno
+        if code != 0 { return .failure(SystemError(code: code)) }
+        names.sort()
+        return .success(names)
+    }
+}
+
+/// What stat(2) says of a file, as far as tailing needs it.
+struct FileStatus: Hashable {
+    var key: InodeKey
+    var mode: UInt32
+    /// Bytes.
+    var size: Int
+    var links: UInt64
+    /// Nanoseconds; compared, never taken for the time of day.
+    var modified: Int64
+    /// Nanoseconds; the kernel sets it at every change of content or metadata.
+    var changed: Int64
+
+    var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
+    var isDirectory: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
+    var isLink: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFLNK) }
+
+    /// Of the path itself, links not followed; nil with `errno` when there is none.
+    init?(linkAt path: String) {
+        var raw = stat()
+        guard lstat(path, &raw) == 0 else { return nil }
+        self.init(raw)
+    }
+
+    /// Of an open descriptor; nil with `errno` on failure.
+    init?(descriptor: Int32) {
+        var raw = stat()
+        guard fstat(descriptor, &raw) == 0 else { return nil }
+        self.init(raw)
+    }
+
+    private init(_ raw: stat) {
+        key = InodeKey(device: UInt64(raw.st_dev), number: UInt64(raw.st_ino))
+        mode = raw.st_mode
+        size = Int(raw.st_size)
+        links = UInt64(raw.st_nlink)
+        modified = Int64(raw.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(raw.st_mtim.tv_nsec)
+        changed = Int64(raw.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(raw.st_ctim.tv_nsec)
+    }
+}

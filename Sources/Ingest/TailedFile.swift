@@ -1,0 +1,199 @@
+/// A file within one run of the tailer; a later run gives other ids.
+package struct FileID: Hashable, Comparable, Sendable {
+    package let rawValue: Int
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What to tail.
+package struct TailedSource: Hashable, Sendable {
+    /// Unique among the sources.
+    package var name: String
+    /// An absolute glob: `*`, `?`, `[…]` within a name, `**` for any number of directories.
+    package var pattern: String
+    /// The longest line, in bytes without its ending; longer ones come out as too long.
+    package var maxLineBytes: Int
+
+    package init(name: String, pattern: String, maxLineBytes: Int = 1 << 20) {
+        self.name = name
+        self.pattern = pattern
+        self.maxLineBytes = maxLineBytes
+    }
+}
+
+/// A file as the tailer knows it at the moment.
+package struct TailedFile: Sendable {
+    /// Whether complete unread lines are there: such a file holds the watermark.
+    package enum Backlog: Sendable {
+        /// None, as of the last scan; an unfinished last line may be there. Also of a file that can't be read at present.
+        case none
+        /// Bytes that have not been looked at: `Tailer.hasCompleteLine` or a read tells.
+        case unknown
+        /// There is at least one.
+        case lines
+    }
+
+    package var id: FileID
+    /// Index into the sources.
+    package var source: Int
+    /// Where it was last seen.
+    package var path: String
+    package var fingerprint: Fingerprint
+    /// The first byte that was not read, in uncompressed content.
+    package var offset: Int
+    package var number: Int?
+    package var backlog: Backlog
+    /// Whether it may be a compressed copy of another file and is being compared; reading it drives that on.
+    package var isHeld: Bool
+    /// Whether nothing can come any more: a compressed file at its end, or one that is gone and was read to its end.
+    package var isFinished: Bool
+    /// Whether there is no way to read it at present: not found, unreadable, replaced.
+    package var isReadable: Bool
+    /// Bytes on disk at the last scan, compressed or not; with `offset` the lag of a plain file.
+    package var size: Int
+}
+
+/// What is kept of one logical file: one sequence of content, whichever inode or compressed copy carries it.
+struct TrackedFile {
+    enum Presence {
+        /// From a checkpoint, not found yet.
+        case resumed
+        /// Found by the last complete scan.
+        case present
+        /// Open, but no name of it matches any more.
+        case outside
+        /// Open, and without any name: read to the end, then finished.
+        case deleted
+        /// Not open and not found, once: a listing can miss a file that is being renamed.
+        case missing
+        /// Not open and not found twice.
+        case gone
+        /// Its inode holds other content.
+        case superseded
+    }
+
+    /// Another file on disk that holds the same content.
+    struct Copy {
+        var match: Glob.Match
+        var inode: InodeIdentity
+        var isCompressed: Bool
+        var lastSeen: Int
+    }
+
+    /// A suspicion that this new file repeats another one.
+    struct Claim {
+        var original: FileID
+        /// Where to compare while the original can be read: its size when the claim was made.
+        var position: Int
+        var refuted: Set<FileID> = []
+    }
+
+    /// A line without an end in sight, passed over in bounded memory.
+    struct Overlong {
+        /// Offset of its first byte.
+        var start: Int
+        /// There is no `\n` before this offset.
+        var scanned: Int
+        var head: [UInt8]
+        var lastByte: UInt8
+        /// Only NULs so far.
+        var isHole: Bool
+    }
+
+    let id: FileID
+    let source: Int
+    var path: String
+    var target: String
+    var inode: InodeIdentity
+    var isCompressed: Bool
+    var head = ContentSample.none
+    var offset = 0
+    var mark = ContentSample.none
+    var number: Int?
+    var presence: Presence
+    var size = 0
+    /// The status when the content was last compared with `head` and `mark`.
+    var stamp: FileStatus?
+    /// Whether a later change is sure to give another stamp (see `Tailer.recheck`).
+    var isSettled = false
+    /// No complete line was there at the last look, and nothing changed since.
+    var isIdle = false
+    var hasKnownLine = false
+    var isComplete = false
+    /// A compressed file that ends inside a member did not change between two scans.
+    var isStalled = false
+    var isReportedEnded = false
+    var unreadableCode: Int32?
+    var missedScans = 0
+    var overlong: Overlong?
+    var open: OpenFile?
+    var lastUse = 0
+    var copies: [InodeKey: Copy] = [:]
+    var claim: Claim?
+
+    init(id: FileID, source: Int, match: Glob.Match, open: OpenFile) {
+        self.id = id
+        self.source = source
+        path = match.path
+        target = match.target
+        inode = open.inode
+        isCompressed = open.isCompressed
+        presence = .present
+        self.open = open
+    }
+
+    init(id: FileID, source: Int, resuming checkpoint: FileCheckpoint) {
+        self.id = id
+        self.source = source
+        path = checkpoint.path
+        target = checkpoint.path
+        inode = checkpoint.fingerprint.inode
+        head = checkpoint.fingerprint.head
+        isCompressed = checkpoint.isCompressed
+        offset = checkpoint.offset
+        mark = checkpoint.mark
+        number = checkpoint.number
+        isComplete = checkpoint.isComplete
+        presence = checkpoint.isSuperseded ? .superseded : .resumed
+    }
+
+    /// Whether some inode on disk or a descriptor still carries the content.
+    var hasBacking: Bool {
+        switch presence {
+        case .present, .outside, .deleted: true
+        case .resumed, .missing, .gone, .superseded: false
+        }
+    }
+
+    /// Whether its descriptor can be closed and opened again by path.
+    var isClosable: Bool { open != nil && presence == .present }
+
+    var listing: TailedFile {
+        let isReadable = hasBacking && unreadableCode == nil
+        let backlog: TailedFile.Backlog =
+            !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
+        return TailedFile(
+            id: id, source: source, path: path, fingerprint: Fingerprint(inode: inode, head: head), offset: offset,
+            number: number, backlog: backlog, isHeld: claim != nil,
+            isFinished: isComplete || presence == .gone || presence == .superseded, isReadable: isReadable, size: size)
+    }
+
+    /// The same sequence of content, carried by another file from now on.
+    mutating func moveBacking(to copy: Copy, open: OpenFile?) {
+        path = copy.match.path
+        target = copy.match.target
+        inode = copy.inode
+        isCompressed = copy.isCompressed
+        presence = .present
+        self.open = open
+        size = copy.match.status.size
+        stamp = nil
+        isSettled = false
+        isIdle = isComplete
+        hasKnownLine = false
+        overlong = nil
+        missedScans = 0
+        isReportedEnded = false
+        isStalled = false
+        copies[copy.inode.key] = nil
+    }
+}

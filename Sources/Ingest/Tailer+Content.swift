@@ -1,0 +1,313 @@
+import Glibc
+
+// Comparing content: whether a file is still the one it was, and whether a new one repeats a known one.
+extension Tailer {
+    enum Comparison {
+        case same
+        case other
+        case unreadable(Int32)
+    }
+
+    /// Whether `open`, of status `now`, still holds what was read of `file`; lets the head grow with the file.
+    func compare(_ file: inout TrackedFile, _ open: OpenFile, _ now: FileStatus, wholeHead: Bool) -> Comparison {
+        if open.isCompressed != file.isCompressed { return .other }
+        if file.isCompressed {
+            if now.size < open.inputOffset { return .other }
+            guard wholeHead, file.head.length > 0 else { return .same }
+            guard let head = open.headBytes() else { return .unreadable(EIO) }
+            return head.withUnsafeBytes(file.head.matchesStart) ? .same : .other
+        }
+        let marked = compareMark(file, open)
+        guard case .same = marked else { return marked }
+        let grows = file.head.length < Fingerprint.sampleBytes && now.size > file.head.length
+        guard grows || wholeHead || file.offset == 0 || file.mark.length == 0 else { return .same }
+        guard let head = open.headBytes() else { return .unreadable(EIO) }
+        return head.withUnsafeBytes { bytes in
+            guard file.head.matchesStart(of: bytes) else { return .other }
+            if grows { file.head = ContentSample(bytes) }
+            return .same
+        }
+    }
+
+    /// Whether the bytes before the offset of a plain file are still the ones that were read.
+    func compareMark(_ file: TrackedFile, _ open: OpenFile) -> Comparison {
+        if file.mark.length > 0, let sample = open.sample(endingAt: file.offset, length: file.mark.length) {
+            return sample == file.mark ? .same : .other
+        }
+        guard let now = open.status else { return .unreadable(errno) }
+        if now.size < file.offset { return .other }
+        return file.mark.length > 0 ? .unreadable(EIO) : .same
+    }
+
+    /// Gives every inode that carries nothing known a tracked file: a new one, or one that lost its backing, or as a copy.
+    /// Returns whether there are any of which too little is there to tell.
+    mutating func adopt(
+        _ unknown: [Sighting], _ newest: [UInt64: Int64], _ seen: inout Set<FileID>, _ report: inout ScanReport
+    ) -> Bool {
+        var opened: [(sighting: Sighting, open: OpenFile, status: FileStatus)] = []
+        var waiting: [InodeKey: FileStatus] = [:]
+        var isAnyUndecided = false
+        for sighting in unknown where sighting.match.status.size > 0 {
+            // Wholly undecodable files are not opened again before they change.
+            if let before = pending[sighting.key], before == sighting.match.status, rejected.contains(sighting.key) {
+                waiting[sighting.key] = before
+                continue
+            }
+            rejected.remove(sighting.key)
+            switch openDescriptor(sighting.match.target) {
+            case .failure(let error):
+                if error.code == ENOENT || error.code == ESTALE {
+                    isAnyUndecided = true
+                } else {
+                    unreadable(sighting, error.code)
+                }
+            case .success(let open):
+                guard let status = open.status, status.key == sighting.key else {
+                    isAnyUndecided = true
+                    continue
+                }
+                let isUnchanged = pending[sighting.key] == status
+                if open.isCompressed
+                    ? adoptCompressed(sighting, open, status, isUnchanged, &seen, &report, dryRun: true)
+                    : mayBecomeCompressed(open)
+                {
+                    waiting[sighting.key] = status
+                    isAnyUndecided = isAnyUndecided || !isUnchanged
+                } else if open.isCompressed {
+                    opened.append((sighting, open, status))
+                } else {
+                    adoptPlain(sighting, open, status, &seen, &report)
+                }
+            }
+        }
+        for (sighting, open, status) in opened {
+            _ = adoptCompressed(sighting, open, status, true, &seen, &report, dryRun: false)
+        }
+        pending = waiting
+        rejected.formIntersection(waiting.keys)
+        return isAnyUndecided
+    }
+
+    /// Whether the few bytes of a file could become the magic of a compressed one.
+    private func mayBecomeCompressed(_ open: OpenFile) -> Bool {
+        guard let head = open.headBytes() else { return true }
+        let magics: [[UInt8]] = [[0x1F, 0x8B], [0x28, 0xB5, 0x2F, 0xFD]]
+        return head.isEmpty || magics.contains { head.count < $0.count && $0.starts(with: head) }
+    }
+
+    private mutating func start(_ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ head: [UInt8]) -> FileID {
+        var file = TrackedFile(id: makeID(), source: sighting.source, match: sighting.match, open: open)
+        file.head = head.withUnsafeBytes { ContentSample($0) }
+        file.size = status.size
+        file.stamp = status
+        tracked[file.id] = file
+        carry(sighting.key, file.id)
+        keepOpen(open, file.id)
+        return file.id
+    }
+
+    // MARK: Plain files
+
+    private mutating func adoptPlain(
+        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ seen: inout Set<FileID>, _ report: inout ScanReport
+    ) {
+        guard let head = open.headBytes() else { return unreadable(sighting, EIO) }
+        let copy = TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans)
+        for id in sameHead(head, source: sighting.source) {
+            guard let file = tracked[id], file.claim == nil, file.offset <= status.size else { continue }
+            let mark = open.sample(endingAt: file.offset, length: file.mark.length)
+            guard mark == file.mark else { continue }
+            let isMoved =
+                file.presence == .resumed && file.inode.number == open.inode.number
+                && file.inode.generation == open.inode.generation
+            let isCopyOfTruncated = file.presence == .superseded
+            if isMoved || isCopyOfTruncated || (file.isCompressed && !file.hasBacking && file.presence != .superseded) {
+                move(id, to: copy, open)
+                seen.insert(id)
+                return
+            }
+            if file.isCompressed, file.hasBacking {
+                tracked[id]?.copies[copy.inode.key] = copy
+                copied[copy.inode.key] = id
+                return
+            }
+        }
+        let id = start(sighting, open, status, head)
+        seen.insert(id)
+        report.found.append(id)
+        guard head.count == Fingerprint.sampleBytes, let digest = tracked[id]?.head else { return }
+        for other in tracked.values where other.id != id && other.head == digest && other.source == sighting.source {
+            ledger.happened(
+                warning(
+                    .sameHead, source: sighting.source, path: sighting.match.path,
+                    "\(sighting.match.path) begins with the same 4 KiB as \(other.path); both are read: keep copies out of the "
+                        + "pattern"), oncePerPath: true)
+            break
+        }
+    }
+
+    /// Tracked files of a source whose known head is how `head` begins, the best first: without a backing, read furthest.
+    private func sameHead(_ head: [UInt8], source: Int) -> [FileID] {
+        head.withUnsafeBytes { bytes in
+            tracked.values.filter { $0.source == source && $0.head.length > 0 && $0.head.matchesStart(of: bytes) }
+        }
+        .sorted {
+            ($0.hasBacking ? 1 : 0, $0.copies.count, -$0.offset, $0.id.rawValue)
+                < ($1.hasBacking ? 1 : 0, $1.copies.count, -$1.offset, $1.id.rawValue)
+        }
+        .map(\.id)
+    }
+
+    /// Lets another file carry the content of `id` from now on.
+    mutating func move(_ id: FileID, to copy: TrackedFile.Copy, _ open: OpenFile?) {
+        guard var file = tracked[id] else { return }
+        uncarry(file.inode.key, id)
+        file.moveBacking(to: copy, open: nil)
+        copied[copy.inode.key] = nil
+        carry(copy.inode.key, id)
+        tracked[id] = file
+        if let open { keepOpen(open, id) }
+    }
+
+    /// Goes on in a copy where there is one.
+    mutating func switchToCopy(_ id: FileID) -> Bool {
+        guard let file = tracked[id] else { return false }
+        let copies = file.copies.values.sorted { $0.match.path < $1.match.path }
+        guard let copy = copies.first else { return false }
+        move(id, to: copy, nil)
+        return true
+    }
+
+    // MARK: Compressed files
+
+    /// Starts or holds a compressed file. Returns true where too little of it is there: with `dryRun` only that is found out.
+    private mutating func adoptCompressed(
+        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ isUnchanged: Bool, _ seen: inout Set<FileID>,
+        _ report: inout ScanReport, dryRun: Bool
+    ) -> Bool {
+        guard let head = open.headBytes() else {
+            unreadable(sighting, EIO)
+            return true
+        }
+        if dryRun {
+            let isWholeHead = head.count == Fingerprint.sampleBytes || open.ending != .open
+            if !isWholeHead, !isUnchanged { return true }
+            guard head.isEmpty else { return false }
+            if open.ending != .whole {
+                ledger.condition(
+                    warning(
+                        .corrupt, source: sighting.source, path: sighting.match.path,
+                        "\(sighting.match.path) begins like a compressed file and nothing of it decodes; it is skipped until it "
+                            + "changes"))
+            }
+            rejected.insert(sighting.key)
+            return true
+        }
+        let originals = originals(of: head, open, source: sighting.source)
+        let id = start(sighting, open, status, head)
+        seen.insert(id)
+        if let original = originals.first {
+            let position = tracked[original]?.size ?? 0
+            tracked[id]?.claim = TrackedFile.Claim(original: original, position: position)
+        } else {
+            report.found.append(id)
+        }
+        return false
+    }
+
+    /// What a compressed file that begins with `head` may be a copy of.
+    private mutating func originals(of head: [UInt8], _ open: OpenFile, source: Int) -> [FileID] {
+        var found = sameHead(head, source: source).filter { tracked[$0]?.claim == nil }
+        guard head.count < Fingerprint.sampleBytes, !head.isEmpty else { return found }
+        // The plain file may have grown since it was compressed: then its head is longer.
+        let own = head.withUnsafeBytes { ContentSample($0) }
+        for id in tracked.keys.sorted() where !found.contains(id) {
+            guard let file = tracked[id], file.source == source, file.claim == nil, !file.isCompressed, file.hasBacking,
+                file.head.length > head.count, case .success(let plain) = opened(id), let bytes = plain.headBytes()
+            else { continue }
+            if bytes.withUnsafeBytes(own.matchesStart) { found.append(id) }
+        }
+        return found
+    }
+
+    /// Compares a held file with what it may be a copy of, as far as one call goes.
+    mutating func settleClaim(_ id: FileID) -> ReadOutcome {
+        guard let file = tracked[id], let claim = file.claim else { return .working }
+        let open: OpenFile
+        switch opened(id) {
+        case .success(let own): open = own
+        case .failure(let error): return .unavailable(error.code)
+        }
+        guard let original = tracked[claim.original], original.claim == nil else { return refute(id) }
+        var position = original.offset
+        var plain: OpenFile?
+        if !original.isCompressed, original.hasBacking, case .success(let other) = opened(original.id) {
+            plain = other
+            position = max(claim.position, original.offset)
+        }
+        if position == 0 { return confirm(id, isShorter: false) }
+
+        let length = plain == nil ? original.mark.length : min(position, Fingerprint.sampleBytes)
+        var expected = plain == nil ? original.mark : plain?.sample(endingAt: position, length: length)
+        var sample = ContentSample.none
+        let outcome = withUnsafeTemporaryAllocation(byteCount: max(1, length), alignment: 8) { room in
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: room[..<length])
+            let outcome = open.read(at: position - length, into: bytes)
+            sample = ContentSample(UnsafeRawBufferPointer(bytes))
+            return outcome
+        }
+        switch outcome {
+        case .working: return .working
+        case .failed(let code): return .unavailable(code)
+        case .bytes(length): return sample == expected ? confirm(id, isShorter: false) : refute(id)
+        case .bytes: break
+        }
+        guard open.ending != .open || file.isStalled || !file.hasBacking || file.presence == .deleted else {
+            tracked[id]?.isIdle = true  // still being written
+            return .caughtUp
+        }
+        // It ends before the place to compare.
+        let end = open.contentEnd
+        let tail = min(end, Fingerprint.sampleBytes)
+        guard let plain else { return confirm(id, isShorter: true) }
+        expected = plain.sample(endingAt: end, length: tail)
+        return open.sample(endingAt: end, length: tail) == expected ? confirm(id, isShorter: false) : refute(id)
+    }
+
+    private mutating func confirm(_ id: FileID, isShorter: Bool) -> ReadOutcome {
+        guard let file = tracked[id], let claim = file.claim, let original = tracked[claim.original] else { return .working }
+        if isShorter {
+            ledger.happened(
+                warning(
+                    .shorterCopy, source: file.source, path: file.path,
+                    "\(file.path) begins like \(original.path) and ends before byte \(original.offset), up to which that one was "
+                        + "read; it is taken for a copy and not read"))
+        }
+        tracked[id] = nil
+        uncarry(file.inode.key, id)
+        guard let status = file.stamp else { return .copy(of: original.id) }
+        let match = Glob.Match(path: file.path, target: file.target, status: status)
+        let copy = TrackedFile.Copy(match: match, inode: file.inode, isCompressed: true, lastSeen: scans)
+        let needsBacking = !original.hasBacking || (original.presence == .deleted && original.isComplete)
+        if needsBacking {
+            move(original.id, to: copy, file.open)
+        } else {
+            tracked[original.id]?.copies[copy.inode.key] = copy
+            copied[copy.inode.key] = original.id
+        }
+        return .copy(of: original.id)
+    }
+
+    private mutating func refute(_ id: FileID) -> ReadOutcome {
+        guard var claim = tracked[id]?.claim, let file = tracked[id] else { return .working }
+        claim.refuted.insert(claim.original)
+        tracked[id]?.claim = nil
+        guard let open = file.open, let head = open.headBytes() else { return .working }
+        if let next = originals(of: head, open, source: file.source).first(where: { $0 != id && !claim.refuted.contains($0) }) {
+            claim.original = next
+            claim.position = tracked[next]?.size ?? 0
+            tracked[id]?.claim = claim
+        }
+        return .working
+    }
+}

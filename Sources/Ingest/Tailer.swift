@@ -1,0 +1,200 @@
+import Glibc
+
+// How the tailer knows files
+//
+// A *tracked file* is one sequence of content with one offset and one number. It is carried by its backing: an inode, plain or
+// compressed. `scan` lists what the patterns match and pairs inodes with tracked files:
+//
+// 1. By inode (device, number, generation), however the file is called now. While a descriptor is open the inode number can't be
+//    reused; after it was closed, or after a restart, the generation and the content (the head, and the *mark*: up to 4 KiB
+//    before the offset) have to agree as well.
+// 2. Where the inode agrees and the content does not, the file was truncated and written anew: the tracked file is
+//    *superseded* (a possible loss, counted), and the inode starts a new one at offset 0. A plain copy of the old content,
+//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree.
+// 3. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes up to where
+//    the other can be compared, gives nothing, and ends with a verdict: the same content, then it is remembered as a
+//    copy and takes over, at the offset reached, when the backing goes away; or another one, then it is read from 0.
+//
+// A file that is not found is gone only after two listings without it, none of which failed; one that is open is read to
+// its end first. Content is compared after bytes were read, not before, so that bytes of a file that was truncated in between
+// are never given out.
+//
+// A scan skips comparing a file whose status did not change. Timestamps of the kernel are coarse, so an unchanged one is
+// trusted only if some file on that device had a later change when the comparison was made ("settled"), as git does for its
+// index; so no clock is needed.
+
+/// Yields the lines of log files exactly once, over rotation, truncation, compression and restarts.
+///
+/// A pull model for one thread: `scan` finds files, `read` gives whole lines, `checkpoint` says what to store. It never
+/// waits, reads no clock and keeps nothing durable itself.
+package struct Tailer: ~Copyable {
+    /// What may be held open at once.
+    package struct Limits: Sendable {
+        /// Open files; the longest unused are closed and found again by identity. Files without a matching name can't be
+        /// opened again and are kept beyond it.
+        package var descriptors = 512
+        /// Open compressed files among them: each costs some 100 KiB to a few MiB, and decoding from its start when it is
+        /// opened again.
+        package var decompressors = 32
+
+        package init() {}
+    }
+
+    package let sources: [TailedSource]
+    let globs: [Glob]
+    let limits: Limits
+    var tracked: [FileID: TrackedFile] = [:]
+    /// Which tracked file an inode carries; several only after a restart, until one is found to agree.
+    var carried: [InodeKey: [FileID]] = [:]
+    /// Which tracked file an inode is a further copy of.
+    var copied: [InodeKey: FileID] = [:]
+    /// New files of which too little is there to tell what they are, with the status they had.
+    var pending: [InodeKey: FileStatus] = [:]
+    /// Those of them of which nothing can be decoded: left alone until they change.
+    var rejected: Set<InodeKey> = []
+    var ledger = WarningLedger()
+    var losses: [ScanReport.PossibleLoss] = []
+    var scans = 0
+    var uses = 0
+    private var nextID = 0
+
+    /// The directories that the last scan listed or looked for: what to give to `FileWatch`.
+    package internal(set) var directories: Set<String> = []
+
+    /// Nothing is opened before the first scan. Checkpoints of sources that are not in `sources` are left aside.
+    package init(sources: [TailedSource], resuming checkpoints: [FileCheckpoint] = [], limits: Limits = Limits()) {
+        self.sources = sources
+        self.limits = limits
+        globs = sources.map { Glob(pattern: $0.pattern) }
+        for checkpoint in checkpoints {
+            guard let source = sources.firstIndex(where: { $0.name == checkpoint.source }) else { continue }
+            let file = TrackedFile(id: makeID(), source: source, resuming: checkpoint)
+            tracked[file.id] = file
+            if !checkpoint.isSuperseded { carried[file.inode.key, default: []].append(file.id) }
+        }
+    }
+
+    /// All files known, in order of id.
+    package var files: [TailedFile] { tracked.values.map(\.listing).sorted { $0.id < $1.id } }
+
+    /// One file; nil when it was forgotten or found to be a copy.
+    package func file(_ id: FileID) -> TailedFile? { tracked[id]?.listing }
+
+    /// Files that wait for a number, in order of id: those whose first line `peek` can show are to be numbered by its event
+    /// time and then by the digest of the head; the others later.
+    package var unnumbered: [FileID] {
+        tracked.values.filter { $0.number == nil && $0.claim == nil && $0.hasBacking }.map(\.id).sorted()
+    }
+
+    /// Gives a file its number, which its checkpoints carry from then on.
+    package mutating func setNumber(_ number: Int, of id: FileID) { tracked[id]?.number = number }
+
+    /// What to store once everything before `offset` is durable. `offset` lies between the last one stored and the read
+    /// position; nil for an unknown file. The mark is left out where the bytes before `offset` can't be read any more.
+    package func checkpoint(of id: FileID, at offset: Int) -> FileCheckpoint? {
+        guard let file = tracked[id] else { return nil }
+        precondition(offset >= 0 && offset <= file.offset, "a checkpoint beyond what was read")
+        var mark = ContentSample.none
+        if offset == file.offset {
+            mark = file.mark
+        } else if file.presence != .superseded, let open = file.open,
+            let sample = open.sample(endingAt: offset, length: min(offset, Fingerprint.sampleBytes)),
+            file.isCompressed || open.sample(endingAt: file.offset, length: file.mark.length) == file.mark
+        {
+            mark = sample
+        }
+        return FileCheckpoint(
+            source: sources[file.source].name, fingerprint: Fingerprint(inode: file.inode, head: file.head),
+            path: file.path, offset: offset, mark: mark, number: file.number, isCompressed: file.isCompressed,
+            isComplete: file.isComplete && offset == file.offset, isSuperseded: file.presence == .superseded)
+    }
+
+    /// Drops a file that `ScanReport.ended` named. One that still exists would be found again as a new one.
+    package mutating func forget(_ id: FileID) {
+        guard let file = tracked.removeValue(forKey: id) else { return }
+        uncarry(file.inode.key, id)
+        for key in file.copies.keys { copied[key] = nil }
+    }
+
+    mutating func makeID() -> FileID {
+        defer { nextID += 1 }
+        return FileID(rawValue: nextID)
+    }
+
+    mutating func carry(_ key: InodeKey, _ id: FileID) { carried[key] = [id] }
+
+    mutating func uncarry(_ key: InodeKey, _ id: FileID) {
+        carried[key]?.removeAll { $0 == id }
+        if carried[key]?.isEmpty == true { carried[key] = nil }
+    }
+
+    func warning(_ kind: TailWarning.Kind, source: Int, path: String, _ message: String) -> TailWarning {
+        TailWarning(kind: kind, source: sources[source].name, path: path, message: message)
+    }
+
+    // MARK: Descriptors
+
+    /// The open file of `id`, opened again if need be and only if its path still leads to its inode.
+    mutating func opened(_ id: FileID) -> Result<OpenFile, SystemError> {
+        uses += 1
+        tracked[id]?.lastUse = uses
+        guard let file = tracked[id] else { return .failure(SystemError(code: ENOENT)) }
+        if let open = file.open { return .success(open) }
+        guard file.presence == .present else { return .failure(SystemError(code: ENOENT)) }
+        let result = openDescriptor(file.target)
+        guard case .success(let open) = result else { return result }
+        guard open.inode == file.inode else { return .failure(SystemError(code: ESTALE)) }
+        keepOpen(open, id)
+        return .success(open)
+    }
+
+    /// Opens a regular file; closes idle ones when the process has no descriptor left.
+    mutating func openDescriptor(_ path: String) -> Result<OpenFile, SystemError> {
+        while true {
+            // O_NONBLOCK: a FIFO that took the path's place must not block.
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY)
+            if descriptor >= 0 {
+                guard let status = FileStatus(descriptor: descriptor), status.isRegular else {
+                    close(descriptor)
+                    return .failure(SystemError(code: ESTALE))
+                }
+                return .success(OpenFile(owning: descriptor, status: status))
+            }
+            let code = errno
+            if code == EINTR { continue }
+            guard code == EMFILE || code == ENFILE, closeLongestUnused(compressed: nil) else {
+                return .failure(SystemError(code: code))
+            }
+        }
+    }
+
+    /// Hands an open file to `id` and closes others beyond the limits.
+    mutating func keepOpen(_ open: OpenFile, _ id: FileID) {
+        uses += 1
+        tracked[id]?.open = open
+        tracked[id]?.lastUse = uses
+        if open.isCompressed, openCount(compressed: true) > limits.decompressors {
+            _ = closeLongestUnused(compressed: true, except: id)
+        }
+        if openCount(compressed: nil) > limits.descriptors { _ = closeLongestUnused(compressed: nil, except: id) }
+    }
+
+    private func openCount(compressed: Bool?) -> Int {
+        tracked.values.count { $0.open.map { compressed == nil || $0.isCompressed == compressed } ?? false }
+    }
+
+    /// Closes the open file that was not used for longest, one without unread lines first, out of those that can be opened
+    /// again; false when there is none.
+    private mutating func closeLongestUnused(compressed: Bool?, except kept: FileID? = nil) -> Bool {
+        let closable = tracked.values.filter {
+            $0.isClosable && $0.id != kept && (compressed == nil || $0.open?.isCompressed == compressed)
+        }
+        for victim in closable.sorted(by: { ($0.isIdle ? 0 : 1, $0.lastUse) < ($1.isIdle ? 0 : 1, $1.lastUse) }) {
+            // One that was deleted since the last scan must stay open.
+            guard let links = victim.open?.status?.links, links > 0 else { continue }
+            tracked[victim.id]?.open = nil
+            return true
+        }
+        return false
+    }
+}

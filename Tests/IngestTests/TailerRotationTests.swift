@@ -1,0 +1,113 @@
+import Glibc
+import Testing
+
+@testable import Ingest
+
+@Suite struct TailerRotationTests {
+    let directory = TestDirectory()
+
+    func sources(_ pattern: String = "app.log*") -> [TailedSource] {
+        [TailedSource(name: "app", pattern: directory.file(pattern))]
+    }
+
+    @Test func `a growing file gives each line once`() {
+        var tailer = Tailer(sources: sources())
+        var out = Collector()
+        directory.append("one\ntw", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["one"])
+        directory.append("o\nthree\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["one", "two", "three"])
+        out.drain(&tailer)
+        #expect(out.lines.count == 3)
+        #expect(out.warnings.isEmpty)
+    }
+
+    @Test func `rename and create keeps both files apart, and late writers are heard`() {
+        var tailer = Tailer(sources: sources())
+        var out = Collector()
+        directory.append("a1\n", to: "app.log")
+        out.drain(&tailer)
+        directory.append("a2\n", to: "app.log")
+        directory.move("app.log", to: "app.log.1")
+        directory.append("b1\n", to: "app.log")
+        directory.append("a3\n", to: "app.log.1")
+        out.drain(&tailer)
+        #expect(Set(out.byFile.values.map { $0 }) == [["a1", "a2", "a3"], ["b1"]])
+        directory.move("app.log.1", to: "app.log.2")
+        directory.append("a4\n", to: "app.log.2")
+        out.drain(&tailer)
+        #expect(Set(out.byFile.values.map { $0 }) == [["a1", "a2", "a3", "a4"], ["b1"]])
+        #expect(out.losses.isEmpty)
+    }
+
+    @Test func `several rotations while down are read to the end, each once`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = Tailer(sources: sources())
+            directory.append("a1\n", to: "app.log")
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append("a2\n", to: "app.log")
+        directory.move("app.log", to: "app.log.1")
+        directory.append("b1\n", to: "app.log")
+        directory.move("app.log.1", to: "app.log.2")
+        directory.move("app.log", to: "app.log.1")
+        directory.append("c1\n", to: "app.log")
+        var tailer = Tailer(sources: sources(), resuming: stored)
+        out.drain(&tailer)
+        #expect(out.lines.sorted() == ["a1", "a2", "b1", "c1"])
+    }
+
+    @Test func `a file rotated out of the pattern while down is found in its directory`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = Tailer(sources: sources("app.log"))
+            directory.append("a1\n", to: "app.log")
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append("a2\n", to: "app.log")
+        directory.move("app.log", to: "app.log.1")
+        directory.append("b1\n", to: "app.log")
+        var tailer = Tailer(sources: sources("app.log"), resuming: stored)
+        out.drain(&tailer)
+        #expect(out.lines.sorted() == ["a1", "a2", "b1"])
+    }
+
+    @Test func `a file deleted while open is read to its end and then ends`() {
+        var tailer = Tailer(sources: sources())
+        var out = Collector()
+        directory.append("a1\n", to: "app.log")
+        let first = tailer.scan()
+        #expect(first.found.count == 1)
+        directory.append("a2\npart", to: "app.log")
+        directory.delete("app.log")
+        out.drain(&tailer, confirming: true, forgetting: false)
+        #expect(out.lines == ["a1", "a2"])
+        out.readAll(&tailer, unterminated: true)
+        #expect(out.lines == ["a1", "a2", "part"])
+        #expect(out.losses.isEmpty)
+    }
+
+    @Test func `an inode that is used again is a new file`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = Tailer(sources: sources())
+            directory.append("same\nlonger\n", to: "app.log")
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.delete("app.log")
+        directory.append("same\nlonger\nnew\n", to: "app.log")
+        var tailer = Tailer(sources: sources(), resuming: stored)
+        out.drain(&tailer)
+        if stored.first?.fingerprint.inode.generation != 0 { #expect(out.lines == ["same", "longer", "same", "longer", "new"]) }
+        #expect(tailer.files.count(where: { $0.isReadable }) == 1)
+    }
+}
