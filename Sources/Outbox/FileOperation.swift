@@ -124,6 +124,8 @@ extension OutboxDirectory {
         guard linkat(descriptor(from), name, descriptor(to), newName, 0) == 0 else {
             return try moveFailed(from, name, to, newName, code: errno)
         }
+        // Nothing is known about the order in which such a file system writes names: the new one first.
+        try sync(to)
         try remove(from, name)
         return .moved
     }

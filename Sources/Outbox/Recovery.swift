@@ -84,7 +84,7 @@ extension OutboxDirectory {
             try remove(.tmp, name)
             recovery.deleted.append(name)
         case .staged:
-            let outcome = try publishOne(name)
+            let outcome = publishOne(name)
             if outcome == .published { recovery.renamed.append(name) } else { recovery.waiting[name] = outcome }
         case .published:
             recovery.unexplained.append(name)
@@ -102,6 +102,9 @@ extension OutboxDirectory {
     package mutating func withdraw(_ names: [String]) throws(OutboxError) -> [Withdrawal] {
         if let broken { throw broken }
         if names.isEmpty { return [] }
+        for name in names where !MessageName.isMessage(name) {
+            throw OutboxError(kind: .invalidName, operation: "withdraw", path: place(.new, name))
+        }
         try check()
         var outcomes: [Withdrawal] = []
         for name in names { outcomes.append(try withdrawOne(name)) }
@@ -124,9 +127,6 @@ extension OutboxDirectory {
     }
 
     private func withdrawOne(_ name: String) throws(OutboxError) -> Withdrawal {
-        guard MessageName.isMessage(name) else {
-            throw OutboxError(kind: .invalidName, operation: "withdraw", path: place(.new, name))
-        }
         let witness = MessageName.witness(of: name)
         if status(.tmp, witness) != nil { return .takenBack }
         // A second name in tmp/ of a file that is published (see `isLinked`) is not what keeps it back.

@@ -31,6 +31,10 @@ extension OutboxDirectory {
     /// How many files were staged since the last `sync`.
     package var unsyncedCount: Int { unsynced.names.count }
 
+    /// Whether an error has left unknown what is on the disk, so that this value stages and publishes nothing more. A new `open`
+    /// and `recover` settle it, in this process (after `diskFull`) or the next (after `inputOutput`).
+    package var isBroken: Bool { broken != nil }
+
     /// Writes `tmp/name` completely; it is durable after the next `sync`.
     ///
     /// A file of this name that is left in `tmp/` is replaced: the caller stages only messages whose rows say that no file
@@ -108,14 +112,14 @@ extension OutboxDirectory {
         try check()
         var outcomes: [Publication] = []
         outcomes.reserveCapacity(names.count)
-        for name in names { outcomes.append(try publishOne(name)) }
+        for name in names { outcomes.append(publishOne(name)) }
         try syncRenames()
         return outcomes
     }
 
-    func publishOne(_ name: String) throws(OutboxError) -> Publication {
+    func publishOne(_ name: String) -> Publication {
         guard MessageName.isMessage(name) else {
-            throw OutboxError(kind: .invalidName, operation: "publish", path: place(.tmp, name))
+            return .failed(OutboxError(kind: .invalidName, operation: "publish", path: place(.tmp, name)))
         }
         do throws(OutboxError) {
             // Only where renames replace can a file have two names.

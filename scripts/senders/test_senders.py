@@ -26,6 +26,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 SECRET = "payload-that-nobody-may-log"
 
 
+def setUpModule():
+    # Whoever started these tests may have blocked it in its threads (libdispatch does), and children inherit that.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 class Outbox:
     """An outbox as the daemon makes it, with messages as it writes them."""
 
