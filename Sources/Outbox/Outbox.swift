@@ -1,1 +1,0 @@
-// The Outbox target.

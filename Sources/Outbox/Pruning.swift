@@ -1,0 +1,93 @@
+import Glibc
+
+/// How many messages are where, for `status`.
+package struct Backlog: Equatable, Sendable {
+    /// Published, not claimed by any sender.
+    package var new = 0
+    /// Claimed by senders.
+    package var cur = 0
+    /// Given up by senders.
+    package var failed = 0
+
+    package init() {}
+}
+
+extension OutboxDirectory {
+    /// Counts the messages in `new/`, `cur/` and `failed/`: three directory listings, no look at any file.
+    package func backlog() throws(OutboxError) -> Backlog {
+        var backlog = Backlog()
+        try visit(.new) { if MessageName.isMessage($0) { backlog.new += 1 } }
+        try visit(.cur) { if MessageName.isMessage($0) { backlog.cur += 1 } }
+        try visit(.failed) { if MessageName.isMessage($0) { backlog.failed += 1 } }
+        return backlog
+    }
+
+    /// Deletes what has been in `done/` and `failed/` for longer than `keep`.
+    ///
+    /// A file's age counts from its last modification. A message in `failed/` and its `.reason` count as one, as old as the
+    /// younger of them, because the reason was written when it was given up; they go together.
+    ///
+    /// - Parameters:
+    ///   - now: milliseconds since 1970 UTC.
+    ///   - keep: milliseconds; files of exactly this age are kept.
+    /// - Returns: how many files were deleted, reasons included. No fsync: what a power loss brings back is pruned again.
+    @discardableResult
+    package func prune(now: Int64, keep: Int64) throws(OutboxError) -> Int {
+        try check()
+        var deleted = 0
+        for name in try entries(.done) where MessageName.isMessage(name) {
+            if let status = status(.done, name), now - status.modified > keep, try remove(.done, name) { deleted += 1 }
+        }
+        // For each message the time of the younger of its two files, and which there are.
+        var failed: [String: (modified: Int64, names: [String])] = [:]
+        for name in try entries(.failed) {
+            guard let message = MessageName.isMessage(name) ? name : MessageName.failed(by: name),
+                let status = status(.failed, name)
+            else { continue }
+            let known = failed[message] ?? (.min, [])
+            failed[message] = (max(known.modified, status.modified), known.names + [name])
+        }
+        for (modified, names) in failed.values where now - modified > keep {
+            // The reason last: one without its message would tell nobody anything.
+            for name in names.sorted() where try remove(.failed, name) { deleted += 1 }
+        }
+        return deleted
+    }
+
+    /// Removes every file of these messages from all five directories, reasons and witnesses too, durably (erasure).
+    ///
+    /// A sender may hold one of them at this moment: it can still send what it has read, and finds the file gone afterwards.
+    ///
+    /// - Returns: how many files were removed. None is no error.
+    @discardableResult
+    package func erase(_ names: [String]) throws(OutboxError) -> Int {
+        try check()
+        var removed = 0
+        var touched: Set<Folder> = []
+        for name in names where MessageName.isMessage(name) {
+            // A sender may move it while we look, also back to where we have looked: again until there is nothing.
+            var found = 1
+            for _ in 0..<Self.erasurePasses where found > 0 {
+                found = 0
+                for (folder, file) in Self.filesOfMessage(name) where try remove(folder, file) {
+                    found += 1
+                    touched.insert(folder)
+                }
+                removed += found
+            }
+        }
+        for folder in Folder.allCases where touched.contains(folder) { try sync(folder) }
+        return removed
+    }
+
+    /// A message has at most two files and a sender moves it at most three times, so a third pass finds nothing.
+    private static let erasurePasses = 4
+
+    /// In the order in which a message goes through the directories.
+    private static func filesOfMessage(_ name: String) -> [(Folder, String)] {
+        [
+            (.tmp, name), (.tmp, MessageName.witness(of: name)), (.new, name), (.cur, name), (.done, name), (.failed, name),
+            (.failed, MessageName.reason(of: name)),
+        ]
+    }
+}
