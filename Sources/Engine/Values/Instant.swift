@@ -70,52 +70,64 @@ extension Instant {
 
     /// Reads RFC 3339 with any offset and up to any number of decimals (kept to the millisecond, the rest cut off). A leap second
     /// counts as the last millisecond-wise second before it. Years 0001 to 9999.
-    package static func parse(rfc3339 text: some RandomAccessCollection<UInt8>) -> Instant? {
+    package static func parse(rfc3339 text: some Collection<UInt8>) -> Instant? {
+        if let instant = text.withContiguousStorageIfAvailable({ parse(rfc3339: UnsafeRawBufferPointer($0)) }) { return instant }
+        return Array(text).withUnsafeBytes { parse(rfc3339: $0) }
+    }
+
+    /// The same of bytes in memory. It is not generic, because one call a line of every log comes here.
+    package static func parse(rfc3339 text: UnsafeRawBufferPointer) -> Instant? {
         let count = text.count
-        guard count >= 20 else { return nil }
-        func byte(_ offset: Int) -> UInt8 { text[text.index(text.startIndex, offsetBy: offset)] }
-        func number(_ offset: Int, _ length: Int) -> Int? {
-            var value = 0
-            for index in offset..<(offset + length) {
-                let digit = byte(index)
-                guard digit >= 0x30, digit <= 0x39 else { return nil }
-                value = value * 10 + Int(digit - 0x30)
-            }
-            return value
-        }
-        guard let year = number(0, 4), byte(4) == 0x2D, let month = number(5, 2), byte(7) == 0x2D, let day = number(8, 2),
-            byte(10) == 0x54 || byte(10) == 0x74 || byte(10) == 0x20,
-            let hour = number(11, 2), byte(13) == 0x3A, let minute = number(14, 2), byte(16) == 0x3A, let second = number(17, 2),
-            year >= 1, month >= 1, month <= 12, day >= 1, day <= Civil.daysInMonth(year: year, month: month),
-            hour <= 23, minute <= 59, second <= 60
+        guard count >= 20, let start = text.baseAddress else { return nil }
+        // Eight bytes at a time: `2026-03-`, `01T12:00`, and `:00` with what follows it.
+        let date = start.loadUnaligned(as: UInt64.self).littleEndian
+        let middle = start.loadUnaligned(fromByteOffset: 8, as: UInt64.self).littleEndian
+        guard let year1 = twoDigits(date), let year2 = twoDigits(date &>> 16), date &>> 32 & 0xFF == 0x2D,
+            let month = twoDigits(date &>> 40), date &>> 56 == 0x2D, let day = twoDigits(middle),
+            let hour = twoDigits(middle &>> 24), middle &>> 40 & 0xFF == 0x3A, let minute = twoDigits(middle &>> 48),
+            text[16] == 0x3A, let second = twoDigits(UInt64(text[17]) | UInt64(text[18]) &<< 8)
+        else { return nil }
+        let year = year1 &* 100 &+ year2
+        let separator = UInt8(truncatingIfNeeded: middle &>> 16)
+        guard separator == 0x54 || separator == 0x74 || separator == 0x20, year >= 1, month >= 1, month <= 12, day >= 1,
+            day <= 28 || day <= Civil.daysInMonth(year: year, month: month), hour <= 23, minute <= 59, second <= 60
         else { return nil }
         var position = 19
         var milliseconds = 0
-        if byte(position) == 0x2E {
-            position += 1
-            let first = position
-            while position < count, byte(position) >= 0x30, byte(position) <= 0x39 {
-                if position - first < 3 { milliseconds = milliseconds * 10 + Int(byte(position) - 0x30) }
-                position += 1
+        if text[position] == 0x2E {
+            position = 20
+            var weight = 100
+            while position < count, text[position] >= 0x30, text[position] <= 0x39 {
+                milliseconds &+= weight &* Int(text[position] &- 0x30)
+                weight = weight == 100 ? 10 : weight == 10 ? 1 : 0
+                position &+= 1
             }
-            guard position > first else { return nil }
-            for _ in stride(from: position - first, to: 3, by: 1) { milliseconds *= 10 }
+            guard position > 20 else { return nil }
         }
         guard position < count else { return nil }
         var offset = 0
-        switch byte(position) {
+        switch text[position] {
         case 0x5A, 0x7A:
             guard position + 1 == count else { return nil }
         case 0x2B, 0x2D:
-            guard position + 6 == count, byte(position + 3) == 0x3A, let hours = number(position + 1, 2),
-                let minutes = number(position + 4, 2), hours <= 23, minutes <= 59
+            guard position + 6 == count, text[position + 3] == 0x3A,
+                let hours = twoDigits(UInt64(text[position + 1]) | UInt64(text[position + 2]) &<< 8),
+                let minutes = twoDigits(UInt64(text[position + 4]) | UInt64(text[position + 5]) &<< 8), hours <= 23, minutes <= 59
             else { return nil }
-            offset = (hours * 60 + minutes) * (byte(position) == 0x2D ? -1 : 1)
+            offset = (hours * 60 + minutes) * (text[position] == 0x2D ? -1 : 1)
         default: return nil
         }
         let seconds = Civil.days(year: year, month: month, day: day) * 86_400 + hour * 3600 + minute * 60 + Swift.min(second, 59)
         if second == 60 { milliseconds = 999 }
         return Instant(seconds - offset * 60) * 1000 + Instant(milliseconds)
+    }
+
+    /// The number in the two lowest bytes, the first digit lowest; nil if they are no digits.
+    @inline(__always)
+    private static func twoDigits(_ text: UInt64) -> Int? {
+        let tens = (text & 0xFF) &- 0x30
+        let ones = (text &>> 8 & 0xFF) &- 0x30
+        return tens <= 9 && ones <= 9 ? Int(truncatingIfNeeded: tens &* 10 &+ ones) : nil
     }
 }
 

@@ -1,0 +1,156 @@
+import Engine
+
+/// What became of a line.
+package enum DecodeResult: Sendable {
+    /// An event was appended to the batch.
+    case event
+    case deadLetter(DeadLetter)
+    /// A blank line.
+    case ignored
+}
+
+/// Turns lines into events or dead letters; no line stops it.
+///
+/// It reads each line once, with simdjson, and copies only what the rule set needs: texts into the batch's arena, properties
+/// only where the vocabulary says that something reads them. One decoder serves one source, on one thread at a time.
+package struct Decoder: ~Copyable {
+    private enum Reader: ~Copyable {
+        case segment(SegmentReader)
+        case mapping(MappingReader)
+    }
+
+    private var parser = JSONParser()
+    private let reader: Reader
+    /// Where on the tape the line's fields are, for the reader.
+    private var places: [Int]
+    private var packer = JSONPacker()
+
+    package init(vocabulary: Vocabulary, format: Format) {
+        switch format {
+        case .segment:
+            let segment = SegmentReader(vocabulary: vocabulary)
+            places = [Int](repeating: 0, count: segment.fieldCount)
+            reader = .segment(segment)
+        case .mapping(let format):
+            let mapping = MappingReader(format, vocabulary: vocabulary)
+            places = [Int](repeating: 0, count: mapping.fieldCount)
+            reader = .mapping(mapping)
+        }
+    }
+
+    /// Decodes one line.
+    ///
+    /// - Parameters:
+    ///   - line: its bytes, with or without the line end. The 64 bytes after them have to be readable, whatever they hold.
+    ///   - source, file, offset, length: its position, as in `Event`. A byte-order mark at offset 0 is dropped.
+    ///   - wallLimit: wall clock plus `max_future`; a later event is a dead letter. nil in a replay.
+    ///   - batch: takes the event. `order` equals `time` until the sequencer sets it. The batch's arena has to stay below 4 GiB.
+    package mutating func decode(
+        line whole: UnsafeRawBufferPointer, source: UInt32, file: UInt32, offset: UInt64, length: UInt32,
+        receivedBefore wallLimit: Instant?, into batch: inout EventBatch
+    ) -> DecodeResult {
+        var line = whole
+        if offset == 0, whole.starts(with: [0xEF, 0xBB, 0xBF]) { line = UnsafeRawBufferPointer(rebasing: whole[3...]) }
+        if line.first != UInt8(ascii: "{"), line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }) {
+            return .ignored
+        }
+        func deadLetter(_ reason: DeadLetter.Reason, _ message: String, at place: Int? = nil) -> DecodeResult {
+            let column = place.map { $0 + (whole.count - line.count) + 1 }
+            return .deadLetter(
+                DeadLetter(
+                    reason: reason, message: message, column: column, line: whole, source: source, file: file, offset: offset,
+                    length: length))
+        }
+        let tape: JSONTape
+        switch parser.parse(line) {
+        case .document(let document): tape = document
+        case .invalidUTF8:
+            return deadLetter(.badUTF8, "these bytes are no UTF-8", at: JSONFault.invalidUTF8(in: line))
+        case .malformed:
+            let fault = JSONFault.find(in: line)
+            return deadLetter(.badJSON, fault?.message ?? "the line is no JSON", at: fault?.offset)
+        case .tooDeep: return deadLetter(.badJSON, "values are nested deeper than 512", at: JSONFault.find(in: line)?.offset)
+        case .outOfMemory: return deadLetter(.badJSON, "the line is too long for the memory there is")
+        }
+        guard tape.tag(1) == JSONTape.object else {
+            return deadLetter(.notAnObject, "a line has to be a JSON object", at: tape.sourceOffset(of: 1, in: line))
+        }
+        var draft = Draft()
+        let refusal =
+            switch reader {
+            case .segment(let segment): segment.read(tape, &places, into: &draft)
+            case .mapping(let mapping): mapping.read(tape, &places, into: &draft)
+            }
+        if let refusal {
+            let place = refusal.index == 0 ? nil : tape.sourceOffset(of: refusal.index, in: line)
+            return deadLetter(refusal.reason, refusal.message, at: place)
+        }
+        let hasUser = tape.isText(draft.user)
+        let hasAnonymous = tape.isText(draft.anonymous)
+        guard hasUser || hasAnonymous || draft.name.isProductEvent else {
+            return deadLetter(.missingCustomer, "the line names no customer, and only events of products do without")
+        }
+        if let wallLimit, draft.time > wallLimit {
+            return deadLetter(.future, "the event's time is ahead of the clock by more than `max_future`")
+        }
+        var event = Event(time: draft.time, order: draft.time)
+        event.source = source
+        event.file = file
+        event.offset = offset
+        event.length = length
+        event.kind = draft.kind
+        event.name = draft.name.name
+        if hasUser { event.user = batch.add(identifier: draft.user, of: tape, line: line) }
+        if hasAnonymous { event.anonymous = batch.add(identifier: draft.anonymous, of: tape, line: line) }
+        if tape.isText(draft.id) {
+            event.id = batch.add(identifier: draft.id, of: tape, line: line)
+            event.digest = batch.digest(of: event.id)
+        }
+        if tape.isString(draft.locale) { event.locale = batch.add(tape.text(draft.locale)) }
+        if tape.isString(draft.timezone) { event.timezone = batch.add(tape.text(draft.timezone)) }
+        if draft.name.needsProperties { addProperties(draft, of: tape, length: line.count, to: &event, in: &batch) }
+        addTraits(draft, of: tape, length: line.count, to: &event, in: &batch)
+        batch.events.append(event)
+        return .event
+    }
+
+    private mutating func addProperties(
+        _ draft: Draft, of tape: JSONTape, length: Int, to event: inout Event, in batch: inout EventBatch
+    ) {
+        let object = draft.properties != 0 && tape.tag(draft.properties) == JSONTape.object ? draft.properties : 0
+        switch reader {
+        case .mapping(let mapping) where mapping.assembles:
+            mapping.pack(tape, places, length: length, with: &packer)
+        default:
+            if !tape.isAbsent(draft.pageName) {
+                packer.begin()
+                packer.addMembers(of: object, tape: tape, length: length)
+                packer.add("name".utf8, draft.pageName, of: tape, length: length)
+                packer.end()
+            } else if object != 0 {
+                packer.pack(object, of: tape, length: length)
+            } else {
+                return
+            }
+        }
+        event.properties = batch.add(packed: packer.packed)
+    }
+
+    private mutating func addTraits(
+        _ draft: Draft, of tape: JSONTape, length: Int, to event: inout Event, in batch: inout EventBatch
+    ) {
+        let context = tape.hasMembers(draft.contextTraits)
+        let own = tape.hasMembers(draft.traits)
+        if context, own {
+            packer.begin()
+            packer.addMembers(of: draft.contextTraits, tape: tape, length: length)
+            packer.addMembers(of: draft.traits, tape: tape, length: length)
+            packer.end()
+        } else if context || own {
+            packer.pack(own ? draft.traits : draft.contextTraits, of: tape, length: length)
+        } else {
+            return
+        }
+        event.traits = batch.add(packed: packer.packed)
+    }
+}
