@@ -1,3 +1,15 @@
+import Configuration
+import Engine
+import Glibc
 import Testing
 
-@Suite struct ConfigurationTests {}
+@Suite struct ShippedFilesTests {
+    @Test func starterLoadsWithoutErrors() throws {
+        let folder = try Folder()
+        let path = try folder.write("nudged.yaml", Starter.text(instance: "shop", share: Folder.share))
+        let (configuration, issues) = Configuration.load(path: path, environment: [:])
+        #expect(issues == [])
+        let rules = try #require(configuration).definitions.rules
+        #expect(rules.map(\.name.value) == ["abandoned-cart", "back-in-stock", "churn-risk"])
+    }
+}
