@@ -26,6 +26,9 @@ import Testing
 
 private struct Crash: Error {}
 
+/// The outbox is broken after an error of a sync: the daemon opens it anew, nothing is lost.
+private struct Restart: Error {}
+
 /// What is shared with the observer: the disk's model and the countdown to the crash.
 private final class Machine: Sendable {
     struct State {
@@ -82,6 +85,7 @@ private final class Run {
     private let losesPower: Bool
     private let seed: UInt64
     private(set) var crashes = 0
+    private var restarts = 0
 
     init(seed: UInt64, crashAt: Int) throws {
         fixture = try OutboxFixture()
@@ -103,6 +107,9 @@ private final class Run {
             } catch is Crash {
                 crashes += 1
                 try crash()
+            } catch is Restart {
+                restarts += 1
+                if restarts > 100 { throw Restart() }
             }
         }
     }
@@ -117,14 +124,14 @@ private final class Run {
             try batch(&outbox)
             if Int.random(in: 0..<3, using: &generator) == 0 { try takeBack(&outbox) }
             if Bool.random(using: &generator) { try sender() }
-            if outbox.isBroken { throw Crash() }
+            if outbox.isBroken { throw failed() }
         }
     }
 
     private func start(_ outbox: inout OutboxDirectory) throws {
         let rows = database.rows
         let recovery: Recovery
-        do { recovery = try outbox.recover { rows[$0] } } catch { throw Crash() }
+        do { recovery = try outbox.recover { rows[$0] } } catch { throw failed() }
         #expect(recovery.unexplained.isEmpty && recovery.foreign.isEmpty, "seed \(seed)")
         try commit { database in
             for (name, state) in rows where state == .staged && recovery.waiting[name] == nil { database.rows[name] = .published }
@@ -168,13 +175,15 @@ private final class Run {
     private func settleIntents(_ outbox: inout OutboxDirectory) throws {
         let intents = database.rows.filter { $0.value == .withdrawing }.map(\.key).sorted()
         guard !intents.isEmpty else { return }
-        guard let outcomes = try? outbox.withdraw(intents) else { throw Crash() }
+        guard let outcomes = try? outbox.withdraw(intents) else { throw failed() }
         try commit { database in
             for (name, outcome) in zip(intents, outcomes) { database.rows[name] = outcome == .takenBack ? .withdrawn : .published }
         }
         try? outbox.discard(intents)
         if machine.state.withLock({ $0.isDown }) { throw Crash() }
     }
+
+    private func failed() -> any Error { machine.state.withLock { $0.isDown } ? Crash() : Restart() }
 
     /// A crash before a commit loses it, one after it does not.
     private func commit(_ change: (inout Database) -> Void) throws {
@@ -241,7 +250,8 @@ private final class Run {
             #expect((state != nil) == (index < database.decided), "seed \(seed)")
             switch state {
             case .published: #expect(found == 1, "seed \(seed): \(name) is published and there \(found) times")
-            case .staged: #expect(!isEnd && found == 0, "seed \(seed): \(name) waits and is there \(found) times")
+            // A link whose old name could not be removed is published by the next try.
+            case .staged: #expect(!isEnd && found <= (renames ? 0 : 1), "seed \(seed): \(name) waits and is there \(found) times")
             default: #expect(found == 0, "seed \(seed): \(name) is \(state?.rawValue ?? "no row") and there \(found) times")
             }
             if isEnd { #expect(state == .published || state == .withdrawn, "seed \(seed)") }
