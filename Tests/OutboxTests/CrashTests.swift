@@ -11,7 +11,10 @@ import Testing
 /// them, and goes on after it until all is done, with further crashes at random, also within the recovery. A crash is a
 /// killed process (nothing is lost) or a power loss (whatever was not synced may be).
 @Suite struct CrashTests {
-    @Test(arguments: 0..<24 as Range<UInt64>)
+    /// `NUDGED_CRASH_SEEDS=1000` for a longer run.
+    private static let seeds = ProcessInfo.processInfo.environment["NUDGED_CRASH_SEEDS"].flatMap(UInt64.init) ?? 12
+
+    @Test(arguments: 0..<seeds)
     func everyCommittedMessageIsOneFileAndNoOtherIs(seed: UInt64) throws {
         var place = 1
         while true {
@@ -58,7 +61,8 @@ private final class Machine: Sendable {
         { (operation: FileOperation) throws(OutboxError) in
             if self.crashes() { throw OutboxError(kind: .other, operation: "crash", path: "") }
             let isFull = self.state.withLock { state in
-                let full = Int.random(in: 0..<1000, using: &state.generator) < state.fullDisk
+                var full = Int.random(in: 0..<1000, using: &state.generator) < state.fullDisk
+                if case .remove = operation { full = false }  // That works on a full disk too.
                 if !full { state.disk.apply(operation) }
                 return full
             }
@@ -94,7 +98,8 @@ private final class Run {
         renames = seed % 3 != 0
         losesPower = seed % 2 == 0
         names = (0..<14).map(OutboxFixture.name)
-        machine = Machine(.init(crashAt: crashAt, generator: SeededGenerator(seed: seed ^ 0xD15C), fullDisk: seed % 4 == 1 ? 60 : 0))
+        machine = Machine(
+            .init(crashAt: crashAt, generator: SeededGenerator(seed: seed ^ 0xD15C), fullDisk: seed % 4 == 1 ? 60 : 0))
         _ = try fixture.create()
     }
 
@@ -157,7 +162,7 @@ private final class Run {
             database.rows.merge(states) { $1 }
         }
         let waiting = database.rows.filter { $0.value == .staged }.map(\.key).sorted()
-        guard let outcomes = try? outbox.publish(waiting) else { return }
+        guard let outcomes = try? outbox.publish(waiting) else { throw failed() }
         try commit { database in
             for (name, outcome) in zip(waiting, outcomes) where outcome == .published || outcome == .missing {
                 database.rows[name] = .published
@@ -177,7 +182,9 @@ private final class Run {
         guard !intents.isEmpty else { return }
         guard let outcomes = try? outbox.withdraw(intents) else { throw failed() }
         try commit { database in
-            for (name, outcome) in zip(intents, outcomes) { database.rows[name] = outcome == .takenBack ? .withdrawn : .published }
+            for (name, outcome) in zip(intents, outcomes) {
+                database.rows[name] = outcome == .takenBack ? .withdrawn : .published
+            }
         }
         try? outbox.discard(intents)
         if machine.state.withLock({ $0.isDown }) { throw Crash() }
@@ -201,6 +208,8 @@ private final class Run {
         }
         for folder in [Folder.done, .failed] {
             for name in try fixture.names(folder) where Int.random(in: 0..<3, using: &generator) == 0 {
+                // The one moment that docs/senders.md concedes for file systems without non-replacing renames.
+                if !renames && FileManager.default.fileExists(atPath: fixture.file(.tmp, name)) { continue }
                 try FileManager.default.removeItem(atPath: fixture.file(folder, name))
                 apply(.remove(folder, name))
                 delivered[name, default: 0] += 1
@@ -242,7 +251,8 @@ private final class Run {
     private func check(isEnd: Bool) throws {
         for (index, name) in names.enumerated() {
             var found = delivered[name] ?? 0
-            for folder in [Folder.new, .cur, .done, .failed] where FileManager.default.fileExists(atPath: fixture.file(folder, name)) {
+            for folder in [Folder.new, .cur, .done, .failed]
+            where FileManager.default.fileExists(atPath: fixture.file(folder, name)) {
                 found += 1
                 #expect(try fixture.read(folder, name) == String(decoding: bytes(name), as: UTF8.self), "seed \(seed)")
             }
