@@ -12,7 +12,7 @@ import Testing
 /// killed process (nothing is lost) or a power loss (whatever was not synced may be).
 @Suite struct CrashTests {
     /// `NUDGED_CRASH_SEEDS=1000` for a longer run.
-    private static let seeds = ProcessInfo.processInfo.environment["NUDGED_CRASH_SEEDS"].flatMap(UInt64.init) ?? 12
+    private static let seeds = ProcessInfo.processInfo.environment["NUDGED_CRASH_SEEDS"].flatMap(UInt64.init) ?? 6
 
     @Test(arguments: 0..<seeds)
     func everyCommittedMessageIsOneFileAndNoOtherIs(seed: UInt64) throws {
