@@ -108,7 +108,7 @@ struct Composer: ~Copyable {
         defer { yaml_event_delete(&event) }
         var result = Event(
             kind: event.type,
-            start: Position(file: source.file, line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1))
+            start: source.position(line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1))
         func string(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
             pointer.map { String(decoding: UnsafeBufferPointer(start: $0, count: strnlen($0)), as: UTF8.self) }
         }
@@ -141,9 +141,8 @@ struct Composer: ~Copyable {
         if parser.pointee.error == YAML_READER_ERROR {
             return Issue(at: source.position(atByte: parser.pointee.problem_offset), "this is not YAML: \(problem)")
         }
-        let position = Position(
-            file: source.file, line: Int(parser.pointee.problem_mark.line) + 1,
-            column: Int(parser.pointee.problem_mark.column) + 1)
+        let mark = parser.pointee.problem_mark
+        let position = source.position(line: Int(mark.line) + 1, column: Int(mark.column) + 1)
         guard let context = parser.pointee.context.map({ String(cString: $0) }) else {
             return Issue(at: position, "this is not YAML: \(problem)", hint: hint(for: problem, at: position))
         }
@@ -158,6 +157,7 @@ struct Composer: ~Copyable {
             let offset = source.offset(of: position)
             if offset < source.bytes.count, source.bytes[offset] == 0x09 { return "Indent with spaces, not with tabs." }
             return "Put the value in quotes."
+        case "found a tab character that violates indentation": return "Indent with spaces, not with tabs."
         case "mapping values are not allowed in this context":
             return "Put a value that holds `: ` in quotes, or check the indentation."
         case "could not find expected ':'": return "A key is followed by a colon and a space."

@@ -105,6 +105,7 @@ extension Reading {
         readInstance(fields, into: &result)
         result.state = self.path(fields["state"]) ?? result.state
         result.outboxes = outboxes(fields["outbox"])
+        outboxNames = Names(result.outboxes.map(\.name))
         readTimes(fields, into: &result)
         result.sources = sources(fields, lateness: result.lateness)
         result.maxLineBytes = size(fields["max_line_bytes"], in: 1024...(1 << 30)) ?? result.maxLineBytes
@@ -115,15 +116,15 @@ extension Reading {
         result.safety = safety(fields["safety"])
         result.retention = retention(fields["retention"])
         result.identity = identity(fields["identity"])
-        result.delivery = delivery(fields["delivery"], outboxes: result.outboxes)
-        result.definitions.segments = segments(root.segments)
-        result.definitions.calendars = calendars(root.calendars)
-        for entry in root.rules {
-            guard let (rule, delivery) = rule(entry, in: result) else { continue }
+        result.delivery = delivery(fields["delivery"])
+        result.definitions.segments = segments(root.segments.entries)
+        result.definitions.calendars = calendars(root.calendars.entries)
+        for entry in root.rules.entries {
+            guard let (rule, delivery) = rule(entry) else { continue }
             result.definitions.rules.append(rule)
             result.ruleDelivery[rule.name.value] = delivery
         }
-        checkStructure(result, knownRules: root.includedRuleNames)
+        checkStructure(result.definitions, includedRules: Names(root.includedRuleNames))
         return result
     }
 

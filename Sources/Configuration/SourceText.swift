@@ -53,6 +53,11 @@ struct SourceText: Sendable {
         return Position(file: file, line: low + 1, column: characters + 1)
     }
 
+    /// A place by line and column from 1; behind the end of a last line without a break, where libyaml counts one more, it is that end.
+    func position(line: Int, column: Int) -> Position {
+        line <= lineStarts.count ? Position(file: file, line: line, column: column) : position(atByte: bytes.count)
+    }
+
     /// The offset of the first byte of a line (from 1), or nil beyond the last.
     func start(ofLine line: Int) -> Int? {
         line >= 1 && line <= lineStarts.count ? lineStarts[line - 1] : nil

@@ -3,17 +3,17 @@ import Engine
 /// What can be said of rules without compiling their conditions: names that are not declared, parts that don't go together, and rules that
 /// can never fire.
 extension Reading {
-    mutating func checkStructure(_ configuration: Configuration, knownRules: [String]) {
-        let definitions = configuration.definitions
+    mutating func checkStructure(_ definitions: Definitions, includedRules: Names) {
         for name in unstarted {
-            let guess = knownRules.contains(name.value) ? nil : closest(to: name.value, among: knownRules)
+            let guess = includedRules.contains(name.value) ? nil : guess(name.value, among: includedRules.ordered)
             error(
                 name.position, "the rule \"\(printable(name.value))\" has no `start`",
                 hint: guess.map { "Did you mean the included rule `\($0)`?" }
                     ?? "Name the events that start it: start: [Product Added].")
         }
-        let segments = definitions.segments.map(\.name.value)
-        let calendars = definitions.calendars.map(\.name.value)
+        let segments = Names(definitions.segments.map(\.name.value))
+        let calendars = Names(definitions.calendars.map(\.name.value))
+        let constants = Constants(definitions)
         for rule in definitions.rules {
             for trigger in rule.start + rule.cancel {
                 switch trigger {
@@ -24,7 +24,7 @@ extension Reading {
             }
             for case .segment(let name) in rule.audience { check(name, among: segments, what: "segment") }
             checkAudience(of: rule)
-            warnIfSilent(rule, definitions)
+            warnIfSilent(rule, constants)
         }
     }
 
@@ -76,7 +76,7 @@ extension Reading {
     }
 
     /// Warns of a rule that can never send anything.
-    private mutating func warnIfSilent(_ rule: RuleDefinition, _ definitions: Definitions) {
+    private mutating func warnIfSilent(_ rule: RuleDefinition, _ constants: Constants) {
         let name = printable(rule.name.value)
         func isFalse(_ text: Located<String>?) -> Bool { text?.value == "false" }
         if let condition = rule.condition, isFalse(condition) {
@@ -88,28 +88,39 @@ extension Reading {
         let never = rule.start.filter { trigger in
             switch trigger {
             case .event(_, let condition): isFalse(condition)
-            case .enters(let segment), .leaves(let segment):
-                definitions.segments.contains {
-                    $0.name.value == segment.value && ["true", "false"].contains($0.condition.value)
-                        && !($0.condition.value == "true" && isEntry(trigger))
-                }
-            case .calendar(let calendar, _, _):
-                definitions.calendars.contains { $0.name.value == calendar.value && $0.days.values.allSatisfy(\.isEmpty) }
+            case .enters(let segment): constants.nobody.contains(segment.value)
+            case .leaves(let segment): constants.nobody.contains(segment.value) || constants.everybody.contains(segment.value)
+            case .calendar(let calendar, _, _): constants.never.contains(calendar.value)
             }
         }
         if !rule.start.isEmpty, never.count == rule.start.count {
             warn(rule.name.position, "the rule \"\(name)\" can never fire: nothing of its `start` can happen")
         }
-        if rule.per?.value == .cart, rule.wait > definitions.cartsForget {
+        if rule.per?.value == .cart, rule.wait > constants.cartsForget {
             warn(
                 rule.name.position,
-                "the rule \"\(name)\" waits \(DurationLiteral.text(rule.wait)), but a cart is forgotten after \(DurationLiteral.text(definitions.cartsForget))",
+                "the rule \"\(name)\" waits \(DurationLiteral.text(rule.wait)), but a cart is forgotten after \(DurationLiteral.text(constants.cartsForget))",
                 hint: "Make `carts: { forget: … }` longer than the wait.")
         }
     }
+}
 
-    private func isEntry(_ trigger: TriggerDefinition) -> Bool {
-        if case .enters = trigger { return true }
-        return false
+/// What of a configuration never changes.
+private struct Constants {
+    /// Segments that nobody or everybody is in, and calendars without dates.
+    var nobody: Set<String> = []
+    var everybody: Set<String> = []
+    var never: Set<String> = []
+    var cartsForget: Milliseconds
+
+    init(_ definitions: Definitions) {
+        for segment in definitions.segments {
+            if segment.condition.value == "false" { nobody.insert(segment.name.value) }
+            if segment.condition.value == "true" { everybody.insert(segment.name.value) }
+        }
+        for calendar in definitions.calendars where calendar.days.values.allSatisfy(\.isEmpty) {
+            never.insert(calendar.name.value)
+        }
+        cartsForget = definitions.cartsForget
     }
 }

@@ -68,7 +68,7 @@ extension Reading {
         if word == "segment", !argument.isEmpty { return .segment(Located(String(argument), at: place)) }
         error(
             text.position, "\"\(printable(value))\" is no audience: it is waitlist, wishlist, cart, viewed 30d or segment NAME",
-            hint: closest(to: String(word), among: ["waitlist", "wishlist", "cart", "viewed", "segment"]).map {
+            hint: guess(String(word), among: ["waitlist", "wishlist", "cart", "viewed", "segment"]).map {
                 "Did you mean `\($0)`?"
             })
         return nil
