@@ -17,6 +17,8 @@ struct Composer: ~Copyable {
     private var anchors: [String: Node] = [:]
     private var nodeCount = 0
     private var issues: [Issue] = []
+    /// The last place whose offset was looked for, so that the next one on the same line is not looked for from the line's beginning.
+    private var cursor: (position: Position, offset: Int)
 
     /// The tree, or nil with the reasons; some of the issues (duplicate keys) leave a usable tree behind.
     static func compose(_ source: SourceText) -> (root: Node?, issues: [Issue]) {
@@ -32,6 +34,7 @@ struct Composer: ~Copyable {
 
     private init(_ source: SourceText) {
         self.source = source
+        cursor = (Position(file: source.file, line: 1, column: 1), 0)
         parser.initialize(to: yaml_parser_t())
     }
 
@@ -100,6 +103,7 @@ struct Composer: ~Copyable {
         var tag: String?
         var text = ""
         var style = YAML_ANY_SCALAR_STYLE
+        var end: Position
     }
 
     private mutating func next() throws(Stop) -> Event {
@@ -108,7 +112,8 @@ struct Composer: ~Copyable {
         defer { yaml_event_delete(&event) }
         var result = Event(
             kind: event.type,
-            start: source.position(line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1))
+            start: source.position(line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1),
+            end: source.position(line: Int(event.end_mark.line) + 1, column: Int(event.end_mark.column) + 1))
         func string(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
             pointer.map { String(decoding: UnsafeBufferPointer(start: $0, count: strnlen($0)), as: UTF8.self) }
         }
@@ -188,14 +193,28 @@ struct Composer: ~Copyable {
         case YAML_SEQUENCE_START_EVENT: node = try list(event, depth: depth)
         case YAML_MAPPING_START_EVENT: node = try mapping(event, depth: depth)
         default:
-            let position = ScalarPlace.textPosition(
-                of: event.text, plain: event.style == YAML_PLAIN_SCALAR_STYLE, at: event.start, in: source)
-            let scalar = Node.Scalar(text: event.text, textPosition: position, isPlain: event.style == YAML_PLAIN_SCALAR_STYLE)
-            node = Node(position: event.start, content: .scalar(scalar), size: 1)
+            node = scalar(event)
             try count(1, at: event.start)
         }
         if let anchor = event.anchor { anchors[anchor] = node }
         return node
+    }
+
+    private mutating func scalar(_ event: Event) -> Node {
+        let isPlain = event.style == YAML_PLAIN_SCALAR_STYLE
+        let isQuoted = event.style == YAML_SINGLE_QUOTED_SCALAR_STYLE || event.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE
+        var properties: Int?
+        if event.anchor != nil || event.tag != nil {
+            cursor = (event.start, source.offset(of: event.start, from: cursor))
+            properties = cursor.offset
+        }
+        let position = ScalarPlace.textPosition(
+            of: event.text, isPlain ? .plain : isQuoted ? .quoted : .block, at: event.start, properties: properties, in: source)
+        var scalar = Node.Scalar(text: event.text, textPosition: position, isPlain: isPlain)
+        if isPlain || event.style == YAML_FOLDED_SCALAR_STYLE {
+            scalar.unfolded = ScalarPlace.unfolded(event.text, at: position, end: event.end, in: source)
+        }
+        return Node(position: event.start, content: .scalar(scalar), size: 1)
     }
 
     private mutating func count(_ size: Int, at position: Position) throws(Stop) {

@@ -42,7 +42,7 @@ struct Reading {
 
     /// The word that was most likely meant; none once there are so many errors that looking for it takes too long.
     func guess(_ word: String, among words: [String]) -> String? {
-        counts[.error, default: 0] < 100 ? closest(to: word, among: words.prefix(5000)) : nil
+        counts[.error, default: 0] < 100 ? closest(to: word, among: words.prefix(1000)) : nil
     }
 
     /// The entries of a mapping, by key. Unknown keys are reported; keys without a value count as left out.
@@ -168,6 +168,9 @@ struct Reading {
     /// A condition's or an expression's text; whether it is CEL is found when the rule set is compiled.
     mutating func expression(_ entry: Entry?) -> Located<String>? {
         guard var text = text(entry), let entry else { return nil }
+        if case .scalar(let scalar) = entry.value.content, let unfolded = scalar.unfolded, scalar.text == text.value {
+            text.value = unfolded
+        }
         while let last = text.value.unicodeScalars.last, last == "\n" || last == " " || last == "\r" || last == "\t" {
             text.value.unicodeScalars.removeLast()
         }

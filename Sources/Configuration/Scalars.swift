@@ -33,10 +33,17 @@ extension Reading {
                     hint: "Set it, or give a default: ${\(name):-…}.")
                 return nil
             }
+            guard result.utf8.count <= Self.expansionLimit else {
+                error(scalar.textPosition, "with its environment variables this is longer than 64 KiB")
+                return nil
+            }
             rest = inner[inner.index(after: end)...]
         }
         return result + rest
     }
+
+    /// How long a value may be that holds environment variables.
+    private static let expansionLimit = 64 << 10
 
     private static let expansionHint = "Write ${NAME} or ${NAME:-default}."
 

@@ -18,7 +18,7 @@ private struct Seeded: RandomNumberGenerator {
 /// Configurations with random damage: reading never crashes or hangs, and whatever it says is said of a place that exists.
 @Suite struct FuzzTests {
     /// Rounds for each seed; enough to meet most of the parser in a test run, and a longer run is one number away.
-    private static let rounds = 150
+    private static let rounds = 100
 
     private static let fragments: [[UInt8]] =
         [

@@ -23,6 +23,10 @@ import Testing
         "if: !!str |\n      a\n      @ b",
         "if: >\n      a @ b",
         "if:\n      a @ b",
+        "if: >\n      a &&\n      b @ c",
+        "if: >-\n      a &&\n        b\n      @ c\n",
+        "if:\n      a &&\n      b @ c",
+        "if:\n      a &&\n        b\n      @ c",
     ]) func placesAreThoseOfTheFile(text: String) throws {
         let folder = try Folder()
         let yaml = head + "rules:\n  r:\n    start: A\n    \(text)\n    wait: 1h\n"
@@ -40,5 +44,18 @@ import Testing
         let expected = try #require(place(in: yaml))
         let found = Configuration.position(ofLine: line, column: column, in: condition)
         #expect(found == Position(file: path, line: expected.line, column: expected.column))
+    }
+
+    @Test(arguments: [
+        ("if: >\n      'a\n      b' == c", "'a b' == c"),
+        ("if: \"a &&\n      b\"", "a && b"),
+        ("if: \"a == \\\"b\\\"\"", "a == \"b\""),
+        ("if: a &&\n      b", "a &&\nb"),
+        ("if: >\n      a${NONE:- }&&\n      b", "a && b"),
+        ("if: |\n      a\n\n", "a"),
+    ]) func foldedTextsKeepTheirMeaning(text: String, expected: String) throws {
+        let (configuration, issues) = try load(head + "rules:\n  r:\n    start: A\n    \(text)\n    wait: 1h\n")
+        #expect(issues == [])
+        #expect(configuration?.definitions.rules.first?.condition?.value == expected)
     }
 }

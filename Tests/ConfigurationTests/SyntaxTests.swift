@@ -76,6 +76,15 @@ import Testing
         #expect(time < .seconds(20))
     }
 
+    @Test(arguments: ["x, ", "&a x, ", "!!str 'x', ", "\"x\", "]) func oneLongLineIsReadInGoodTime(item: String) throws {
+        let text = head + "outbox: [" + String(repeating: item, count: 90_000) + "]\n"
+        let time = try ContinuousClock().measure {
+            let (configuration, _) = try load(text)
+            #expect(configuration == nil)
+        }
+        #expect(time < .seconds(20))
+    }
+
     @Test func whatIsNoRegularFileIsRefused() throws {
         let folder = try Folder()
         #expect(mkfifo(folder.path + "/fifo", 0o600) == 0)
