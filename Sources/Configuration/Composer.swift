@@ -3,9 +3,9 @@ import Engine
 
 /// Makes the tree of one YAML file from libyaml's events.
 ///
-/// libyaml is used directly (it comes with Yams) because `Yams.Parser` builds the whole tree, aliases followed, before anyone could bound
-/// it, and reports duplicate keys without the place of either. Here every step is bounded: the depth, the number of nodes with aliases
-/// followed, and the number of directives (libyaml compares each with all before it).
+/// libyaml is used directly (it comes with Yams) because `Yams.Parser` builds the whole tree, aliases followed, before anyone
+/// could bound it, and reports duplicate keys without the place of either. Here every step is bounded: the depth, the number of
+/// nodes with aliases followed, and the number of directives (libyaml compares each with all before it).
 struct Composer: ~Copyable {
     static let depthLimit = 64
     static let nodeLimit = 100_000
@@ -17,7 +17,8 @@ struct Composer: ~Copyable {
     private var anchors: [String: Node] = [:]
     private var nodeCount = 0
     private var issues: [Issue] = []
-    /// The last place whose offset was looked for, so that the next one on the same line is not looked for from the line's beginning.
+    /// The last place whose offset was looked for, so that the next one on the same line is not looked for from the line's
+    /// beginning.
     private var cursor: (position: Position, offset: Int)
 
     /// The tree, or nil with the reasons; some of the issues (duplicate keys) leave a usable tree behind.

@@ -5,8 +5,8 @@ struct Declarations {
     private(set) var entries: [Entry] = []
     private var places: [String: Int] = [:]
 
-    /// Brings in what an included file declares. Two files of one level can't declare the same name, because neither overrides the
-    /// other; one file that is reached in two ways is the same declaration.
+    /// Brings in what an included file declares. Two files of one level can't declare the same name, because neither overrides
+    /// the other; one file that is reached in two ways is the same declaration.
     mutating func add(_ others: Declarations, what: String, _ reading: inout Reading) {
         for entry in others.entries {
             guard let index = places[entry.name] else {

@@ -50,7 +50,7 @@ struct Inclusion {
         open.append(canonical)
         defer { open.removeLast() }
         let (root, issues) = Composer.compose(text)
-        issues.forEach { reading.report($0) }
+        for issue in issues { reading.report(issue) }
         var merged: MergedFile?
         if let root {
             let name = section == .configuration ? "a configuration" : "an included file"
@@ -64,7 +64,10 @@ struct Inclusion {
         var result = MergedFile()
         for item in reading.items(fields["include"]) {
             for path in included(item, &reading) {
-                guard let file = read(path, section: .included, from: item.value.position, &reading) else { continue }
+                guard let file = read(path, section: .included, from: item.value.position, &reading) else {
+                    reading.isIncomplete = true
+                    continue
+                }
                 result.segments.add(file.segments, what: "segment", &reading)
                 result.rules.add(file.rules, what: "rule", &reading)
                 result.calendars.add(file.calendars, what: "calendar", &reading)

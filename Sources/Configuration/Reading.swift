@@ -2,8 +2,8 @@ import Engine
 
 /// The reading of one configuration: the environment it is read in and what was found wrong so far.
 ///
-/// Each method reads one kind of value, reports what is wrong with it, and returns nil for a value that is absent or wrong: so every error
-/// of a file is found in one pass.
+/// Each method reads one kind of value, reports what is wrong with it, and returns nil for a value that is absent or wrong: so
+/// every error of a file is found in one pass.
 struct Reading {
     let environment: [String: String]
     private(set) var issues: [Issue] = []
@@ -13,6 +13,8 @@ struct Reading {
     /// The outboxes and channels that rules may name.
     var outboxNames = Names()
     var channelNames = Names()
+    /// Whether an included file could not be read, so that names may be missing.
+    var isIncomplete = false
     /// Rules whose `audience` is given but wrong, of which nothing more is said.
     var faultyAudiences: Set<String> = []
 

@@ -56,7 +56,8 @@ extension Reading {
         error(name.position, "there is no \(what) \"\(printable(name.value))\"", hint: hint)
     }
 
-    /// What a rule needs and what goes together, as far as it shows without CEL. A value that is wrong itself counts as given here.
+    /// What a rule needs and what goes together, as far as it shows without CEL. A value that is wrong itself counts as given
+    /// here.
     private mutating func checkPresence(of rule: RuleDefinition, in fields: Fields) {
         let name = printable(rule.name.value)
         if fields["start"] == nil {

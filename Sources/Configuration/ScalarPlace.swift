@@ -5,8 +5,8 @@ enum ScalarPlace {
     /// How a scalar is written.
     enum Style { case plain, quoted, block }
 
-    /// libyaml marks a scalar where its anchor, tag, quote or block header stands; the text begins behind that. For a block scalar it
-    /// begins on the next line at the block's indentation.
+    /// libyaml marks a scalar where its anchor, tag, quote or block header stands; the text begins behind that. For a block
+    /// scalar it begins on the next line at the block's indentation.
     ///
     /// - Parameter properties: the offset of the scalar's anchor or tag in the file, nil if it has neither.
     static func textPosition(
@@ -57,8 +57,8 @@ enum ScalarPlace {
         return header
     }
 
-    /// A text that YAML folds, with the line breaks it has in the file, so that the places in it can be told; nil for a text that isn't
-    /// folded, or whose line breaks stand within quotes of its own and so make a difference.
+    /// A text that YAML folds, with the line breaks it has in the file, so that the places in it can be told; nil for a text
+    /// that isn't folded, or whose line breaks stand within quotes of its own and so make a difference.
     ///
     /// - Parameters:
     ///   - position: where the text begins, as `textPosition` has it.
@@ -95,8 +95,9 @@ enum ScalarPlace {
 extension Configuration {
     /// The place of a character of a condition's text (line and column of the text, from 1) in its file.
     ///
-    /// Exact for a text on one line without escapes, and for a block (`|` or `>`) or unquoted text over several lines that all begin at or
-    /// behind the column of the first. Otherwise near: YAML has joined the lines or replaced the escapes of a quoted text.
+    /// Exact for a text on one line without escapes, and for a block (`|` or `>`) or unquoted text over several lines that all
+    /// begin at or behind the column of the first. Otherwise near: YAML has joined the lines or replaced the escapes of a
+    /// quoted text.
     package static func position(ofLine line: Int, column: Int, in text: Located<String>) -> Position {
         text.position(ofLine: line, column: column)
     }

@@ -53,7 +53,8 @@ struct SourceText: Sendable {
         return Position(file: file, line: low + 1, column: characters + 1)
     }
 
-    /// A place by line and column from 1; behind the end of a last line without a break, where libyaml counts one more, it is that end.
+    /// A place by line and column from 1; behind the end of a last line without a break, where libyaml counts one more, it is
+    /// that end.
     func position(line: Int, column: Int) -> Position {
         line <= lineStarts.count ? Position(file: file, line: line, column: column) : position(atByte: bytes.count)
     }

@@ -34,7 +34,8 @@ extension Reading {
             if let first = places[source.name.value] {
                 error(
                     source.name.position,
-                    "two sources are called \"\(printable(source.name.value))\"; the first is at line \(first.line), column \(first.column)"
+                    "two sources are called \"\(printable(source.name.value))\";"
+                        + " the first is at line \(first.line), column \(first.column)"
                 )
                 continue
             }

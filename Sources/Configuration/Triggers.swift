@@ -15,7 +15,8 @@ extension Reading {
         if kinds.count > 1 {
             error(
                 kinds[1].key.position,
-                "an entry of `\(item.name)` has one of event, enters, leaves and calendar, not both \(kind.name) and \(kinds[1].name)",
+                "an entry of `\(item.name)` has one of event, enters, leaves and calendar,"
+                    + " not both \(kind.name) and \(kinds[1].name)",
                 hint: "Make two entries of it.")
             return nil
         }

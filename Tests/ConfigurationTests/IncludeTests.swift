@@ -63,6 +63,15 @@ import Testing
             ])
     }
 
+    @Test func namesThatABrokenFileMayDeclareAreNotMissed() throws {
+        let (_, issues, _) = try load([
+            "main.yaml": head + "include: a.yaml\nrules: { r: { wait: 1h }, s: { start: { enters: t } } }\nsegments: { u: }\n",
+            "a.yaml": "rules: [",
+        ])
+        #expect(issues.count == 2)
+        #expect(issues.first == "5:13 the segment \"u\" has no condition")
+    }
+
     @Test func circlesAreErrors() throws {
         let (_, issues, _) = try load([
             "main.yaml": head + "include: a.yaml\n", "a.yaml": "include: b.yaml\n",
