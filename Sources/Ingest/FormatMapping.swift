@@ -73,14 +73,7 @@ struct MappingReader: ~Copyable {
 
     /// Reads one line. `places` are for the tape index of each top-level key that a path starts with, 0 where the line has none.
     func read(_ tape: JSONTape, _ places: inout [Int], into draft: inout Draft) -> Refusal? {
-        for root in places.indices { places[root] = 0 }
-        var index = 2
-        let close = tape.close(1)
-        while index < close {
-            let root = roots.find(tape.text(index))
-            if root >= 0 { places[root] = index &+ 1 }
-            index = tape.next(index &+ 1)
-        }
+        roots.collect(tape, into: &places)
         let event = place(event, tape, places)
         guard tape.isText(event) else { return Refusal(.missingEvent, "the line names no event", at: event) }
         draft.name = names.find(event, of: tape)
