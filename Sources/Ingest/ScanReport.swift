@@ -26,8 +26,4 @@ package struct ScanReport: Sendable {
     package var ended: [FileID] = []
     package var possibleLosses: [PossibleLoss] = []
     /// New since the last scan.
-    package var warnings: [TailWarning] = []
-    /// Whether something waits for a second look (a file not found once, a compressed file that may be still being written):
-    /// before calling a run complete, scan until this is false and nothing is left to read.
-    package var needsAnotherScan = false
-}
+    package var warnings: [TailWarning] = []}

@@ -42,7 +42,7 @@ extension Tailer {
     /// Gives every inode that carries nothing known a tracked file: a new one, or one that lost its backing, or as a copy.
     /// Returns whether there are any of which too little is there to tell.
     mutating func adopt(
-        _ unknown: [Sighting], _ newest: [UInt64: Int64], _ seen: inout Set<FileID>, _ report: inout ScanReport
+        _ unknown: [Sighting], _ seen: inout Set<FileID>, _ report: inout ScanReport
     ) -> Bool {
         var opened: [(sighting: Sighting, open: OpenFile, status: FileStatus)] = []
         var waiting: [InodeKey: FileStatus] = [:]
@@ -113,8 +113,12 @@ extension Tailer {
     ) {
         guard let head = open.headBytes() else { return unreadable(sighting, EIO) }
         let copy = TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans)
-        for id in sameHead(head, source: sighting.source) {
-            guard let file = tracked[id], file.claim == nil, file.offset <= status.size else { continue }
+        let originals = sameHead(head, source: sighting.source) {
+            $0.isCompressed || $0.presence == .superseded
+                || ($0.presence == .resumed && $0.inode.number == open.inode.number)
+        }
+        for id in originals {
+            guard let file = tracked[id], file.offset <= status.size else { continue }
             let mark = open.sample(endingAt: file.offset, length: file.mark.length)
             guard mark == file.mark else { continue }
             let isMoved =
@@ -126,6 +130,15 @@ extension Tailer {
                 seen.insert(id)
                 return
             }
+            if file.isCompressed, file.hasBacking, file.offset == 0 {
+                // Nothing was read of the compressed file yet: it is the one to be compared.
+                let plain = start(sighting, open, status, head)
+                seen.insert(plain)
+                report.found.append(plain)
+                tracked[id]?.claim = TrackedFile.Claim(original: plain, position: status.size)
+                tracked[id]?.isIdle = false
+                return
+            }
             if file.isCompressed, file.hasBacking {
                 tracked[id]?.copies[copy.inode.key] = copy
                 copied[copy.inode.key] = id
@@ -135,21 +148,34 @@ extension Tailer {
         let id = start(sighting, open, status, head)
         seen.insert(id)
         report.found.append(id)
-        guard head.count == Fingerprint.sampleBytes, let digest = tracked[id]?.head else { return }
-        for other in tracked.values where other.id != id && other.head == digest && other.source == sighting.source {
+        warnSameHead(id)
+    }
+
+    private mutating func warnSameHead(_ id: FileID) {
+        guard let file = tracked[id], file.head.length == Fingerprint.sampleBytes else { return }
+        for other in tracked.values where other.id != id && other.head == file.head && other.source == file.source {
             ledger.happened(
                 warning(
-                    .sameHead, source: sighting.source, path: sighting.match.path,
-                    "\(sighting.match.path) begins with the same 4 KiB as \(other.path); both are read: keep copies out of the "
+                    .sameHead, source: file.source, path: file.path,
+                    "\(file.path) begins with the same 4 KiB as \(other.path); both are read: keep copies out of the "
                         + "pattern"), oncePerPath: true)
             break
         }
     }
 
     /// Tracked files of a source whose known head is how `head` begins, the best first: without a backing, read furthest.
-    private func sameHead(_ head: [UInt8], source: Int) -> [FileID] {
-        head.withUnsafeBytes { bytes in
-            tracked.values.filter { $0.source == source && $0.head.length > 0 && $0.head.matchesStart(of: bytes) }
+    private func sameHead(_ head: [UInt8], source: Int, where isCandidate: (TrackedFile) -> Bool) -> [FileID] {
+        var samples: [Int: ContentSample] = [:]  // by length: thousands of files share a few
+        return head.withUnsafeBytes { bytes in
+            tracked.values.filter { file in
+                let length = file.head.length
+                guard file.source == source, file.claim == nil, length > 0, length <= bytes.count, isCandidate(file) else {
+                    return false
+                }
+                let sample = samples[length] ?? ContentSample(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+                samples[length] = sample
+                return sample == file.head
+            }
         }
         .sorted {
             ($0.hasBacking ? 1 : 0, $0.copies.count, -$0.offset, $0.id.rawValue)
@@ -211,13 +237,15 @@ extension Tailer {
             tracked[id]?.claim = TrackedFile.Claim(original: original, position: position)
         } else {
             report.found.append(id)
+            warnSameHead(id)
         }
         return false
     }
 
     /// What a compressed file that begins with `head` may be a copy of.
     private mutating func originals(of head: [UInt8], _ open: OpenFile, source: Int) -> [FileID] {
-        var found = sameHead(head, source: source).filter { tracked[$0]?.claim == nil }
+        // Of two compressed files that begin alike neither is taken for a copy: nothing could tell them apart cheaply.
+        var found = sameHead(head, source: source) { !$0.isCompressed || !$0.hasBacking }
         guard head.count < Fingerprint.sampleBytes, !head.isEmpty else { return found }
         // The plain file may have grown since it was compressed: then its head is longer.
         let own = head.withUnsafeBytes { ContentSample($0) }
@@ -264,6 +292,7 @@ extension Tailer {
         }
         guard open.ending != .open || file.isStalled || !file.hasBacking || file.presence == .deleted else {
             tracked[id]?.isIdle = true  // still being written
+            tracked[id]?.isCutShort = true
             return .caughtUp
         }
         // It ends before the place to compare.

@@ -220,12 +220,14 @@ extension Tailer {
                 let index = UnsafeRawPointer(found) - base
                 let before = index > 0 ? bytes[index - 1] : overlong.lastByte
                 let end = overlong.scanned + index
+                overlong.keep(UnsafeRawBufferPointer(rebasing: bytes[..<index]))
                 let line = finished(overlong, end: end + 1, length: end - overlong.start - (before == 0x0D ? 1 : 0))
                 outcome = .tooLong(line)
                 file.overlong = nil
                 advance(&file, open, to: end + 1)
             } else {
                 overlong.scanned += count
+                overlong.keep(bytes)
                 if let last = bytes.last { overlong.lastByte = last }
                 file.overlong = overlong
                 if count < chunkBytes { outcome = atEnd(&file, open) }
@@ -240,12 +242,13 @@ extension Tailer {
     }
 
     private func finished(_ overlong: TrackedFile.Overlong, end: Int, length: Int) -> TooLongLine {
-        TooLongLine(offset: overlong.start, end: end, length: length, head: overlong.head)
+        TooLongLine(offset: overlong.start, end: end, length: length, head: Array(overlong.head.prefix(length)))
     }
 
     /// Nothing more at present, or for good.
     private func atEnd(_ file: inout TrackedFile, _ open: OpenFile) -> ReadOutcome {
         file.isIdle = true
+        file.isCutShort = open.isCompressed && open.isCutShort
         let isWhole = open.isCompressed ? open.ending != .open || file.isStalled : file.presence == .deleted
         if isWhole { file.isComplete = !file.isStalled }
         return isWhole ? .ended : .caughtUp

@@ -31,12 +31,14 @@ extension Tailer {
                 unknown.append(sighting)
             }
         }
-        let stillPending = adopt(unknown, newest, &seen, &report)
-        settleUnseen(seen, failed, &report)
+        hasUndecided = adopt(unknown, &seen, &report)
+        settleUnseen(seen, failed)
 
-        report.needsAnotherScan = report.needsAnotherScan || stillPending
+        let originals = Set(tracked.values.compactMap { $0.claim?.original })
         for id in tracked.keys.sorted() {
-            guard let file = tracked[id], !file.isReportedEnded, file.copies.isEmpty, file.claim == nil else { continue }
+            guard let file = tracked[id], !file.isReportedEnded, file.copies.isEmpty, file.claim == nil,
+                !originals.contains(id)
+            else { continue }
             let isEnded = file.presence == .gone || file.presence == .superseded || (file.presence == .deleted && file.isComplete)
             guard isEnded else { continue }
             tracked[id]?.isReportedEnded = true
@@ -113,7 +115,9 @@ extension Tailer {
         guard var file = tracked[id] else { return false }
         let status = sighting.match.status
         let wasResumed = file.presence == .resumed
-        if file.stamp == status, file.isSettled {
+        if file.stamp == status, file.isSettled, !file.isCutShort || file.isStalled {
+            if file.isStalled { warnCutShort(file) }
+            tracked[id]?.isReportedEnded = false
             tracked[id]?.path = sighting.match.path
             tracked[id]?.target = sighting.match.target
             tracked[id]?.presence = .present
@@ -162,8 +166,16 @@ extension Tailer {
                     "\(file.path) got shorter by \(file.size - now.size) bytes beyond what had been read; lines may be lost"))
         }
         if file.stamp != now { file.isIdle = file.isIdle && file.stamp?.size == now.size && file.stamp?.modified == now.modified }
-        file.isStalled = open.isCutShort && file.stamp == now
-        if file.isStalled { warnCutShort(file) }
+        let isStalled = file.isCutShort && file.stamp == now
+        if isStalled {
+            warnCutShort(file)
+            if !file.isStalled, file.claim != nil { file.isIdle = false }
+        } else if file.stamp != now {
+            file.isCutShort = false
+        }
+        file.isStalled = isStalled
+        if file.isCompressed, !wasResumed, now.size > file.size { file.isComplete = false }
+        file.isReportedEnded = false
         file.isSettled = now.changed < newest[sighting.key.device] ?? .min
         file.stamp = now
         file.size = now.size
@@ -213,9 +225,17 @@ extension Tailer {
     }
 
     /// What became of the files that no pattern showed in this scan.
-    private mutating func settleUnseen(_ seen: Set<FileID>, _ failed: Set<Int>, _ report: inout ScanReport) {
+    private mutating func settleUnseen(_ seen: Set<FileID>, _ failed: Set<Int>) {
         for id in tracked.keys.sorted() where !seen.contains(id) {
-            guard var file = tracked[id], !failed.contains(file.source) else { continue }
+            guard var file = tracked[id] else { continue }
+            if failed.contains(file.source) {
+                // A failed listing is not a deletion; what is open is read on.
+                if let now = file.open?.status, now != file.stamp {
+                    tracked[id]?.isIdle = false
+                    tracked[id]?.size = now.size
+                }
+                continue
+            }
             for (key, copy) in file.copies where copy.lastSeen < scans - 1 {
                 file.copies[key] = nil
                 copied[key] = nil
@@ -241,7 +261,6 @@ extension Tailer {
                 }
                 if file.presence != .superseded {
                     vanish(&file)
-                    if file.presence == .missing { report.needsAnotherScan = true }
                 }
             }
             tracked[id] = file
@@ -261,7 +280,6 @@ extension Tailer {
         }
         let wasUnread = !file.isIdle && !file.isComplete && file.size > 0
         file.presence = .gone
-        uncarry(file.inode.key, file.id)
         guard file.copies.isEmpty, !isHeldCopyWaiting(file.id), !file.isComplete else { return }
         if !isKnown {
             ledger.happened(

@@ -52,6 +52,8 @@ package struct Tailer: ~Copyable {
     var pending: [InodeKey: FileStatus] = [:]
     /// Those of them of which nothing can be decoded: left alone until they change.
     var rejected: Set<InodeKey> = []
+    /// Whether the last scan left any of them for the next one.
+    var hasUndecided = false
     var ledger = WarningLedger()
     var losses: [ScanReport.PossibleLoss] = []
     var scans = 0
@@ -86,6 +88,16 @@ package struct Tailer: ~Copyable {
         tracked.values.filter { $0.number == nil && $0.claim == nil && $0.hasBacking }.map(\.id).sorted()
     }
 
+    /// Whether something waits for a second look: a file that was not found once, a compressed one that may be still being
+    /// written. Before a run is complete, scan and read until this is false and nothing was left to read.
+    package var needsAnotherScan: Bool {
+        hasUndecided
+            || tracked.values.contains { file in
+                let isMissedOnce = file.missedScans == 1 && (file.presence == .resumed || file.presence == .missing)
+                return isMissedOnce || (file.isCutShort && !file.isStalled && file.hasBacking)
+            }
+    }
+
     /// Gives a file its number, which its checkpoints carry from then on.
     package mutating func setNumber(_ number: Int, of id: FileID) { tracked[id]?.number = number }
 
@@ -109,7 +121,8 @@ package struct Tailer: ~Copyable {
             isComplete: file.isComplete && offset == file.offset, isSuperseded: file.presence == .superseded)
     }
 
-    /// Drops a file that `ScanReport.ended` named. One that still exists would be found again as a new one.
+    /// Drops a file that `ScanReport.ended` named. Not forgetting at once costs little memory, and lets a file be known again
+    /// that comes back, as from a directory that was unmounted; once forgotten it would be read anew.
     package mutating func forget(_ id: FileID) {
         guard let file = tracked.removeValue(forKey: id) else { return }
         uncarry(file.inode.key, id)
