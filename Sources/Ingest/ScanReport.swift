@@ -26,4 +26,5 @@ package struct ScanReport: Sendable {
     package var ended: [FileID] = []
     package var possibleLosses: [PossibleLoss] = []
     /// New since the last scan.
-    package var warnings: [TailWarning] = []}
+    package var warnings: [TailWarning] = []
+}

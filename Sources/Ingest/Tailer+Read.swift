@@ -25,7 +25,7 @@ package enum ReadOutcome: Hashable, Sendable {
 extension Tailer {
     /// Appends whole lines of `id` to `buffer`, the last one ended by `\n`, and moves the file's offset behind them.
     ///
-    /// About `maxBytes` at most; more where a line within the source's limit needs it.
+    /// About `maxBytes` at most; more where a line within the limit of the source needs it, and never less than 4 KiB at a time.
     package mutating func read(_ id: FileID, upTo maxBytes: Int, into buffer: inout LineBuffer) -> ReadOutcome {
         take(id, upTo: maxBytes, into: &buffer, consuming: true)
     }
@@ -118,7 +118,7 @@ extension Tailer {
         if file.overlong != nil { return passOver(&file, open) }
 
         let limit = sources[file.source].maxLineBytes + Tailer.lineSlack
-        let want = max(maxBytes, limit)
+        let want = max(maxBytes, limit, Fingerprint.sampleBytes)  // the head is compared with the first chunk
         var outcome = ReadOutcome.working
         var isTruncated = false
         buffer.append(room: want) { room in

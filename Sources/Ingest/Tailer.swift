@@ -42,7 +42,9 @@ package struct Tailer: ~Copyable {
 
     package let sources: [TailedSource]
     let globs: [Glob]
-    let limits: Limits
+    private var limits: Limits
+    /// Files that were opened; some may have been closed since.
+    private var openIDs: Set<FileID> = []
     var tracked: [FileID: TrackedFile] = [:]
     /// Which tracked file an inode carries; several only after a restart, until one is found to agree.
     var carried: [InodeKey: [FileID]] = [:]
@@ -175,9 +177,7 @@ package struct Tailer: ~Copyable {
             }
             let code = errno
             if code == EINTR { continue }
-            guard code == EMFILE || code == ENFILE, closeLongestUnused(compressed: nil) else {
-                return .failure(SystemError(code: code))
-            }
+            guard code == EMFILE || code == ENFILE, makeRoom() else { return .failure(SystemError(code: code)) }
         }
     }
 
@@ -186,26 +186,41 @@ package struct Tailer: ~Copyable {
         uses += 1
         tracked[id]?.open = open
         tracked[id]?.lastUse = uses
-        if open.isCompressed, openCount(compressed: true) > limits.decompressors {
-            _ = closeLongestUnused(compressed: true, except: id)
+        openIDs.insert(id)
+        if open.isCompressed {
+            dropClosed()
+            if openIDs.count(where: { tracked[$0]?.open?.isCompressed == true }) > limits.decompressors {
+                _ = closeLongestUnused(compressed: true, except: id)
+            }
         }
-        if openCount(compressed: nil) > limits.descriptors { _ = closeLongestUnused(compressed: nil, except: id) }
+        guard openIDs.count > limits.descriptors else { return }
+        dropClosed()
+        if openIDs.count > limits.descriptors { _ = closeLongestUnused(compressed: nil, except: id) }
     }
 
-    private func openCount(compressed: Bool?) -> Int {
-        tracked.values.count { $0.open.map { compressed == nil || $0.isCompressed == compressed } ?? false }
+    private mutating func dropClosed() { openIDs = openIDs.filter { tracked[$0]?.open != nil } }
+
+    /// The process is out of descriptors: closes a quarter of the open files and keeps to the rest from now on, so that
+    /// directories can be listed and other parts of the program can open theirs. False when nothing could be closed.
+    private mutating func makeRoom() -> Bool {
+        dropClosed()
+        let before = openIDs.count
+        limits.descriptors = max(1, before * 3 / 4)
+        while openIDs.count > limits.descriptors, closeLongestUnused(compressed: nil) {}
+        return openIDs.count < before
     }
 
     /// Closes the open file that was not used for longest, one without unread lines first, out of those that can be opened
     /// again; false when there is none.
     private mutating func closeLongestUnused(compressed: Bool?, except kept: FileID? = nil) -> Bool {
-        let closable = tracked.values.filter {
+        let closable = openIDs.compactMap { tracked[$0] }.filter {
             $0.isClosable && $0.id != kept && (compressed == nil || $0.open?.isCompressed == compressed)
         }
         for victim in closable.sorted(by: { ($0.isIdle ? 0 : 1, $0.lastUse) < ($1.isIdle ? 0 : 1, $1.lastUse) }) {
             // One that was deleted since the last scan must stay open.
             guard let links = victim.open?.status?.links, links > 0 else { continue }
             tracked[victim.id]?.open = nil
+            openIDs.remove(victim.id)
             return true
         }
         return false

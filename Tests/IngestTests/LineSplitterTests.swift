@@ -47,7 +47,9 @@ import Testing
     @Test func `random bytes give the same lines however they are cut at line ends`() {
         var random = SeededGenerator(state: 3)
         for _ in 0..<2000 {
-            let alphabet: [UInt8] = [0, 0x0A, 0x0A, 0x0D, 0x20, 0x61, 0xEF, 0xBB, 0xBF, UInt8.random(in: 0...255, using: &random)]
+            let alphabet: [UInt8] = [
+                0, 0x0A, 0x0A, 0x0D, 0x20, 0x61, 0xEF, 0xBB, 0xBF, UInt8.random(in: 0...255, using: &random),
+            ]
             let bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
             let whole = split(bytes, limit: 10)
             var pieces: [Line] = []

@@ -172,7 +172,8 @@ import Testing
         limits.decompressors = 1
         limits.descriptors = 2
         for index in 0..<4 {
-            directory.append(compressed(Array(text("f\(index)", 0..<3000).utf8), index % 2 == 0 ? .gzip : .zstd), to: "app.log.\(index)")
+            directory.append(
+                compressed(Array(text("f\(index)", 0..<3000).utf8), index % 2 == 0 ? .gzip : .zstd), to: "app.log.\(index)")
         }
         var tailer = tailer(limits: limits)
         _ = tailer.scan()

@@ -120,7 +120,8 @@ import Testing
                 let long = out.tooLong.map { "\($0.offset) \($0.end) \($0.length) \($0.head)" }
                 seen.append(out.lines + long)
             }
-            #expect(seen[0] == seen[1] && seen[1] == seen[2], "round \(round)")
+            let differing = zip(seen[1], seen[2]).first { $0 != $1 }.map { "\($0.debugDescription) | \($1.debugDescription)" }
+            #expect(seen[0] == seen[2] && seen[1] == seen[2], "round \(round), first difference \(differing ?? "in count")")
         }
     }
 
