@@ -178,7 +178,8 @@ struct TrackedFile {
     var listing: TailedFile {
         let isReadable = hasBacking && unreadableCode == nil
         let backlog: TailedFile.Backlog =
-            !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
+            claim != nil && !isCompressed
+            ? .unknown : !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
         return TailedFile(
             id: id, source: source, path: path, fingerprint: Fingerprint(inode: inode, head: head), offset: offset,
             number: number, backlog: backlog, isHeld: claim != nil,

@@ -44,6 +44,7 @@ extension Tailer {
     mutating func adopt(
         _ unknown: [Sighting], _ seen: inout Set<FileID>, _ report: inout ScanReport
     ) -> Bool {
+        let firstNew = FileID(rawValue: nextID)
         var opened: [(sighting: Sighting, open: OpenFile, status: FileStatus)] = []
         var waiting: [InodeKey: FileStatus] = [:]
         var isAnyUndecided = false
@@ -76,7 +77,7 @@ extension Tailer {
                 } else if open.isCompressed {
                     opened.append((sighting, open, status))
                 } else {
-                    adoptPlain(sighting, open, status, &seen, &report)
+                    adoptPlain(sighting, open, status, firstNew, &seen, &report)
                 }
             }
         }
@@ -109,7 +110,8 @@ extension Tailer {
     // MARK: Plain files
 
     private mutating func adoptPlain(
-        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ seen: inout Set<FileID>, _ report: inout ScanReport
+        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ firstNew: FileID, _ seen: inout Set<FileID>,
+        _ report: inout ScanReport
     ) {
         guard let head = open.headBytes() else { return unreadable(sighting, EIO) }
         let copy = TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans)
@@ -145,8 +147,63 @@ extension Tailer {
                 return
             }
         }
+        let known = sameHead(head, source: sighting.source) {
+            !$0.isCompressed && $0.hasBacking && $0.head.length == head.count && $0.size >= status.size && $0.id < firstNew
+        }
         let id = start(sighting, open, status, head)
         seen.insert(id)
+        if let original = known.first(where: { repeats(open, status.size, $0) }) {
+            tracked[id]?.claim = TrackedFile.Claim(original: original, position: status.size)
+            return
+        }
+        report.found.append(id)
+        warnSameHead(id)
+    }
+
+    /// Whether the last bytes before `size` of a plain file are those of `id` at the same place.
+    private mutating func repeats(_ open: OpenFile, _ size: Int, _ id: FileID) -> Bool {
+        guard case .success(let other) = opened(id) else { return false }
+        let length = min(size, Fingerprint.sampleBytes)
+        let own = open.sample(endingAt: size, length: length)
+        return own != nil && own == other.sample(endingAt: size, length: length)
+    }
+
+    /// Decides about plain files that repeated another one at the last scan.
+    mutating func settlePlainClaims(_ seen: inout Set<FileID>, _ report: inout ScanReport) {
+        for id in tracked.keys.sorted() {
+            guard let file = tracked[id], let claim = file.claim, !file.isCompressed else { continue }
+            let original = tracked[claim.original]
+            guard case .success(let open) = opened(id), let original, seen.contains(id) else {
+                release(id, &report)
+                continue
+            }
+            if original.presence == .superseded {
+                guard file.size >= original.offset,
+                    open.sample(endingAt: original.offset, length: original.mark.length) == original.mark, let status = file.stamp
+                else {
+                    release(id, &report)
+                    continue
+                }
+                tracked[id] = nil
+                uncarry(file.inode.key, id)
+                let match = Glob.Match(path: file.path, target: file.target, status: status)
+                move(
+                    original.id, to: TrackedFile.Copy(match: match, inode: file.inode, isCompressed: false, lastSeen: scans), open
+                )
+                seen.insert(original.id)
+            } else if file.isStalled || !original.hasBacking || file.size > original.size
+                || !repeats(open, file.size, original.id)
+            {
+                release(id, &report)
+            }
+        }
+    }
+
+    /// A held plain file is one of its own.
+    private mutating func release(_ id: FileID, _ report: inout ScanReport) {
+        tracked[id]?.claim = nil
+        tracked[id]?.isStalled = false
+        tracked[id]?.isIdle = false
         report.found.append(id)
         warnSameHead(id)
     }

@@ -106,7 +106,7 @@ extension Tailer {
         _ id: FileID, upTo maxBytes: Int, into buffer: inout LineBuffer, consuming: Bool
     ) -> ReadOutcome {
         guard let listed = tracked[id] else { return .unavailable(ENOENT) }
-        if listed.claim != nil { return settleClaim(id) }
+        if listed.claim != nil { return listed.isCompressed ? settleClaim(id) : .caughtUp }
         if listed.presence == .superseded { return .truncated }
         if listed.isComplete { return .ended }
         let open: OpenFile

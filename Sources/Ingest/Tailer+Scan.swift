@@ -31,6 +31,7 @@ extension Tailer {
                 unknown.append(sighting)
             }
         }
+        settlePlainClaims(&seen, &report)
         hasUndecided = adopt(unknown, &seen, &report)
         settleUnseen(seen, failed)
 
@@ -116,7 +117,8 @@ extension Tailer {
         let status = sighting.match.status
         let wasResumed = file.presence == .resumed
         if file.stamp == status, file.isSettled, !file.isCutShort || file.isStalled {
-            if file.isStalled { warnCutShort(file) }
+            if file.isStalled, file.isCompressed { warnCutShort(file) }
+            if file.claim != nil { tracked[id]?.isStalled = true }
             tracked[id]?.isReportedEnded = false
             tracked[id]?.path = sighting.match.path
             tracked[id]?.target = sighting.match.target
@@ -173,7 +175,7 @@ extension Tailer {
         } else if file.stamp != now {
             file.isCutShort = false
         }
-        file.isStalled = isStalled
+        file.isStalled = isStalled || (file.claim != nil && file.stamp == now)
         if file.isCompressed, !wasResumed, now.size > file.size { file.isComplete = false }
         file.isReportedEnded = false
         file.isSettled = now.changed < newest[sighting.key.device] ?? .min

@@ -10,7 +10,9 @@ import Glibc
 //    before the offset) have to agree as well.
 // 2. Where the inode agrees and the content does not, the file was truncated and written anew: the tracked file is
 //    *superseded* (a possible loss, counted), and the inode starts a new one at offset 0. A plain copy of the old content,
-//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree.
+//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree. Because a scan may come
+//    between the copying and the cutting, a new plain file that so far repeats one known before is held until the next
+//    scan: when it did not change and the other was not cut, it is a file of its own.
 // 3. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes up to where
 //    the other can be compared, gives nothing, and ends with a verdict: the same content, then it is remembered as a
 //    copy and takes over, at the offset reached, when the backing goes away; or another one, then it is read from 0.
@@ -60,7 +62,7 @@ package struct Tailer: ~Copyable {
     var losses: [ScanReport.PossibleLoss] = []
     var scans = 0
     var uses = 0
-    private var nextID = 0
+    private(set) var nextID = 0
 
     /// The directories that the last scan listed or looked for: what to give to `FileWatch`.
     package internal(set) var directories: Set<String> = []
@@ -96,7 +98,8 @@ package struct Tailer: ~Copyable {
         hasUndecided
             || tracked.values.contains { file in
                 let isMissedOnce = file.missedScans == 1 && (file.presence == .resumed || file.presence == .missing)
-                return isMissedOnce || (file.isCutShort && !file.isStalled && file.hasBacking)
+                let isHeldCopy = file.claim != nil && !file.isCompressed
+                return isMissedOnce || isHeldCopy || (file.isCutShort && !file.isStalled && file.hasBacking)
             }
     }
 

@@ -70,6 +70,36 @@ import Testing
         #expect(Set(out.byFile.values.map { $0 }) == [["a1", "a2"], ["b1"]])
     }
 
+    @Test func `a scan between the copying and the cutting does not take the copy for a new file`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append((0..<2000).map { "a\($0)\n" }.joined(), to: "app.log")
+        out.drain(&tailer)
+        let bytes = directory.contents("app.log")
+        directory.append(Array(bytes[..<5000]), to: "app.log.1")
+        out.drain(&tailer)
+        directory.append(Array(bytes[5000...]), to: "app.log.1")
+        out.drain(&tailer)
+        directory.rewrite("app.log", "b1\n")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 2001)
+        #expect(out.losses.map(\.continues) == [true])
+        directory.append("late\n", to: "app.log.1")
+        out.drain(&tailer)
+        #expect(out.lines.last == "late")
+    }
+
+    @Test func `a lasting copy of a live log is a file of its own, with a warning`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append((0..<2000).map { "a\($0)\n" }.joined(), to: "app.log")
+        out.drain(&tailer)
+        directory.append(directory.contents("app.log"), to: "app.log.1")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 4000)
+        #expect(out.kinds == [.sameHead])
+    }
+
     @Test func `a cut while down is noticed at restart, also when the file has grown beyond the offset`() {
         var out = Collector()
         var stored: [FileCheckpoint] = []
