@@ -101,6 +101,7 @@ extension Tailer {
         file.head = head.withUnsafeBytes { ContentSample($0) }
         file.size = status.size
         file.stamp = status
+        file.isSettled = isSettled(status)
         tracked[file.id] = file
         carry(sighting.key, file.id)
         keepOpen(open, file.id)

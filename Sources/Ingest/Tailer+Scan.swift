@@ -15,15 +15,15 @@ extension Tailer {
         ledger.beginRound()
         var report = ScanReport()
         let (sightings, failed) = look()
-        var newest: [UInt64: Int64] = [:]
+        newestChange = [:]
         for sighting in sightings {
-            newest[sighting.key.device] = max(newest[sighting.key.device] ?? .min, sighting.match.status.changed)
+            newestChange[sighting.key.device] = max(newestChange[sighting.key.device] ?? .min, sighting.match.status.changed)
         }
 
         var seen = Set<FileID>()
         var unknown: [Sighting] = []
         for sighting in sightings {
-            if let id = recognise(sighting, newest) {
+            if let id = recognise(sighting) {
                 seen.insert(id)
             } else if let owner = copied[sighting.key], tracked[owner]?.copies[sighting.key] != nil {
                 tracked[owner]?.copies[sighting.key]?.lastSeen = scans
@@ -106,13 +106,13 @@ extension Tailer {
     }
 
     /// The tracked file that the sighted inode carries, updated; nil when the inode is not known, or carries something new.
-    private mutating func recognise(_ sighting: Sighting, _ newest: [UInt64: Int64]) -> FileID? {
-        for id in carried[sighting.key] ?? [] where recheck(id, sighting, newest) { return id }
+    private mutating func recognise(_ sighting: Sighting) -> FileID? {
+        for id in carried[sighting.key] ?? [] where recheck(id, sighting) { return id }
         return nil
     }
 
     /// Whether the sighted inode still carries the content of `id`; brings its path and status up to date.
-    private mutating func recheck(_ id: FileID, _ sighting: Sighting, _ newest: [UInt64: Int64]) -> Bool {
+    private mutating func recheck(_ id: FileID, _ sighting: Sighting) -> Bool {
         guard var file = tracked[id] else { return false }
         let status = sighting.match.status
         let wasResumed = file.presence == .resumed
@@ -178,7 +178,7 @@ extension Tailer {
         file.isStalled = isStalled || (file.claim != nil && file.stamp == now)
         if file.isCompressed, !wasResumed, now.size > file.size { file.isComplete = false }
         file.isReportedEnded = false
-        file.isSettled = now.changed < newest[sighting.key.device] ?? .min
+        file.isSettled = isSettled(now)
         file.stamp = now
         file.size = now.size
         file.presence = .present
@@ -190,6 +190,10 @@ extension Tailer {
         if wasClosed { keepOpen(open, id) }
         return true
     }
+
+    /// Whether any later change of the file is sure to show in its status: a timestamp of the kernel stands for some
+    /// milliseconds, and on that device they are over.
+    func isSettled(_ status: FileStatus) -> Bool { status.changed < newestChange[status.key.device] ?? .min }
 
     mutating func warnCutShort(_ file: TrackedFile) {
         ledger.condition(
@@ -255,7 +259,7 @@ extension Tailer {
                 file.missedScans += 1
                 if file.missedScans == 1, let found = findByInode(file) {
                     tracked[id] = file
-                    if recheck(id, found, [:]) {
+                    if recheck(id, found) {
                         tracked[id]?.missedScans = 1
                         continue
                     }

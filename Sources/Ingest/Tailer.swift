@@ -61,6 +61,8 @@ package struct Tailer: ~Copyable {
     var ledger = WarningLedger()
     var losses: [ScanReport.PossibleLoss] = []
     var scans = 0
+    /// The latest change among the files of a device that the last scan saw.
+    var newestChange: [UInt64: Int64] = [:]
     var uses = 0
     private(set) var nextID = 0
 
@@ -193,12 +195,14 @@ package struct Tailer: ~Copyable {
         if open.isCompressed {
             dropClosed()
             if openIDs.count(where: { tracked[$0]?.open?.isCompressed == true }) > limits.decompressors {
-                _ = closeLongestUnused(compressed: true, except: id)
+                closeLongestUnused(1, compressed: true, except: id)
             }
         }
         guard openIDs.count > limits.descriptors else { return }
         dropClosed()
-        if openIDs.count > limits.descriptors { _ = closeLongestUnused(compressed: nil, except: id) }
+        // Several at a time, so that going through thousands of files does not sort the open ones for each.
+        let excess = openIDs.count - limits.descriptors
+        if excess > 0 { closeLongestUnused(excess + limits.descriptors / 4, compressed: nil, except: id) }
     }
 
     private mutating func dropClosed() { openIDs = openIDs.filter { tracked[$0]?.open != nil } }
@@ -209,23 +213,27 @@ package struct Tailer: ~Copyable {
         dropClosed()
         let before = openIDs.count
         limits.descriptors = max(1, before * 3 / 4)
-        while openIDs.count > limits.descriptors, closeLongestUnused(compressed: nil) {}
+        closeLongestUnused(before - limits.descriptors, compressed: nil, except: nil)
         return openIDs.count < before
     }
 
-    /// Closes the open file that was not used for longest, one without unread lines first, out of those that can be opened
-    /// again; false when there is none.
-    private mutating func closeLongestUnused(compressed: Bool?, except kept: FileID? = nil) -> Bool {
-        let closable = openIDs.compactMap { tracked[$0] }.filter {
-            $0.isClosable && $0.id != kept && (compressed == nil || $0.open?.isCompressed == compressed)
+    /// Closes `count` open files that were not used for longest, those without unread lines first, out of those that can be
+    /// opened again.
+    private mutating func closeLongestUnused(_ count: Int, compressed: Bool?, except kept: FileID?) {
+        var closable: [(rank: Int, lastUse: Int, id: FileID)] = []
+        for id in openIDs where id != kept {
+            guard let file = tracked[id], file.isClosable, let open = file.open,
+                compressed == nil || open.isCompressed == compressed
+            else { continue }
+            closable.append((file.isIdle ? 0 : 1, file.lastUse, id))
         }
-        for victim in closable.sorted(by: { ($0.isIdle ? 0 : 1, $0.lastUse) < ($1.isIdle ? 0 : 1, $1.lastUse) }) {
+        var left = count
+        for victim in closable.sorted(by: { ($0.rank, $0.lastUse) < ($1.rank, $1.lastUse) }) where left > 0 {
             // One that was deleted since the last scan must stay open.
-            guard let links = victim.open?.status?.links, links > 0 else { continue }
+            guard let links = tracked[victim.id]?.open?.status?.links, links > 0 else { continue }
             tracked[victim.id]?.open = nil
             openIDs.remove(victim.id)
-            return true
+            left -= 1
         }
-        return false
     }
 }
