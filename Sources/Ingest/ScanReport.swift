@@ -20,7 +20,8 @@ package struct ScanReport: Sendable {
         package var continues: Bool
     }
 
-    /// New files, in order of source and path; those without a complete first line are here too, once.
+    /// New files of this scan, each once, also those without a complete first line yet. A held compressed file that turns out to be
+    /// no copy, while it is read, is not here: `Tailer.unnumbered` names every file that waits for a number.
     package var found: [FileID] = []
     /// Files of which nothing more can come and that no longer exist: read `readUnterminated`, commit, `forget`. Each once.
     package var ended: [FileID] = []
