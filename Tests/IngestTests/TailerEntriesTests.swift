@@ -196,15 +196,19 @@ import Testing
 
     @Test func `when the process runs out of descriptors idle files are closed`() async {
         await #expect(processExitsWith: .success) {
-            let directory = TestDirectory()
-            for index in 0..<100 { directory.append("f\(index)\n", to: "\(index).log") }
-            var limit = rlimit(rlim_cur: 40, rlim_max: 40)
-            setrlimit(__rlimit_resource_t(7), &limit)
-            var tailer = Tailer(sources: [TailedSource(name: "s", pattern: directory.file("*.log"))])
-            var out = Collector()
-            out.drain(&tailer)
-            out.drain(&tailer)
-            exit(Set(out.lines).count == 100 && out.warnings.isEmpty ? 0 : 1)
+            var isWhole = false
+            do {
+                let directory = TestDirectory()
+                for index in 0..<100 { directory.append("f\(index)\n", to: "\(index).log") }
+                var limit = rlimit(rlim_cur: 40, rlim_max: 40)
+                setrlimit(__rlimit_resource_t(7), &limit)  // RLIMIT_NOFILE
+                var tailer = Tailer(sources: [TailedSource(name: "s", pattern: directory.file("*.log"))])
+                var out = Collector()
+                out.drain(&tailer)
+                out.drain(&tailer)
+                isWhole = Set(out.lines).count == 100 && out.warnings.isEmpty
+            }
+            exit(isWhole ? 0 : 1)
         }
     }
 }
