@@ -13,6 +13,12 @@ package struct HostCall: Hashable, Sendable {
     package let overload: Int
     /// The target where it is a plain variable; it is then not loaded.
     package let variable: String?
+
+    package init(function: String, overload: Int, variable: String?) {
+        self.function = function
+        self.overload = overload
+        self.variable = variable
+    }
 }
 
 /// What a host has for a reference.
