@@ -80,8 +80,9 @@ package struct TimeZone: Sendable, Hashable {
         var moments = table.transitions
         var values = table.offsets
         if let footer {
+            // A damaged file may have its last change billions of years ago.
             let firstYear = Civil(seconds: moments.last ?? 0).year
-            for year in firstYear...max(firstYear, Self.lastTabledYear) {
+            for year in firstYear >= 1900 && firstYear <= Self.lastTabledYear ? Array(firstYear...Self.lastTabledYear) : [] {
                 for change in footer.changes(in: year) where change.moment > moments.last ?? Int.min {
                     moments.append(change.moment)
                     values.append(Int32(clamping: change.offset))
