@@ -65,7 +65,7 @@ struct SegmentReader: ~Copyable {
         draft.name = name
         draft.user = places[Field.userId.rawValue]
         draft.anonymous = places[Field.anonymousId.rawValue]
-        if call == .alias, !tape.isText(draft.anonymous) { draft.anonymous = places[Field.previousId.rawValue] }
+        if call == .alias, tape.isText(places[Field.previousId.rawValue]) { draft.anonymous = places[Field.previousId.rawValue] }
         draft.id = places[Field.messageId.rawValue]
         if name.needsProperties {
             draft.properties = places[Field.properties.rawValue]

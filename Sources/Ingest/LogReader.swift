@@ -88,7 +88,8 @@ package struct LogReader: ~Copyable {
     package private(set) var sequencer = Sequencer()
     package private(set) var warnings: [TailWarning] = []
     package private(set) var losses: [ScanReport.PossibleLoss] = []
-    package private(set) var needsAnotherScan = false
+    /// Whether something waits for a second look before a run may call itself complete.
+    package var needsAnotherScan: Bool { tailer.needsAnotherScan }
     /// Whether waiting events keep their lines, so that they can be made durable.
     private let keepsLines: Bool
     /// Decisions that a control log prescribes: (file digest, offset) → note.
@@ -131,10 +132,20 @@ package struct LogReader: ~Copyable {
         let report = tailer.scan()
         warnings += report.warnings
         losses += report.possibleLosses
-        needsAnotherScan = report.needsAnotherScan
+        driveComparisons()
         number()
         for id in tailer.files.map(\.id) where states[id] != nil { refresh(id) }
         for id in report.ended { states[id]?.isEnded = true }
+    }
+
+    /// Files that may be compressed copies of others are compared by reading them; that gives no lines.
+    private mutating func driveComparisons() {
+        var scratch = LineBuffer()
+        for file in tailer.files where file.isHeld {
+            while tailer.file(file.id)?.isHeld ?? false {
+                guard case .working = tailer.read(file.id, upTo: 1 << 20, into: &scratch) else { break }
+            }
+        }
     }
 
     private mutating func refresh(_ id: FileID) {

@@ -58,7 +58,7 @@ struct Replay: ParsableCommand {
                 throw Failure(.noOutput, "\(state): holds a state already; a replay starts from an empty one, so name another directory")
             }
             var store = try state.map { try Store.open(directory: absolute($0)) }
-            var output = LineOutput()
+            let output = LineOutput()
             var destination = MessageDestination.lines { try output.write($0) }
             if let outbox {
                 if store == nil { store = try Store.temporary() }
