@@ -375,10 +375,14 @@ package struct Pipeline: ~Copyable {
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
     package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
 
-    /// The next moment at which something is due, resident or stored.
-    package mutating func nextWake() throws -> Instant? {
+    package var hasUnmarked: Bool { if case .outboxes(let set) = destination { set.hasUnmarked } else { false } }
+    /// Whether something waits for an outbox to be usable again.
+    package var isTroubled: Bool { if case .outboxes(let set) = destination { set.isWaiting } else { false } }
+
+    /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
+    package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
         let stored = try store?.nextWake() ?? nil
-        return [resident, stored].compactMap { $0 }.min()
+        return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

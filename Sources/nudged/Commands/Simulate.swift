@@ -1,0 +1,6 @@
+import ArgumentParser
+
+struct Simulate: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "s.")
+    func run() throws {}
+}
