@@ -39,12 +39,19 @@ struct Catalog {
             prices.append(price)
             total += (1 << 32) / UInt64(product + 1)
             popularity.append(total)
-            for variant in variants(of: product) { stock[product * 4 + variant] = Int32(random.between(20, 300)) }
+            for variant in variants(of: product) { stock[product * 4 + variant] = Int32(20 + delivery(product, &random)) }
         }
     }
 
     /// Every third product comes in three sizes.
     func variants(of product: Int) -> ClosedRange<Int> { product % 3 == 1 ? 1...3 : 0...0 }
+
+    /// Pieces of a full delivery: more of what sells.
+    func delivery(of item: Item, _ random: inout RandomSource) -> Int { delivery(Int(item.product), &random) }
+
+    private func delivery(_ product: Int, _ random: inout RandomSource) -> Int {
+        random.between(40, 300) * (product < stock.count / 200 ? 4 : 1)
+    }
 
     func stock(of item: Item) -> Int { Int(stock[Int(item.product) * 4 + Int(item.variant)]) }
 

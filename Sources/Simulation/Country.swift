@@ -14,8 +14,8 @@ struct Country: Sendable {
 
     private init(_ locale: String, _ zone: String, _ minutes: Int64, _ currency: String, _ rate: Int, _ place: (Int, Int)) {
         let start = "{\"locale\":\"\(locale)\",\"timezone\":\"\(zone)\",\"library\":{\"name\":"
-        web = Array((start + "\"analytics.js\"}}").utf8)
-        phone = Array((start + "\"ios\",\"version\":\"4.1.6\"}}").utf8)
+        web = Array((start + "\"web\"}}").utf8)
+        phone = Array((start + "\"ios\"}}").utf8)
         offset = minutes * 60_000
         self.currency = Array(currency.utf8)
         self.rate = rate

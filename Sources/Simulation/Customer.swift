@@ -21,19 +21,18 @@ struct Customer {
     var isTracked: Bool { usesPhone && nature >> 9 & 7 == 0 }
     /// Some sources send the anonymous id next to the user's, some don't.
     var sendsBothIDs: Bool { nature >> 12 & 3 == 0 }
-    /// Three of four have an account, the others buy as guests. Who subscribes or signs up has one.
-    var hasAccount: Bool { isSubscriber || signsUp || nature >> 14 & 3 != 0 }
+    /// Seven of eight have an account, the others buy as guests. Who subscribes or signs up has one.
+    var hasAccount: Bool { isSubscriber || newcomerTurn != nil || nature >> 24 & 7 != 0 }
     /// The parts of the traits.
     var trait: Int { Int(nature >> 16 & 0xFF) }
 
-    /// One customer in twelve has a subscription from the start, one in sixteen signs up within the simulated days. Both by number, so
-    /// that their turns can be counted off; no number is both.
+    /// One customer in twelve may have a subscription from the start, one in sixteen may sign up within the simulated days. Both by
+    /// number, so that their turns can be counted off; no number is both.
     var isSubscriber: Bool { index % 12 == 5 }
-    var signsUp: Bool { index % 16 == 3 }
+    /// The turn in which the customer signs up, if the shop has so many newcomers.
+    var newcomerTurn: Int? { index % 16 == 3 ? index / 16 : nil }
     static func subscriber(_ turn: Int) -> Int { turn * 12 + 5 }
     static func newcomer(_ turn: Int) -> Int { turn * 16 + 3 }
-    static func subscribers(of customers: Int) -> Int { (customers + 6) / 12 }
-    static func newcomers(of customers: Int) -> Int { (customers + 12) / 16 }
 
     /// The anonymous id of one of the customer's devices.
     func anonymousID(device: Int) -> (UInt64, UInt64) {

@@ -7,12 +7,12 @@ extension Shop {
     /// Puts what starts everything else on the agenda.
     mutating func open() {
         drawNextVisit()
-        if Customer.newcomers(of: settings.customers) > 0 { agenda.add(.newcomer(0), at: newcomerTime(0)) }
-        if Customer.subscribers(of: settings.customers) > 0 { agenda.add(.renewal(0), at: renewalTime(0)) }
+        if newcomers > 0 { agenda.add(.newcomer(0), at: newcomerTime(0)) }
+        if subscribers > 0 { agenda.add(.renewal(0), at: renewalTime(0)) }
         agenda.add(.outage, at: settings.start + Instant(random.exponential(mean: outageGap)))
         agenda.add(.repricing, at: settings.start + Instant(random.exponential(mean: repricingGap)))
         // A few products are out of stock from the start.
-        for _ in 0..<(1 + catalog.count / 40) { agenda.add(.soldOut(catalog.anyItem(&random)), at: settings.start) }
+        for _ in 0..<(1 + catalog.count / 40) { agenda.add(.soldOut(catalog.popularItem(&random)), at: settings.start) }
     }
 
     mutating func perform(_ task: Task, at time: Instant) {
@@ -40,7 +40,7 @@ extension Shop {
         case .delivery(let item):
             // Sold out again in the meantime: its next restock is on the agenda already.
             let left = catalog.stock(of: item)
-            if left > 0 { changeStock(of: item, to: left + random.between(40, 300), at: time) }
+            if left > 0 { changeStock(of: item, to: left + catalog.delivery(of: item, &random), at: time) }
         case .repricing:
             reprice(at: time)
             agenda.add(.repricing, at: time + 1 + Instant(random.exponential(mean: repricingGap)))
@@ -67,14 +67,17 @@ extension Shop {
         let hour = Int((local % Self.day + Self.day) % Self.day / Self.hour)
         guard random.below(256) < Country.hours[customer.kind][hour] else { return }
         var voice = Voice(customer: customer, device: 0, user: false, anonymous: true)
-        if customer.hasAccount, !customer.signsUp || newcomerTime(index / 16) < time {
+        var mayLogIn = customer.hasAccount
+        if let turn = customer.newcomerTurn, turn < newcomers, newcomerTime(turn) + Self.hour > time { mayLogIn = false }
+        if mayLogIn {
             voice = Voice(customer: customer, device: random.below(4) == 0 ? 1 : 0, user: false, anonymous: true)
-            if random.chance(700) {
+            if random.chance(750) {
                 voice.user = true
                 voice.anonymous = customer.sendsBothIDs
+                mayLogIn = false
             }
         }
-        begin(Visit(voice: voice, steps: 2 + random.exponential(mean: 10)), at: time)
+        begin(Visit(voice: voice, mayLogIn: mayLogIn, steps: 2 + random.exponential(mean: 10)), at: time)
     }
 
     private mutating func welcome(_ turn: Int, at time: Instant) {
@@ -83,7 +86,7 @@ extension Shop {
             voice: Voice(customer: customer, device: 0, user: false, anonymous: true), steps: 6 + random.exponential(mean: 10))
         visit.signUp = 1
         begin(visit, at: time)
-        if turn + 1 < Customer.newcomers(of: settings.customers) {
+        if turn + 1 < newcomers {
             agenda.add(.newcomer(turn + 1), at: max(time, newcomerTime(turn + 1)))
         }
     }
@@ -91,7 +94,7 @@ extension Shop {
     /// Newcomers sign up one after the other, evenly over the days, in the order of their numbers.
     private func newcomerTime(_ turn: Int) -> Instant {
         let span = Int(Self.day) * settings.days
-        return settings.start + Instant(span / Customer.newcomers(of: settings.customers) * turn + span / 1000)
+        return settings.start + Instant(span / newcomers * turn + span / 1000)
     }
 
     private mutating func begin(_ visit: Visit, at time: Instant) {
@@ -123,19 +126,19 @@ extension Shop {
 
     // MARK: Billing
 
-    /// Subscribers are billed one after the other, evenly over 30 days, and then again.
+    /// Subscribers are billed one after the other, evenly over the days of a cycle, and then again.
     private func renewalTime(_ turn: Int) -> Instant {
-        let count = Customer.subscribers(of: settings.customers)
-        let cycle = Int(30 * Self.day)
-        return settings.start + Instant(turn / count * cycle + turn % count * (cycle / count) + cycle / count / 2)
+        let cycle = Int(Self.day) * settings.billingDays
+        return settings.start
+            + Instant(turn / subscribers * cycle + turn % subscribers * (cycle / subscribers) + cycle / subscribers / 2)
     }
 
     private mutating func renew(_ turn: Int, at time: Instant) {
-        let index = Customer.subscriber(turn % Customer.subscribers(of: settings.customers))
+        let index = Customer.subscriber(turn % subscribers)
         if !departed.contains(index) {
-            let issue = PaymentIssue(
-                customer: index, attempt: 0, amount: 990 + 500 * random.below(4), isHard: random.chance(250))
-            if random.chance(880) { pay(issue, at: time) } else { fail(issue, at: time) }
+            let amount = Int32(990 + 500 * random.below(4))
+            let issue = PaymentIssue(customer: UInt32(index), amount: amount, attempt: 0, isHard: random.chance(250))
+            if random.chance(800) { pay(issue, at: time) } else { fail(issue, at: time) }
         }
         agenda.add(.renewal(turn + 1), at: max(time, renewalTime(turn + 1)))
     }
@@ -143,15 +146,15 @@ extension Shop {
     /// A failed payment is tried again after a day, three and five; whoever can't pay then loses the subscription.
     private mutating func fail(_ issue: PaymentIssue, at time: Instant) {
         let failed = PaymentIssue(
-            customer: issue.customer, attempt: issue.attempt + 1, amount: issue.amount, isHard: issue.isHard)
-        let next = failed.attempt <= 3 ? time + Instant(failed.attempt * 2 - 1) * Self.day : nil
+            customer: issue.customer, amount: issue.amount, attempt: issue.attempt + 1, isHard: issue.isHard)
+        let next = failed.attempt <= 3 ? time + (Instant(failed.attempt) * 2 - 1) * Self.day : nil
         reportFailure(failed, next: next, at: time)
         agenda.add(.retry(failed), at: next ?? time + Self.hour)
     }
 
     private mutating func retry(_ issue: PaymentIssue, at time: Instant) {
         if issue.attempt > 3 || random.chance(60) {
-            departed.insert(issue.customer)
+            departed.insert(Int(issue.customer))
             reportDeparture(issue, at: time)
         } else if random.chance(issue.isHard ? 200 : 500) {
             pay(issue, at: time)

@@ -3,9 +3,9 @@ import Engine
 /// The calls of a visit, as the shop's pages and apps send them.
 extension Shop {
     private static let pages: [(name: StaticString, rest: StaticString)] = [
-        ("Home", "\"path\":\"/\",\"title\":\"Home\",\"url\":\"https://shop.example/\""),
-        ("Category", "\"path\":\"/c/new\",\"title\":\"New in\",\"url\":\"https://shop.example/c/new\""),
-        ("Category", "\"path\":\"/c/sale\",\"title\":\"Sale\",\"url\":\"https://shop.example/c/sale\""),
+        ("Home", "\"path\":\"/\",\"title\":\"Home\""),
+        ("Category", "\"path\":\"/c/new\",\"title\":\"New in\""),
+        ("Category", "\"path\":\"/c/sale\",\"title\":\"Sale\""),
         ("Search", "\"path\":\"/search\",\"title\":\"Search\",\"search\":\"?q=scarf\""),
         ("Account", "\"path\":\"/account\",\"title\":\"Your account\""),
         ("Cart", "\"path\":\"/cart\",\"title\":\"Your cart\""),
@@ -23,7 +23,7 @@ extension Shop {
         beginPage("Product", voice, at: time)
         line.text("\"path\":\"/p/")
         line.integer(Int(item.product), width: 5)
-        line.text("\",\"title\":\"Product\",\"referrer\":\"https://shop.example/\"")
+        line.text("\"")
         endLine()
     }
 

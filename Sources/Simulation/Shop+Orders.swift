@@ -36,17 +36,17 @@ extension Shop {
     ) {
         beginLine("{\"type\":\"track\",\"event\":\"Order Completed\"", voice, at: time)
         line.text("\"order_id\":\"o")
-        line.integer(order.number, width: 8)
+        line.integer(Int(order.number), width: 8)
         line.text("\",\"checkout_id\":\"c")
-        line.integer(order.number, width: 8)
+        line.integer(Int(order.number), width: 8)
         if random.chance(500) {
             line.text("\",\"cart_id\":\"")
             line.hexadecimal(cart)
         }
         line.text("\",\"total\":")
-        line.amount(order.total)
+        line.amount(Int(order.total))
         line.text(",\"revenue\":")
-        line.amount(order.total)
+        line.amount(Int(order.total))
         writeCurrency(voice)
         if namesProducts { write(bought) }
         endLine()
@@ -91,10 +91,10 @@ extension Shop {
     // MARK: After the order
 
     private mutating func beginAbout(_ order: Order, _ head: StaticString, at time: Instant) {
-        let customer = Customer(order.customer, seed: settings.seed)
+        let customer = Customer(Int(order.customer), seed: settings.seed)
         beginLine(head, Voice(customer: customer, device: 0, user: order.user, anonymous: !order.user), at: time)
         line.text("\"order_id\":\"o")
-        line.integer(order.number, width: 8)
+        line.integer(Int(order.number), width: 8)
         line.byte(0x22)
     }
 
@@ -115,7 +115,7 @@ extension Shop {
         let draw = random.below(16)
         beginAbout(order, "{\"type\":\"track\",\"event\":\"Product Reviewed\"", at: time)
         line.byte(0x2C)
-        line.text(catalog.fragments[order.product])
+        line.text(catalog.fragments[Int(order.product)])
         line.text(",\"rating\":")
         line.integer(draw < 8 ? 5 : draw < 12 ? 4 : draw < 14 ? 3 : 16 - draw)
         endLine()
@@ -132,33 +132,33 @@ extension Shop {
     private mutating func postReversal(_ order: Order, _ head: StaticString, at time: Instant) {
         beginAbout(order, head, at: time)
         line.text(",\"total\":")
-        line.amount(order.total)
-        writeCurrency(.server(Customer(order.customer, seed: settings.seed)))
+        line.amount(Int(order.total))
+        writeCurrency(.server(Customer(Int(order.customer), seed: settings.seed)))
         endLine()
     }
 
     // MARK: Subscriptions
 
     private mutating func beginAbout(_ issue: PaymentIssue, _ head: StaticString, at time: Instant) {
-        beginLine(head, .server(Customer(issue.customer, seed: settings.seed)), at: time)
+        beginLine(head, .server(Customer(Int(issue.customer), seed: settings.seed)), at: time)
         line.text("\"subscription_id\":\"s")
-        line.integer(issue.customer, width: 8)
+        line.integer(Int(issue.customer), width: 8)
         line.text("\",\"amount\":")
-        line.amount(issue.amount)
+        line.amount(Int(issue.amount))
         line.text(",\"currency\":\"EUR\"")
     }
 
     mutating func pay(_ issue: PaymentIssue, at time: Instant) {
         beginAbout(issue, "{\"type\":\"track\",\"event\":\"Payment Succeeded\"", at: time)
         line.text(",\"attempt\":")
-        line.integer(issue.attempt + 1)
+        line.integer(Int(issue.attempt) + 1)
         endLine()
     }
 
     mutating func reportFailure(_ issue: PaymentIssue, next: Instant?, at time: Instant) {
         beginAbout(issue, "{\"type\":\"track\",\"event\":\"Payment Failed\"", at: time)
         line.text(",\"attempt\":")
-        line.integer(issue.attempt)
+        line.integer(Int(issue.attempt))
         line.text(",\"decline\":\"")
         line.text(issue.isHard ? "hard" : "soft")
         line.byte(0x22)

@@ -6,9 +6,7 @@ extension Shop {
         visits[place].steps -= 1
         if visits[place].signUp > 0 {
             signUp(place, at: time)
-        } else if visits[place].voice.customer.hasAccount, !visits[place].voice.user, !visits[place].voice.customer.signsUp,
-            random.chance(60)
-        {
+        } else if visits[place].mayLogIn, random.chance(60) {
             logIn(place, at: time)
         } else {
             act(place, at: time)
@@ -49,7 +47,7 @@ extension Shop {
         let item = visits[place].item
         visits[place].place = .browsing
         if catalog.stock(of: item) == 0 {
-            if random.chance(400) {
+            if random.chance(250) {
                 postInterest("{\"type\":\"track\",\"event\":\"Back In Stock Requested\"", item, voice, at: time)
             } else {
                 postPage(random.below(5), voice, at: time)
@@ -104,7 +102,7 @@ extension Shop {
             postCart("{\"type\":\"track\",\"event\":\"Cart Updated\"", visits[place].cart, voice, at: time)
         case ..<23: postCart("{\"type\":\"track\",\"event\":\"Cart Viewed\"", visits[place].cart, voice, at: time)
         case ..<50:
-            if voice.customer.hasAccount, !voice.user, !voice.customer.signsUp { return logIn(place, at: time) }
+            if visits[place].mayLogIn { return logIn(place, at: time) }
             if visits[place].cart.order == 0 {
                 orders += 1
                 visits[place].cart.order = orders
@@ -147,9 +145,10 @@ extension Shop {
         guard !bought.isEmpty else { return postPage(5, voice, at: time) }
         let cart = visits[place].cart
         visits[place].cart = left.isEmpty ? Cart() : Cart(id: cart.id, order: 0, lines: left)
+        let total = bought.reduce(0) { $0 + $1.quantity * $1.price }
         let order = Order(
-            customer: voice.customer.index, user: voice.user, number: cart.order,
-            total: bought.reduce(0) { $0 + $1.quantity * $1.price }, product: Int(bought[0].item.product))
+            customer: UInt32(voice.customer.index), number: UInt32(clamping: cart.order), total: Int32(clamping: total),
+            product: bought[0].item.product, user: voice.user)
         postOrder(order, bought, cart: cart.id, namesProducts: !left.isEmpty || random.chance(960), voice, at: time)
         for (item, left) in changed {
             if left == 0 { planRestock(of: item, at: time) }
@@ -171,6 +170,7 @@ extension Shop {
     }
 
     private mutating func logIn(_ place: Int, at time: Instant) {
+        visits[place].mayLogIn = false
         visits[place].voice.user = true
         postIdentity(visits[place].voice, isNew: false, at: time)
         visits[place].voice.anonymous = visits[place].voice.customer.sendsBothIDs

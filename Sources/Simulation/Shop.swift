@@ -29,6 +29,9 @@ package struct Shop {
     private var events: UInt64 = 0
     var orders = 0
     let stride: Int
+    /// Customers who sign up within the days, and who are subscribed from the start.
+    let newcomers: Int
+    let subscribers: Int
     /// Between two drawn visits on average, in milliseconds times 2¹⁶, and the clock they are drawn on.
     let visitGap: UInt64
     var visitClock: UInt64 = 0
@@ -41,7 +44,7 @@ package struct Shop {
         settings.customers = min(max(1, settings.customers), 4_000_000_000)
         settings.products = min(max(1, settings.products), 1_000_000)
         settings.days = min(max(1, settings.days), 100_000)
-        settings.visitsPerDay = min(max(1, settings.visitsPerDay), 1_000_000)
+        settings.visitsPerDay = min(max(1, settings.visitsPerDay), 1_000_000_000_000)
         settings.disorder = min(max(0, settings.disorder), 365 * 86_400_000)
         self.settings = settings
         random = RandomSource(seed: settings.seed)
@@ -51,7 +54,11 @@ package struct Shop {
         end = settings.lines == nil ? settings.start + Instant(settings.days) * 86_400_000 : .max
         // Visits are drawn at the rate of the busiest hour; the others lose some (`Country.hours`).
         let day: UInt64 = 86_400_000 << 16
-        let visitsPerDay = UInt64(settings.customers) * UInt64(settings.visitsPerDay) * 256 / UInt64(Country.meanHour)
+        let visitsPerDay = UInt64(settings.visitsPerDay) * 256 / UInt64(Country.meanHour)
+        // Where few of many customers come, few sign up or pay.
+        let visits = settings.visitsPerDay * settings.days / 1000
+        newcomers = min((settings.customers + 12) / 16, visits / 20)
+        subscribers = min((settings.customers + 6) / 12, visits / 4)
         visitGap = max(1, max(1, visitsPerDay).dividingFullWidth(day.multipliedFullWidth(by: 1000)).quotient)
         open()
     }
@@ -113,7 +120,7 @@ package struct Shop {
         }
         line.text("\",\"timestamp\":\"")
         line.time(time)
-        if events & 3 == 0 {
+        if events & 7 == 0 {
             line.text("\",\"receivedAt\":\"")
             line.time(lineWritten)
         }
@@ -122,7 +129,7 @@ package struct Shop {
             let country = Country.all[voice.customer.country]
             line.text(voice.device == 0 && voice.customer.usesPhone ? country.phone : country.web)
         } else {
-            line.text("{\"library\":{\"name\":\"inventory\",\"version\":\"2.3.0\"}}")
+            line.text("{\"library\":{\"name\":\"inventory\"}}")
         }
         line.text(body)
     }
@@ -130,14 +137,17 @@ package struct Shop {
     /// Ends the line and queues it for writing, now and then twice or after a torn copy of itself.
     mutating func endLine() {
         line.text("}}\n")
-        if settings.malformed > 0, disturbance.below(1_000_000) < settings.malformed {
-            let whole = line.bytes.count - 1
-            writing.add(line.bytes[..<(1 + disturbance.below(whole - 1))] + [0x0A], at: lineWritten)
-        }
-        writing.add(line.bytes, at: lineWritten)
-        if settings.duplicates > 0, disturbance.below(1_000_000) < settings.duplicates {
-            let room = Int(lineTime + settings.disorder - lineWritten)
-            writing.add(line.bytes, at: lineWritten + Instant(disturbance.below(room)))
+        line.withBytes { whole in
+            if settings.malformed > 0, disturbance.below(1_000_000) < settings.malformed {
+                // What a writer leaves that was stopped: always too short to be JSON.
+                let torn = Array(whole[..<(1 + disturbance.below(whole.count - 2))]) + [0x0A]
+                torn.withUnsafeBytes { writing.add($0, at: lineWritten) }
+            }
+            writing.add(whole, at: lineWritten)
+            if settings.duplicates > 0, disturbance.below(1_000_000) < settings.duplicates {
+                let room = Int(lineTime + settings.disorder - lineWritten)
+                writing.add(whole, at: lineWritten + Instant(disturbance.below(room)))
+            }
         }
     }
 }

@@ -15,8 +15,10 @@ extension Shop {
         package var days = 7
         /// If given, exactly this many lines are written, however many days they take, and `days` ends nothing.
         package var lines: Int?
-        /// Visits of a customer a day on average, in thousandths.
-        package var visitsPerDay = 250
+        /// Visits of the whole shop a day on average, in thousandths of a visit.
+        package var visitsPerDay = 500_000
+        /// Subscribers are billed every so many days.
+        package var billingDays = 30
         /// A line is written less than this after its time, in milliseconds; 0 writes every line at its time, in order.
         package var disorder: Milliseconds = 2_000
         /// Lines that are written a second time, within `disorder` too, of a million.
@@ -29,7 +31,7 @@ extension Shop {
         package init() {}
 
         /// The lines of a visit on average, in hundredths, all that follows it included. Measured; only the pace depends on it.
-        static let linesPerVisit = 1_500
+        static let linesPerVisit = 1_470
     }
 
     /// A small shop for a demo: 200 customers, 7 days, a few thousand events.
@@ -38,6 +40,8 @@ extension Shop {
         settings.seed = seed
         settings.customers = 200
         settings.products = 60
+        settings.visitsPerDay = 50_000
+        settings.billingDays = 7
         return Shop(settings)
     }
 
@@ -49,8 +53,7 @@ extension Shop {
         settings.products = 2_000
         settings.days = 14
         settings.lines = events
-        settings.visitsPerDay = max(
-            1, Int(Int64(events) * 100_000 / 14 / Int64(max(1, customers)) / Int64(Settings.linesPerVisit)))
+        settings.visitsPerDay = min(max(1, events), 1_000_000_000_000) * 100_000 / 14 / Settings.linesPerVisit
         return Shop(settings)
     }
 }

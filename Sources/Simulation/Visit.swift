@@ -3,6 +3,8 @@ struct Visit {
     enum Place { case browsing, product, cart, checkout }
 
     var voice: Voice
+    /// Has an account and isn't logged in.
+    var mayLogIn = false
     /// Steps left until the customer leaves.
     var steps: Int
     var place = Place.browsing
@@ -33,21 +35,23 @@ struct Cart {
     static let maxLines = 12
 }
 
-/// A completed order, as far as what follows it needs to know.
+/// A completed order, as far as what follows it needs to know. Small, because the agenda moves its entries about.
 struct Order {
-    let customer: Int
+    let customer: UInt32
+    let number: UInt32
+    /// In hundredths.
+    let total: Int32
+    let product: Int32
     /// By account, not as a guest.
     let user: Bool
-    let number: Int
-    let total: Int
-    let product: Int
 }
 
 /// A payment that failed.
 struct PaymentIssue {
-    let customer: Int
-    let attempt: Int
-    let amount: Int
+    let customer: UInt32
+    /// In hundredths.
+    let amount: Int32
+    let attempt: UInt8
     let isHard: Bool
 }
 

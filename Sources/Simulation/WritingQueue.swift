@@ -12,7 +12,7 @@ struct WritingQueue {
     var count: Int { order.count }
     var nextTime: Instant? { order.nextTime }
 
-    mutating func add(_ line: some Collection<UInt8>, at time: Instant) {
+    mutating func add(_ line: UnsafeRawBufferPointer, at time: Instant) {
         let slot: Int
         if let used = free.popLast() {
             slot = used
