@@ -10,7 +10,7 @@ import Engine
 /// What happens is drawn from one stream of random numbers, how it is written (delays, copies, torn lines) from another: the same
 /// customers do the same things at the same times whatever the disorder is.
 package struct Shop {
-    let settings: Settings
+    package let settings: Settings
     var random: RandomSource
     private var disturbance: RandomSource
     var catalog: Catalog
