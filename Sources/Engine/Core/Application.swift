@@ -231,6 +231,9 @@ extension Engine {
             }
             if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: event.time) }
             context.cartID = profiles[slot].carts.target(of: context.properties)
+        case .consentChanged, .unsubscribed, .emailBounced, .emailMarkedAsSpam:
+            if let state { profiles[slot].consent.apply(state, context.properties, at: event.time) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
         default:
             context.cartID = profiles[slot].carts.target(of: context.properties)
         }

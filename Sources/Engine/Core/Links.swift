@@ -65,6 +65,7 @@ extension Engine {
                 profiles[slot].sent.append(sent)
             }
         }
+        profiles[slot].consent.merge(visitor.consent)
         // Entries come in order of application, of which the times are the best account there is now.
         profiles[slot].seen = (profiles[slot].seen + visitor.seen).enumerated()
             .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element)

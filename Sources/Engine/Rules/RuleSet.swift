@@ -16,6 +16,7 @@ package struct Rule: Sendable {
     package let data: [(key: String, condition: Condition)]
     package let include: [String]
     package let outbox: String?
+    package let delivery: RuleDelivery
     /// A product event starts it, for each customer of its audience.
     package let hasAudience: Bool
     /// Its conditions at the deadline read the starting event's properties, or find their subject through them.
@@ -86,6 +87,7 @@ struct SegmentSensitivity: Sendable {
 /// name leads. A value: the engine is given one, and a changed configuration gives another.
 package struct RuleSet: Sendable {
     package private(set) var definitions: Definitions
+    package let delivery: DeliveryPolicy
     package let vocabulary: Vocabulary
     package let rules: [Rule]
     package let segments: [Segment]

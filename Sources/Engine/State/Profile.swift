@@ -97,6 +97,7 @@ package struct Profile: Sendable {
     package var instances: [Instance] = []
     package var past: [Past] = []
     package var sent: [Sent] = []
+    package var consent = Consent()
     package var seen: [SeenID] = []
     /// The first of `seen` that an event in order may still equal.
     package var seenHot = 0

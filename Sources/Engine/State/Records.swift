@@ -266,6 +266,7 @@ struct RecordWriter {
                 writer.signed(Int64(day.day))
             }
         }
+        writer.delivery(of: profile, rules)
         return writer.bytes.isEmpty ? nil : writer.bytes
     }
 
@@ -482,7 +483,8 @@ struct RecordReader {
                     if let index = rules.rule(named: name) {
                         profile.calendarDays.append(CalendarDay(rule: index, trigger: trigger, day: day))
                     }
-                default: return
+                default:
+                    guard reader.delivery(tag, of: &profile, rules) else { return }
                 }
             }
         }
