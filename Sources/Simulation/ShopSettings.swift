@@ -42,7 +42,7 @@ extension Shop {
         settings.customers = 200
         settings.products = 60
         settings.visitsPerDay = 50_000
-        settings.billingDays = 7
+        settings.billingDays = 4
         return Shop(settings)
     }
 
