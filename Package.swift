@@ -37,18 +37,23 @@ let package = Package(
         // YAML to values; the one place that knows the configuration's spelling.
         .target(name: "Configuration", dependencies: ["Engine", "Yams"], swiftSettings: settings),
 
+        // A seeded shop that writes a log: for the demo, benchmarks, and trying rules.
+        .target(name: "Simulation", dependencies: ["Engine"], swiftSettings: settings),
+
         // The path of an event, and the program around it.
         .target(name: "Pipeline", dependencies: ["Ingest", "Storage", "Outbox", "CLinux", "CDigest"], swiftSettings: settings),
         .executableTarget(
             name: "nudged",
             dependencies: [
-                "Configuration", "Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Configuration", "Pipeline", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
+        .testTarget(name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation"], swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),
     ],

@@ -20,7 +20,8 @@ extension Reading {
                     let upper = item.name.uppercased()
                     error(
                         item.key.position,
-                        "\"\(printable(item.name))\" is no country: a calendar's keys are ISO 3166 codes of two capital letters, or default",
+                        "\"\(printable(item.name))\" is no country: a calendar's keys are ISO 3166 codes of two capital letters,"
+                            + " or default",
                         hint: upper.utf8.count == 2 && upper != item.name ? "Did you mean `\(printable(upper))`?" : nil)
                     continue
                 }

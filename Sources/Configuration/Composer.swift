@@ -3,9 +3,9 @@ import Engine
 
 /// Makes the tree of one YAML file from libyaml's events.
 ///
-/// libyaml is used directly (it comes with Yams) because `Yams.Parser` builds the whole tree, aliases followed, before anyone could bound
-/// it, and reports duplicate keys without the place of either. Here every step is bounded: the depth, the number of nodes with aliases
-/// followed, and the number of directives (libyaml compares each with all before it).
+/// libyaml is used directly (it comes with Yams) because `Yams.Parser` builds the whole tree, aliases followed, before anyone
+/// could bound it, and reports duplicate keys without the place of either. Here every step is bounded: the depth, the number of
+/// nodes with aliases followed, and the number of directives (libyaml compares each with all before it).
 struct Composer: ~Copyable {
     static let depthLimit = 64
     static let nodeLimit = 100_000
@@ -17,6 +17,9 @@ struct Composer: ~Copyable {
     private var anchors: [String: Node] = [:]
     private var nodeCount = 0
     private var issues: [Issue] = []
+    /// The last place whose offset was looked for, so that the next one on the same line is not looked for from the line's
+    /// beginning.
+    private var cursor: (position: Position, offset: Int)
 
     /// The tree, or nil with the reasons; some of the issues (duplicate keys) leave a usable tree behind.
     static func compose(_ source: SourceText) -> (root: Node?, issues: [Issue]) {
@@ -32,6 +35,7 @@ struct Composer: ~Copyable {
 
     private init(_ source: SourceText) {
         self.source = source
+        cursor = (Position(file: source.file, line: 1, column: 1), 0)
         parser.initialize(to: yaml_parser_t())
     }
 
@@ -100,6 +104,7 @@ struct Composer: ~Copyable {
         var tag: String?
         var text = ""
         var style = YAML_ANY_SCALAR_STYLE
+        var end: Position
     }
 
     private mutating func next() throws(Stop) -> Event {
@@ -108,7 +113,8 @@ struct Composer: ~Copyable {
         defer { yaml_event_delete(&event) }
         var result = Event(
             kind: event.type,
-            start: Position(file: source.file, line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1))
+            start: source.position(line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1),
+            end: source.position(line: Int(event.end_mark.line) + 1, column: Int(event.end_mark.column) + 1))
         func string(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
             pointer.map { String(decoding: UnsafeBufferPointer(start: $0, count: strnlen($0)), as: UTF8.self) }
         }
@@ -141,9 +147,8 @@ struct Composer: ~Copyable {
         if parser.pointee.error == YAML_READER_ERROR {
             return Issue(at: source.position(atByte: parser.pointee.problem_offset), "this is not YAML: \(problem)")
         }
-        let position = Position(
-            file: source.file, line: Int(parser.pointee.problem_mark.line) + 1,
-            column: Int(parser.pointee.problem_mark.column) + 1)
+        let mark = parser.pointee.problem_mark
+        let position = source.position(line: Int(mark.line) + 1, column: Int(mark.column) + 1)
         guard let context = parser.pointee.context.map({ String(cString: $0) }) else {
             return Issue(at: position, "this is not YAML: \(problem)", hint: hint(for: problem, at: position))
         }
@@ -158,6 +163,7 @@ struct Composer: ~Copyable {
             let offset = source.offset(of: position)
             if offset < source.bytes.count, source.bytes[offset] == 0x09 { return "Indent with spaces, not with tabs." }
             return "Put the value in quotes."
+        case "found a tab character that violates indentation": return "Indent with spaces, not with tabs."
         case "mapping values are not allowed in this context":
             return "Put a value that holds `: ` in quotes, or check the indentation."
         case "could not find expected ':'": return "A key is followed by a colon and a space."
@@ -188,14 +194,28 @@ struct Composer: ~Copyable {
         case YAML_SEQUENCE_START_EVENT: node = try list(event, depth: depth)
         case YAML_MAPPING_START_EVENT: node = try mapping(event, depth: depth)
         default:
-            let position = ScalarPlace.textPosition(
-                of: event.text, plain: event.style == YAML_PLAIN_SCALAR_STYLE, at: event.start, in: source)
-            let scalar = Node.Scalar(text: event.text, textPosition: position, isPlain: event.style == YAML_PLAIN_SCALAR_STYLE)
-            node = Node(position: event.start, content: .scalar(scalar), size: 1)
+            node = scalar(event)
             try count(1, at: event.start)
         }
         if let anchor = event.anchor { anchors[anchor] = node }
         return node
+    }
+
+    private mutating func scalar(_ event: Event) -> Node {
+        let isPlain = event.style == YAML_PLAIN_SCALAR_STYLE
+        let isQuoted = event.style == YAML_SINGLE_QUOTED_SCALAR_STYLE || event.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE
+        var properties: Int?
+        if event.anchor != nil || event.tag != nil {
+            cursor = (event.start, source.offset(of: event.start, from: cursor))
+            properties = cursor.offset
+        }
+        let position = ScalarPlace.textPosition(
+            of: event.text, isPlain ? .plain : isQuoted ? .quoted : .block, at: event.start, properties: properties, in: source)
+        var scalar = Node.Scalar(text: event.text, textPosition: position, isPlain: isPlain)
+        if isPlain || event.style == YAML_FOLDED_SCALAR_STYLE {
+            scalar.unfolded = ScalarPlace.unfolded(event.text, at: position, end: event.end, in: source)
+        }
+        return Node(position: event.start, content: .scalar(scalar), size: 1)
     }
 
     private mutating func count(_ size: Int, at position: Position) throws(Stop) {

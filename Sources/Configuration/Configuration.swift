@@ -2,7 +2,8 @@ import Engine
 
 /// Everything that a configuration says, read, checked and typed: durations in milliseconds, sizes in bytes, paths absolute.
 ///
-/// What it says about behaviour is in `definitions`, with conditions as text; `RuleSet` compiles it and finds what is wrong in them.
+/// What it says about behaviour is in `definitions`, with conditions as text; `RuleSet` compiles it and finds what is wrong in
+/// them.
 package struct Configuration: Sendable {
     /// The main file, absolute.
     package var path: String
@@ -33,8 +34,8 @@ package struct Configuration: Sendable {
     package var delivery = DeliveryDefinition()
     /// By rule, what `delivery.md` has of it.
     package var ruleDelivery: [String: RuleDeliveryDefinition] = [:]
-    /// Segments, rules, calendars and the times that the engine needs. `publishFrom` is nil if it isn't given: what that means depends on
-    /// the clock (`outbox.md`, "Valves").
+    /// Segments, rules, calendars and the times that the engine needs. `publishFrom` is nil if it isn't given: what that means
+    /// depends on the clock (`outbox.md`, "Valves").
     package var definitions: Definitions
 
     /// What moves time once all sources are caught up.
@@ -49,7 +50,8 @@ package struct Configuration: Sendable {
     }
 }
 
-/// What came of reading a configuration: also of a wrong one, so that `check` can go on to the conditions and show all errors at once.
+/// What came of reading a configuration: also of a wrong one, so that `check` can go on to the conditions and show all errors
+/// at once.
 package struct Draft: Sendable {
     /// What could be read, with defaults for the rest; nil if the main file is not YAML. To be run only if `isUsable`.
     package var configuration: Configuration?
@@ -66,8 +68,8 @@ package struct Draft: Sendable {
 }
 
 extension Configuration {
-    /// Reads a configuration with all the files it includes. Returns it only if there is no error; the issues hold every error and
-    /// warning, each with its place.
+    /// Reads a configuration with all the files it includes. Returns it only if there is no error; the issues hold every error
+    /// and warning, each with its place.
     package static func load(path: String, environment: [String: String]) -> (Configuration?, issues: [Issue]) {
         let draft = draft(path: path, environment: environment)
         return (draft.isUsable ? draft.configuration : nil, draft.issues)
@@ -105,6 +107,7 @@ extension Reading {
         readInstance(fields, into: &result)
         result.state = self.path(fields["state"]) ?? result.state
         result.outboxes = outboxes(fields["outbox"])
+        outboxNames = Names(result.outboxes.map(\.name))
         readTimes(fields, into: &result)
         result.sources = sources(fields, lateness: result.lateness)
         result.maxLineBytes = size(fields["max_line_bytes"], in: 1024...(1 << 30)) ?? result.maxLineBytes
@@ -115,15 +118,16 @@ extension Reading {
         result.safety = safety(fields["safety"])
         result.retention = retention(fields["retention"])
         result.identity = identity(fields["identity"])
-        result.delivery = delivery(fields["delivery"], outboxes: result.outboxes)
-        result.definitions.segments = segments(root.segments)
-        result.definitions.calendars = calendars(root.calendars)
-        for entry in root.rules {
-            guard let (rule, delivery) = rule(entry, in: result) else { continue }
+        result.delivery = delivery(fields["delivery"])
+        result.definitions.segments = segments(root.segments.entries)
+        result.definitions.calendars = calendars(root.calendars.entries)
+        for entry in root.rules.entries {
+            guard let (rule, delivery) = rule(entry) else { continue }
             result.definitions.rules.append(rule)
             result.ruleDelivery[rule.name.value] = delivery
         }
-        checkStructure(result, knownRules: root.includedRuleNames)
+        checkStructure(
+            result.definitions, segments: Names(root.segments.entries.map(\.name)), includedRules: Names(root.includedRuleNames))
         return result
     }
 

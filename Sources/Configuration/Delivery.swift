@@ -21,6 +21,8 @@ package struct DeliveryDefinition: Sendable, Equatable {
     package var salt = ""
     package var sendTime = SendTime.now
 
+    package init() {}
+
     package enum Consent: String, CaseIterable, Sendable { case denied, granted }
     package enum SendTime: String, CaseIterable, Sendable { case now, best }
 
@@ -46,11 +48,12 @@ package struct CapDefinition: Sendable, Equatable {
 }
 
 extension Reading {
-    mutating func delivery(_ entry: Entry?, outboxes: [OutboxDefinition]) -> DeliveryDefinition {
+    mutating func delivery(_ entry: Entry?) -> DeliveryDefinition {
         var result = DeliveryDefinition()
         guard let entry, let fields = fields(entry.value, .delivery, called: "`delivery`") else { return result }
-        result.channels = channels(fields["channels"], outboxes: outboxes)
-        let names = result.channels.map(\.name.value)
+        result.channels = channels(fields["channels"])
+        channelNames = Names(result.channels.map(\.name.value))
+        let names = channelNames.ordered
         result.consent = consent(fields["consent"], channels: names)
         if let channels = fields["channels"], !names.isEmpty, fields["consent"] == nil {
             error(
@@ -65,15 +68,16 @@ extension Reading {
                 quiet.key.position, "with `quiet_hours`, `timezone` must say what counts for customers without one",
                 hint: "Add for example timezone: Europe/Istanbul.")
         }
-        result.caps = list(fields["caps"]).compactMap { cap($0.value, channels: names) }
+        result.caps = list(fields["caps"]).compactMap { cap($0.value) }
         result.holdout = share(fields["holdout"])
         result.salt = text(fields["salt"])?.value ?? ""
         result.sendTime = choice(fields["send_time"])?.value ?? .now
         return result
     }
 
-    private mutating func channels(_ entry: Entry?, outboxes: [OutboxDefinition]) -> [ChannelDefinition] {
+    private mutating func channels(_ entry: Entry?) -> [ChannelDefinition] {
         var result: [ChannelDefinition] = []
+        var seen: Set<String> = []
         for item in items(entry) {
             var name: Located<String>?
             var outbox: Located<String>?
@@ -83,10 +87,10 @@ extension Reading {
                 if fields["name"] == nil { error(item.value.position, "this channel has no `name`") }
                 name = word(fields["name"])
                 outbox = word(fields["outbox"])
-                check(outbox, among: outboxes.map(\.name), what: "outbox")
+                check(outbox, among: outboxNames, what: "outbox")
             }
             guard let name else { continue }
-            if result.contains(where: { $0.name.value == name.value }) {
+            guard seen.insert(name.value).inserted else {
                 error(name.position, "the channel \"\(printable(name.value))\" is listed twice")
                 continue
             }
@@ -107,11 +111,13 @@ extension Reading {
             return Dictionary(channels.map { ($0, choice) }, uniquingKeysWith: { $1 })
         }
         var result: [String: DeliveryDefinition.Consent] = [:]
+        var said: Set<String> = []
         for item in named(value) {
-            check(item.key, among: channels, what: "channel")
+            check(item.key, among: channelNames, what: "channel")
+            said.insert(item.name)
             result[item.name] = choice(item, DeliveryDefinition.Consent.self)?.value
         }
-        if let missing = channels.first(where: { name in !named(value).contains { $0.name == name } }) {
+        if let missing = channels.first(where: { !said.contains($0) }) {
             error(value.key.position, "`default` says nothing of the channel \"\(printable(missing))\"")
         }
         return result
@@ -144,14 +150,14 @@ extension Reading {
         return DeliveryDefinition.QuietHours(from: from, to: to)
     }
 
-    private mutating func cap(_ node: Node, channels: [String]) -> CapDefinition? {
+    private mutating func cap(_ node: Node) -> CapDefinition? {
         guard let fields = fields(node, .cap, called: "a cap") else { return nil }
         for key in ["at_most", "per"] where fields[key] == nil { error(node.position, "this cap has no `\(key)`") }
         let atMost = integer(fields["at_most"], in: 0...1_000_000)
         let per = duration(fields["per"], atLeast: 1)
         let tag = word(fields["tag"])
         let channel = word(fields["channel"])
-        check(channel, among: channels, what: "channel")
+        check(channel, among: channelNames, what: "channel")
         guard let atMost, let per else { return nil }
         return CapDefinition(atMost: atMost, per: per, tag: tag?.value, channel: channel?.value)
     }

@@ -23,9 +23,22 @@ package struct MappingDefinition: Sendable, Equatable {
     package var names: [Name]
     package var properties: Properties
 
+    package init(event: String, time: String, unit: Unit = .rfc3339, names: [Name] = [], properties: Properties = .rest) {
+        self.event = event
+        self.time = time
+        self.unit = unit
+        self.names = names
+        self.properties = properties
+    }
+
     package struct Name: Sendable, Equatable {
         package var from: String
         package var to: String
+
+        package init(from: String, to: String) {
+            self.from = from
+            self.to = to
+        }
     }
 
     /// How a time is written.
@@ -44,6 +57,11 @@ package struct MappingDefinition: Sendable, Equatable {
     package struct Field: Sendable, Equatable {
         package var name: String
         package var path: String
+
+        package init(name: String, path: String) {
+            self.name = name
+            self.path = path
+        }
     }
 }
 
@@ -61,10 +79,13 @@ extension Reading {
         }
         let event = jsonPath(fields["event"])
         let time = time(fields["time"])
-        let mapping = MappingDefinition(
-            id: jsonPath(fields["id"]), customer: jsonPath(fields["customer"]), anonymous: jsonPath(fields["anonymous"]),
-            received: jsonPath(fields["received"]), event: event ?? "", time: time?.path ?? "", unit: time?.unit ?? .rfc3339,
-            names: names(fields["names"]), properties: properties(fields["properties"]))
+        var mapping = MappingDefinition(
+            event: event ?? "", time: time?.path ?? "", unit: time?.unit ?? .rfc3339, names: names(fields["names"]),
+            properties: properties(fields["properties"]))
+        mapping.id = jsonPath(fields["id"])
+        mapping.customer = jsonPath(fields["customer"])
+        mapping.anonymous = jsonPath(fields["anonymous"])
+        mapping.received = jsonPath(fields["received"])
         return event == nil || time == nil ? nil : .mapping(mapping)
     }
 

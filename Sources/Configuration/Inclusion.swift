@@ -4,9 +4,9 @@ import Engine
 struct MergedFile {
     /// The file's own keys.
     var fields: Fields?
-    var segments: [Entry] = []
-    var rules: [Entry] = []
-    var calendars: [Entry] = []
+    var segments = Declarations()
+    var rules = Declarations()
+    var calendars = Declarations()
     /// The rules that came from included files, before the file's own were laid over them.
     var includedRuleNames: [String] = []
 }
@@ -50,7 +50,7 @@ struct Inclusion {
         open.append(canonical)
         defer { open.removeLast() }
         let (root, issues) = Composer.compose(text)
-        reading.issues += issues
+        for issue in issues { reading.report(issue) }
         var merged: MergedFile?
         if let root {
             let name = section == .configuration ? "a configuration" : "an included file"
@@ -64,16 +64,19 @@ struct Inclusion {
         var result = MergedFile()
         for item in reading.items(fields["include"]) {
             for path in included(item, &reading) {
-                guard let file = read(path, section: .included, from: item.value.position, &reading) else { continue }
-                Self.add(file.segments, to: &result.segments, what: "segment", &reading)
-                Self.add(file.rules, to: &result.rules, what: "rule", &reading)
-                Self.add(file.calendars, to: &result.calendars, what: "calendar", &reading)
+                guard let file = read(path, section: .included, from: item.value.position, &reading) else {
+                    reading.isIncomplete = true
+                    continue
+                }
+                result.segments.add(file.segments, what: "segment", &reading)
+                result.rules.add(file.rules, what: "rule", &reading)
+                result.calendars.add(file.calendars, what: "calendar", &reading)
             }
         }
-        result.includedRuleNames = result.rules.map(\.name)
-        for entry in reading.named(fields["segments"]) { Self.lay(entry, over: &result.segments, fieldByField: false) }
-        for entry in reading.named(fields["rules"]) { Self.lay(entry, over: &result.rules, fieldByField: true) }
-        for entry in reading.named(fields["calendars"]) { Self.lay(entry, over: &result.calendars, fieldByField: false) }
+        result.includedRuleNames = result.rules.entries.map(\.name)
+        for entry in reading.named(fields["segments"]) { result.segments.lay(entry, fieldByField: false) }
+        for entry in reading.named(fields["rules"]) { result.rules.lay(entry, fieldByField: true) }
+        for entry in reading.named(fields["calendars"]) { result.calendars.lay(entry, fieldByField: false) }
         result.fields = fields
         return result
     }
@@ -94,48 +97,5 @@ struct Inclusion {
     private func tooMany(_ item: Entry, _ reading: inout Reading) -> [String] {
         reading.error(item.value.position, "more than \(Self.fileLimit) files are included")
         return []
-    }
-
-    /// Brings in what an included file declares. Two files of one level can't declare the same name, because neither overrides the other;
-    /// one file that is reached in two ways is the same declaration.
-    private static func add(_ entries: [Entry], to all: inout [Entry], what: String, _ reading: inout Reading) {
-        var known = Dictionary(all.enumerated().map { ($1.name, $0) }, uniquingKeysWith: min)
-        for entry in entries {
-            if let index = known[entry.name] {
-                let first = all[index]
-                if first.key.position != entry.key.position || first.value.size != entry.value.size {
-                    reading.error(
-                        entry.key.position,
-                        "the \(what) \"\(printable(entry.name))\" is declared twice; the first is in \(first.key.position.file), line \(first.key.position.line)",
-                        hint: "Only the file that includes it can override a declaration.")
-                }
-                continue
-            }
-            known[entry.name] = all.count
-            all.append(entry)
-        }
-    }
-
-    /// Lays what a file says itself over what it includes: a rule field by field, others whole. The first name keeps its place.
-    private static func lay(_ entry: Entry, over all: inout [Entry], fieldByField: Bool) {
-        guard let index = all.firstIndex(where: { $0.name == entry.name }) else {
-            all.append(entry)
-            return
-        }
-        guard fieldByField, case .mapping(var fields) = all[index].value.content, case .mapping(let own) = entry.value.content
-        else {
-            all[index] = entry
-            return
-        }
-        for field in own {
-            if let place = fields.firstIndex(where: { $0.name == field.name }) {
-                fields[place] = field
-            } else {
-                fields.append(field)
-            }
-        }
-        all[index].key = entry.key
-        all[index].value = Node(
-            position: entry.value.position, content: .mapping(fields), size: all[index].value.size + entry.value.size)
     }
 }

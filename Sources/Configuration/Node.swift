@@ -13,6 +13,9 @@ struct Node: Sendable {
         var text: String
         /// Where the first character of the text stands: behind a quote, or on the line below a `|`.
         var textPosition: Position
+        /// The text with the line breaks of the file, where YAML folded them into spaces but a condition can do with either;
+        /// else nil.
+        var unfolded: String?
         /// Unquoted; only then can `~` or nothing mean "no value".
         var isPlain: Bool
     }

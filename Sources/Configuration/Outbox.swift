@@ -33,6 +33,7 @@ extension Reading {
             return outbox(Entry(key: Located("default", at: entry.key.position), value: entry.value)).map { [$0] } ?? fallback
         }
         var result: [OutboxDefinition] = []
+        var names: [String: String] = [:]
         for item in named(entry) {
             guard case .mapping = item.value.content else {
                 error(
@@ -41,8 +42,8 @@ extension Reading {
                 continue
             }
             guard let outbox = outbox(item) else { continue }
-            if let other = result.first(where: { $0.path == outbox.path }) {
-                error(item.key.position, "the outboxes \"\(other.name)\" and \"\(outbox.name)\" have the same path")
+            if let other = names.updateValue(outbox.name, forKey: outbox.path) {
+                error(item.key.position, "the outboxes \"\(other)\" and \"\(outbox.name)\" have the same path")
             }
             result.append(outbox)
         }

@@ -2,24 +2,49 @@ import Engine
 
 /// The reading of one configuration: the environment it is read in and what was found wrong so far.
 ///
-/// Each method reads one kind of value, reports what is wrong with it, and returns nil for a value that is absent or wrong: so every error
-/// of a file is found in one pass.
+/// Each method reads one kind of value, reports what is wrong with it, and returns nil for a value that is absent or wrong: so
+/// every error of a file is found in one pass.
 struct Reading {
     let environment: [String: String]
-    var issues: [Issue] = []
+    private(set) var issues: [Issue] = []
+    private var counts: [Issue.Severity: Int] = [:]
     /// Rules without `start`, to be reported once all names are known.
     var unstarted: [Located<String>] = []
+    /// The outboxes and channels that rules may name.
+    var outboxNames = Names()
+    var channelNames = Names()
+    /// Whether an included file could not be read, so that names may be missing.
+    var isIncomplete = false
     /// Rules whose `audience` is given but wrong, of which nothing more is said.
     var faultyAudiences: Set<String> = []
 
     init(environment: [String: String]) { self.environment = environment }
 
+    /// More than so many errors (and so many warnings) help nobody; what comes after them is left out, and the last one says so.
+    static let issueLimit = 1000
+
     mutating func error(_ position: Position, _ message: String, hint: String? = nil) {
-        issues.append(Issue(.error, at: position, message, hint: hint))
+        report(Issue(.error, at: position, message, hint: hint))
     }
 
     mutating func warn(_ position: Position, _ message: String, hint: String? = nil) {
-        issues.append(Issue(.warning, at: position, message, hint: hint))
+        report(Issue(.warning, at: position, message, hint: hint))
+    }
+
+    mutating func report(_ issue: Issue) {
+        let count = counts[issue.severity, default: 0]
+        counts[issue.severity] = count + 1
+        if count < Self.issueLimit {
+            issues.append(issue)
+        } else if count == Self.issueLimit {
+            let what = issue.severity == .error ? "errors" : "warnings"
+            issues.append(Issue(issue.severity, at: issue.position, "there are more than \(count) \(what); the rest is left out"))
+        }
+    }
+
+    /// The word that was most likely meant; none once there are so many errors that looking for it takes too long.
+    func guess(_ word: String, among words: [String]) -> String? {
+        counts[.error, default: 0] < 100 ? closest(to: word, among: words.prefix(1000)) : nil
     }
 
     /// The entries of a mapping, by key. Unknown keys are reported; keys without a value count as left out.
@@ -60,7 +85,7 @@ struct Reading {
             error(
                 entry.key.position,
                 "`\(entry.name)` belongs into the main file; an included file holds rules, segments, calendars and include")
-        } else if let guess = closest(to: entry.name, among: section.keys) {
+        } else if let guess = guess(entry.name, among: section.keys) {
             error(
                 entry.key.position, "\"\(printable(entry.name))\" is not a key of \(section.title)",
                 hint: "Did you mean `\(guess)`?")
@@ -145,6 +170,9 @@ struct Reading {
     /// A condition's or an expression's text; whether it is CEL is found when the rule set is compiled.
     mutating func expression(_ entry: Entry?) -> Located<String>? {
         guard var text = text(entry), let entry else { return nil }
+        if case .scalar(let scalar) = entry.value.content, let unfolded = scalar.unfolded, scalar.text == text.value {
+            text.value = unfolded
+        }
         while let last = text.value.unicodeScalars.last, last == "\n" || last == " " || last == "\r" || last == "\t" {
             text.value.unicodeScalars.removeLast()
         }
@@ -164,7 +192,7 @@ struct Reading {
         let words = Choice.allCases.map(\.rawValue)
         error(
             text.position, "`\(entry.name)` is \(alternatives(words)), not \"\(printable(text.value))\"",
-            hint: closest(to: text.value, among: words).map { "Did you mean `\($0)`?" })
+            hint: guess(text.value, among: words).map { "Did you mean `\($0)`?" })
         return nil
     }
 

@@ -23,6 +23,8 @@ package struct RuleDeliveryDefinition: Sendable, Equatable {
     package var retract = false
     package var conversion: Conversion?
 
+    package init() {}
+
     /// What becomes of a message that a cap holds back.
     package enum OnCap: String, CaseIterable, Sendable {
         /// Held until the cap frees.
@@ -44,11 +46,11 @@ package struct RuleDeliveryDefinition: Sendable, Equatable {
 }
 
 extension Reading {
-    mutating func ruleDelivery(_ fields: Fields, in configuration: Configuration) -> RuleDeliveryDefinition {
+    mutating func ruleDelivery(_ fields: Fields) -> RuleDeliveryDefinition {
         var result = RuleDeliveryDefinition()
         for item in items(fields["channels"]) {
             guard let name = word(item) else { continue }
-            check(name, among: configuration.delivery.channels.map(\.name.value), what: "channel")
+            check(name, among: channelNames, what: "channel")
             result.channels.append(name.value)
         }
         result.topic = word(fields["topic"])?.value

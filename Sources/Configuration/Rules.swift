@@ -8,7 +8,7 @@ extension Reading {
     ]
 
     /// One rule, its fields already merged with those it overrides.
-    mutating func rule(_ entry: Entry, in configuration: Configuration) -> (RuleDefinition, RuleDeliveryDefinition)? {
+    mutating func rule(_ entry: Entry) -> (RuleDefinition, RuleDeliveryDefinition)? {
         guard let fields = fields(entry.value, .rule, called: "a rule") else { return nil }
         var rule = RuleDefinition(name: entry.key)
         rule.per = choice(fields["per"])
@@ -27,9 +27,9 @@ extension Reading {
         rule.data = data(fields["data"])
         rule.include = items(fields["include"]).compactMap { word($0)?.value }
         rule.outbox = word(fields["outbox"])
-        check(rule.outbox, among: configuration.outboxes.map(\.name), what: "outbox")
+        check(rule.outbox, among: outboxNames, what: "outbox")
         checkPresence(of: rule, in: fields)
-        return (rule, ruleDelivery(fields, in: configuration))
+        return (rule, ruleDelivery(fields))
     }
 
     private mutating func data(_ entry: Entry?) -> [(key: Located<String>, expression: Located<String>)] {
@@ -43,20 +43,21 @@ extension Reading {
     }
 
     /// Reports a name that is not declared.
-    mutating func check(_ name: Located<String>?, among known: [String], what: String) {
+    mutating func check(_ name: Located<String>?, among known: Names, what: String) {
         guard let name, !known.contains(name.value) else { return }
         let hint: String?
-        if let guess = closest(to: name.value, among: known) {
+        if let guess = guess(name.value, among: known.ordered) {
             hint = "Did you mean `\(guess)`?"
-        } else if known.isEmpty {
+        } else if known.ordered.isEmpty {
             hint = "None is declared."
         } else {
-            hint = "Declared are \(known.prefix(12).map(printable).joined(separator: ", "))."
+            hint = "Declared are \(known.ordered.prefix(12).map(printable).joined(separator: ", "))."
         }
         error(name.position, "there is no \(what) \"\(printable(name.value))\"", hint: hint)
     }
 
-    /// What a rule needs and what goes together, as far as it shows without CEL. A value that is wrong itself counts as given here.
+    /// What a rule needs and what goes together, as far as it shows without CEL. A value that is wrong itself counts as given
+    /// here.
     private mutating func checkPresence(of rule: RuleDefinition, in fields: Fields) {
         let name = printable(rule.name.value)
         if fields["start"] == nil {

@@ -1,6 +1,7 @@
 import Engine
 
-/// Environment variables in values: `${NAME}` and `${NAME:-default}`, where the default also stands in for an empty variable, as in a shell.
+/// Environment variables in values: `${NAME}` and `${NAME:-default}`, where the default also stands in for an empty variable,
+/// as in a shell.
 extension Reading {
     mutating func expand(_ scalar: Node.Scalar) -> String? {
         guard scalar.text.contains("${") else { return scalar.text }
@@ -33,10 +34,17 @@ extension Reading {
                     hint: "Set it, or give a default: ${\(name):-…}.")
                 return nil
             }
+            guard result.utf8.count <= Self.expansionLimit else {
+                error(scalar.textPosition, "with its environment variables this is longer than 64 KiB")
+                return nil
+            }
             rest = inner[inner.index(after: end)...]
         }
         return result + rest
     }
+
+    /// How long a value may be that holds environment variables.
+    private static let expansionLimit = 64 << 10
 
     private static let expansionHint = "Write ${NAME} or ${NAME:-default}."
 
@@ -77,7 +85,7 @@ extension Reading {
             error(
                 text.position, "`\(entry.name)` is a duration, and \"\(printable(text.value))\" has no unit",
                 hint:
-                    "Did you mean \(printable(text.value))s, \(printable(text.value))m, \(printable(text.value))h or \(printable(text.value))d?"
+                    "Did you mean \(["s", "m", "h"].map { text.value + $0 }.joined(separator: ", ")) or \(text.value)d?"
             )
         } else {
             error(text.position, "`\(entry.name)` is a duration, not \"\(printable(text.value))\"", hint: Self.durationHint)
@@ -109,7 +117,8 @@ extension Reading {
         guard let value = Int(text.value), range.contains(value) else {
             error(
                 text.position,
-                "`\(entry.name)` is a whole number from \(range.lowerBound) to \(range.upperBound), not \"\(printable(text.value))\""
+                "`\(entry.name)` is a whole number from \(range.lowerBound) to \(range.upperBound),"
+                    + " not \"\(printable(text.value))\""
             )
             return nil
         }
@@ -128,7 +137,8 @@ extension Reading {
         guard range.contains(value) else {
             error(
                 text.position,
-                "`\(entry.name)` is a size from \(range.lowerBound) to \(range.upperBound) bytes, not \"\(printable(text.value))\""
+                "`\(entry.name)` is a size from \(range.lowerBound) to \(range.upperBound) bytes,"
+                    + " not \"\(printable(text.value))\""
             )
             return nil
         }

@@ -1,5 +1,5 @@
-/// The mappings of a configuration and the keys each of them knows. The parser, `share/nudged.schema.json` and `docs/configuration.md` are
-/// held to this one list by tests.
+/// The mappings of a configuration and the keys each of them knows. The parser, `share/nudged.schema.json` and
+/// `docs/configuration.md` are held to this one list by tests.
 package enum Section: String, CaseIterable, Sendable {
     case configuration, included, outbox, source, format, time, carts, waitlist
     case rule, trigger, conversion
@@ -43,8 +43,8 @@ package enum Section: String, CaseIterable, Sendable {
         }
     }
 
-    /// Keys that are read and checked but that no part of the daemon acts on yet: each gets a warning, so that nobody relies on it.
-    /// Whoever implements one takes it off this list.
+    /// Keys that are read and checked but that no part of the daemon acts on yet: each gets a warning, so that nobody relies on
+    /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
         case .configuration: ["delivery", "templates", "retention", "identity", "safety"]

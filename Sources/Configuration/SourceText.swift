@@ -53,16 +53,25 @@ struct SourceText: Sendable {
         return Position(file: file, line: low + 1, column: characters + 1)
     }
 
+    /// A place by line and column from 1; behind the end of a last line without a break, where libyaml counts one more, it is
+    /// that end.
+    func position(line: Int, column: Int) -> Position {
+        line <= lineStarts.count ? Position(file: file, line: line, column: column) : position(atByte: bytes.count)
+    }
+
     /// The offset of the first byte of a line (from 1), or nil beyond the last.
     func start(ofLine line: Int) -> Int? {
         line >= 1 && line <= lineStarts.count ? lineStarts[line - 1] : nil
     }
 
-    /// The offset of a place, at most the end of its line.
-    func offset(of position: Position) -> Int {
-        guard let start = start(ofLine: position.line) else { return bytes.count }
-        var offset = start
+    /// The offset of a place, at most the end of its line; found from another place if that is before it on the same line.
+    func offset(of position: Position, from other: (position: Position, offset: Int)? = nil) -> Int {
+        guard var offset = start(ofLine: position.line) else { return bytes.count }
         var column = 1
+        if let other, other.position.line == position.line, other.position.column <= position.column {
+            offset = other.offset
+            column = other.position.column
+        }
         while column < position.column, offset < bytes.count, Self.lineBreak(bytes, at: offset) == 0 {
             offset += 1
             while offset < bytes.count, bytes[offset] & 0xC0 == 0x80 { offset += 1 }

@@ -8,6 +8,13 @@ package struct SourceDefinition: Sendable, Equatable {
     package var format: FormatDefinition
     /// The source's own, else the configuration's.
     package var lateness: Milliseconds
+
+    package init(name: Located<String>, path: String, format: FormatDefinition, lateness: Milliseconds) {
+        self.name = name
+        self.path = path
+        self.format = format
+        self.lateness = lateness
+    }
 }
 
 extension Reading {
@@ -19,17 +26,20 @@ extension Reading {
             return []
         }
         var result: [SourceDefinition] = []
+        var places: [String: Position] = [:]
         let items = list(entry)
         if items.isEmpty, case .list = entry.value.content { error(entry.value.position, "`sources` is empty") }
         for item in items {
             guard let source = source(item.value, lateness: lateness) else { continue }
-            if let first = result.first(where: { $0.name.value == source.name.value })?.name.position {
+            if let first = places[source.name.value] {
                 error(
                     source.name.position,
-                    "two sources are called \"\(printable(source.name.value))\"; the first is at line \(first.line), column \(first.column)"
+                    "two sources are called \"\(printable(source.name.value))\";"
+                        + " the first is at line \(first.line), column \(first.column)"
                 )
                 continue
             }
+            places[source.name.value] = source.name.position
             result.append(source)
         }
         return result

@@ -15,7 +15,8 @@ extension Reading {
         if kinds.count > 1 {
             error(
                 kinds[1].key.position,
-                "an entry of `\(item.name)` has one of event, enters, leaves and calendar, not both \(kind.name) and \(kinds[1].name)",
+                "an entry of `\(item.name)` has one of event, enters, leaves and calendar,"
+                    + " not both \(kind.name) and \(kinds[1].name)",
                 hint: "Make two entries of it.")
             return nil
         }
@@ -68,7 +69,7 @@ extension Reading {
         if word == "segment", !argument.isEmpty { return .segment(Located(String(argument), at: place)) }
         error(
             text.position, "\"\(printable(value))\" is no audience: it is waitlist, wishlist, cart, viewed 30d or segment NAME",
-            hint: closest(to: String(word), among: ["waitlist", "wishlist", "cart", "viewed", "segment"]).map {
+            hint: guess(String(word), among: ["waitlist", "wishlist", "cart", "viewed", "segment"]).map {
                 "Did you mean `\($0)`?"
             })
         return nil

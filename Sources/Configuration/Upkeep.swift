@@ -6,6 +6,8 @@ package struct RetentionDefinition: Sendable, Equatable {
     package var decisions: Milliseconds = 90 * 86_400_000
     package var messages: Milliseconds = 90 * 86_400_000
     package var deadLetters: Milliseconds = 30 * 86_400_000
+
+    package init() {}
 }
 
 /// The valve that stops staging when a rule set runs wild.

@@ -38,3 +38,14 @@ package struct ContentDigest: Hashable, Comparable, Sendable {
         (left.high, left.low) < (right.high, right.low)
     }
 }
+
+extension ContentDigest {
+    /// 32 hexadecimal digits.
+    package var hexadecimal: String {
+        func text(_ value: UInt64) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        }
+        return text(high) + text(low)
+    }
+}

@@ -97,7 +97,7 @@ extension OutboxDirectory {
             if try remove(.cur, name) { result.deleted.append(name) }
             return
         }
-        switch try move(.cur, name, to: .new, name) {
+        switch try move(.cur, name, to: .new, name, fallback: .look) {
         case .moved: result.returned.append(name)
         case .taken: result.foreign.append(name)
         case .absent: break

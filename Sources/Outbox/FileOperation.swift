@@ -108,11 +108,19 @@ extension OutboxDirectory {
     /// What became of a rename that never replaces.
     enum Move { case moved, taken, absent }
 
+    /// How to rename without replacing where the file system has no such rename.
+    enum Fallback {
+        /// `link`, which never replaces, then the removal of the old name; in between the file has both, which `isLinked`
+        /// tells afterwards. For `new/`, where anything may turn up at any time.
+        case link
+        /// A look whether the name is free, then a rename. For names that nothing but this daemon makes at that moment.
+        case look
+    }
+
     /// Renames without ever replacing a file.
-    ///
-    /// Where the file system has no such rename, the file gets its new name by `link`, which never replaces either, and then
-    /// loses the old one; in between it has both, which `isLinked` tells afterwards.
-    func move(_ from: Folder, _ name: String, to: Folder, _ newName: String) throws(OutboxError) -> Move {
+    func move(
+        _ from: Folder, _ name: String, to: Folder, _ newName: String, fallback: Fallback
+    ) throws(OutboxError) -> Move {
         if renamesWithoutReplacing {
             try observer?(.rename(from, name, to, newName))
             if nudged_rename_noreplace(descriptor(from), name, descriptor(to), newName) == 0 { return .moved }
@@ -120,13 +128,22 @@ extension OutboxDirectory {
                 return try moveFailed(from, name, to, newName, code: errno)
             }
         }
-        try observer?(.link(from, name, to, newName))
-        guard linkat(descriptor(from), name, descriptor(to), newName, 0) == 0 else {
-            return try moveFailed(from, name, to, newName, code: errno)
+        switch fallback {
+        case .link:
+            try observer?(.link(from, name, to, newName))
+            guard linkat(descriptor(from), name, descriptor(to), newName, 0) == 0 else {
+                return try moveFailed(from, name, to, newName, code: errno)
+            }
+            // Nothing is known about the order in which such a file system writes names: the new one first.
+            try sync(to)
+            try remove(from, name)
+        case .look:
+            if status(to, newName) != nil { return .taken }
+            try observer?(.rename(from, name, to, newName))
+            guard renameat(descriptor(from), name, descriptor(to), newName) == 0 else {
+                return try moveFailed(from, name, to, newName, code: errno)
+            }
         }
-        // Nothing is known about the order in which such a file system writes names: the new one first.
-        try sync(to)
-        try remove(from, name)
         return .moved
     }
 

@@ -131,7 +131,7 @@ extension OutboxDirectory {
         if status(.tmp, witness) != nil { return .takenBack }
         // A second name in tmp/ of a file that is published (see `isLinked`) is not what keeps it back.
         if isLinked(name) { try remove(.tmp, name) }
-        if try move(.new, name, to: .tmp, witness) == .moved { return .takenBack }
-        return try move(.tmp, name, to: .tmp, witness) == .moved ? .takenBack : .claimed
+        if try move(.new, name, to: .tmp, witness, fallback: .look) == .moved { return .takenBack }
+        return try move(.tmp, name, to: .tmp, witness, fallback: .look) == .moved ? .takenBack : .claimed
     }
 }

@@ -127,7 +127,7 @@ extension OutboxDirectory {
                 try remove(.tmp, name)
                 return .published
             }
-            switch try move(.tmp, name, to: .new, name) {
+            switch try move(.tmp, name, to: .new, name, fallback: .link) {
             case .moved: return .published
             case .taken: return .foreign
             case .absent: return .missing

@@ -1,1 +1,380 @@
-// The Pipeline target.
+import Engine
+import Ingest
+import Outbox
+import Storage
+
+/// Where messages go.
+package enum MessageDestination {
+    /// One line each, in order of decision: a replay to standard output.
+    case lines((ArraySlice<UInt8>) throws -> Void)
+    case outboxes(OutboxSet)
+    /// Nowhere: only counted.
+    case none
+}
+
+/// What a run has done so far.
+package struct Tally: Sendable {
+    package var lines = 0
+    package var bytes = 0
+    package var messages = 0
+    package var deadLetters: [String: Int] = [:]
+    package var verdicts: [String: Int] = [:]
+    package var messagesByRule: [String: Int] = [:]
+    package var commits = 0
+    package var losses = 0
+    package var overtaken = 0
+}
+
+/// The whole path of an event, one batch at a time: read, decode, order, load, apply, stage, commit, publish. Replay and daemon run the
+/// same one; they differ in the clock, the store and where messages go.
+///
+/// One thread of control owns everything here. `step` never waits and reads no clock: time comes in.
+package struct Pipeline: ~Copyable {
+    package let settings: Settings
+    package private(set) var reader: LogReader
+    package private(set) var engine: Engine
+    package private(set) var store: Store?
+    /// Whether the store outlives the run.
+    private let isDurable: Bool
+    package private(set) var destination: MessageDestination
+    package private(set) var tally = Tally()
+    package private(set) var warnings: [String] = []
+
+    private var deadLetters: [DeadLetter] = []
+    private var notes: [ReadingNote] = []
+    /// Files' positions as of the last commit, so that only what moved is written.
+    private var writtenOffsets: [Int64: Int64] = [:]
+    private var isChanged = false
+    /// Told of the notes before the commit that relies on them.
+    private let controlLog: ControlLog?
+
+    /// About how many events one commit takes when far behind.
+    private static let batchEvents = 200_000
+    private static let readBytes = 1 << 20
+
+    /// - Parameters:
+    ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
+    package init(
+        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil
+    ) throws {
+        self.settings = settings
+        self.store = store
+        isDurable = store?.directory != nil
+        self.destination = destination
+        self.controlLog = controlLog
+        var positions: [FilePosition] = []
+        for row in try store?.sourceFiles() ?? [] {
+            guard let position = FileRecord.position(row) else {
+                throw StoreError(.corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
+            }
+            positions.append(position)
+            writtenOffsets[row.number] = row.offset
+        }
+        let clock = try store?.engineClock() ?? EngineClock()
+        reader = LogReader(
+            sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor, maxLineBytes: settings.maxLineBytes,
+            resuming: positions, keepsLines: store?.directory != nil)
+        if let controlLog { reader.prescribed = try controlLog.prescriptions() }
+        for chunk in try store?.waiting() ?? [] { reader.restore(chunk, appliedBefore: clock.now) }
+        engine = Engine(rules: rules, clock: clock, hasStore: store != nil, sha256: Digest.sha256)
+        if let store, isDurable { try Self.adopt(rules, store, clock.now) }
+    }
+
+    /// A changed set of segments or calendars is judged on everybody once, quietly.
+    private static func adopt(_ rules: RuleSet, _ store: Store, _ now: Instant) throws {
+        let key = "judgement"
+        let known = try store.meta(key)
+        let current = String(rules.judgement)
+        guard known != current else { return }
+        try store.begin()
+        if known != nil { try store.wakeAll(at: now) }
+        try store.setMeta(key, current)
+        try store.commit()
+    }
+
+    // MARK: Reading
+
+    /// Looks for new, rotated and vanished files.
+    package mutating func scan() {
+        reader.scan()
+        let found = reader.takeWarnings()
+        for warning in found.warnings { warnings.append(warning.message) }
+        for loss in found.losses where !loss.continues {
+            tally.losses += 1
+            warnings.append("\(loss.path): \(loss.reason.rawValue) at byte \(loss.offset); lines may have been lost, check what writes this log")
+        }
+    }
+
+    package mutating func takeWarnings() -> [String] {
+        defer { warnings = [] }
+        return warnings
+    }
+
+    package var isCaughtUp: Bool { reader.isCaughtUp }
+    package var directories: Set<String> { reader.directories }
+    package var needsAnotherScan: Bool { reader.needsAnotherScan }
+
+    /// Reads, applies and commits one batch.
+    ///
+    /// - Parameter wallNow: the wall clock, where it counts (`clock: wall`).
+    /// - Returns: whether anything was read or done; false means: wait for news.
+    @discardableResult
+    package mutating func step(wallNow: Instant?) throws -> Bool {
+        let start = tally.lines
+        let goal = reader.sequencer.count + Self.batchEvents
+        while !reader.isCaughtUp, reader.sequencer.count < goal {
+            guard read(wallNow: wallNow) else { break }
+        }
+        let watermark = self.watermark(wallNow: wallNow)
+        let before = engine.counters.events
+        let now = engine.clock.now
+        if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        try commit(wallNow: wallNow)
+        return tally.lines > start || engine.counters.events > before || engine.clock.now > now && tally.lines > start
+    }
+
+    private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
+        guard
+            let chunk = reader.read(
+                upTo: Self.readBytes, wallLimit: wallNow.map { $0 + settings.maxFuture }, engineNow: engine.clock.now, final: final)
+        else { return false }
+        tally.lines += chunk.lineCount
+        tally.bytes += chunk.byteCount
+        tally.overtaken += chunk.notes.count
+        for letter in chunk.deadLetters { tally.deadLetters[letter.reason.rawValue, default: 0] += 1 }
+        deadLetters += chunk.deadLetters
+        notes += chunk.notes
+        isChanged = true
+        return true
+    }
+
+    /// Below which time no more events are expected (`time.md`, Watermark).
+    private func watermark(wallNow: Instant?) -> Instant {
+        if let backlog = reader.backlogWatermark { return backlog }
+        switch settings.clock {
+        case .log: return reader.newestWatermark ?? .min
+        case .wall: return wallNow.map { $0 - reader.largestLateness } ?? .min
+        }
+    }
+
+    /// Applies everything below the watermark, in steps that keep what is resident within bounds.
+    private mutating func advance(below watermark: Instant, wallNow: Instant?) throws {
+        var batch = reader.take(below: watermark)
+        var next = 0
+        repeat {
+            var bound = watermark
+            if store != nil { bound = try load(batch, from: next, below: watermark) }
+            next = try advance(batch, from: next, below: bound)
+            if bound < watermark || engine.dirtyCount > settings.profileLimit / 2 { try commit(wallNow: wallNow, keeping: true) }
+            if bound == watermark { break }
+        } while true
+        if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
+        batch.events.removeAll()
+        if !isDurable { try spill() }
+    }
+
+    private mutating func advance(_ batch: EventBatch, from start: Int, below bound: Instant) throws -> Int {
+        var next = start
+        while true {
+            switch engine.advance(batch, from: next, below: bound) {
+            case .done(let reached): return reached
+            case .missing(let missing, let reached):
+                next = reached
+                try bringIn(missing)
+            }
+        }
+    }
+
+    // MARK: State
+
+    /// Brings in the customers of the batch and those for whom something is due before the watermark; gives how far the engine may go
+    /// with what is resident.
+    private mutating func load(_ batch: EventBatch, from start: Int, below watermark: Instant) throws -> Instant {
+        guard let store else { return watermark }
+        if start == 0 { try bringIn(customers: engine.missing(in: batch, from: start)) }
+        for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
+        let limit = max(1000, settings.profileLimit / 4)
+        let wakes = try store.wakes(before: watermark, limit: limit)
+        var numbers = wakes.map(\.number)
+        var bound = watermark
+        if wakes.count == limit, let first = wakes.first, let last = wakes.last {
+            if first.at == last.at {
+                // More than fit wake in one millisecond: that millisecond is taken whole.
+                numbers = try store.wakes(before: last.at + 1, limit: .max).map(\.number)
+                bound = min(watermark, max(last.at, engine.clock.now) + 1)
+            } else {
+                bound = min(watermark, max(last.at, engine.clock.now + 1))
+            }
+        }
+        for number in numbers where !engine.isResident(number) { try bringIn(number: number) }
+        return bound
+    }
+
+    private mutating func bringIn(_ missing: Missing) throws {
+        try bringIn(customers: missing.customers)
+        for number in missing.numbers where !engine.isResident(number) { try bringIn(number: number) }
+        for product in missing.products where !engine.isResident(product) { try bringIn(product: product) }
+        for segment in missing.members { try provideMembers(of: segment) }
+    }
+
+    private mutating func bringIn(customers keys: [CustomerKey]) throws {
+        guard let store, !keys.isEmpty else { return }
+        var absent: [CustomerKey] = []
+        var numbers: [Int64] = []
+        for key in keys {
+            if let number = try store.number(of: key) { numbers.append(number) } else { absent.append(key) }
+        }
+        engine.markAbsent(absent, [])
+        // In key order: neighbours share pages.
+        for number in numbers.sorted() where !engine.isResident(number) { try bringIn(number: number) }
+    }
+
+    private mutating func bringIn(number: Int64) throws {
+        guard let store, let record = try store.customer(number) else {
+            throw StoreError(.corrupt, "the state refers to customer number \(number), which it does not hold; restore a backup")
+        }
+        engine.insert(record, links: try store.links(of: number))
+    }
+
+    private mutating func bringIn(product key: ProductKey) throws {
+        guard let store else { return }
+        if let record = try store.product(key) {
+            engine.insert(record, followers: try store.followers(of: key))
+        } else {
+            engine.markAbsent([], [key])
+        }
+    }
+
+    /// The members of a segment: those committed, changed by what has happened since.
+    private mutating func provideMembers(of segment: Int) throws {
+        guard let store else { return }
+        var members = Dictionary(
+            try store.members(of: engine.rules.segments[segment].name).map { ($0.customer, $0.enteredAt) }, uniquingKeysWith: { $1 })
+        for change in engine.output.memberships where change.segment == segment { members[change.customer] = change.enteredAt }
+        engine.provide(members: members.map { (customer: $0.key, enteredAt: $0.value) }.sorted { $0.customer < $1.customer }, of: segment)
+    }
+
+    /// A replay whose state outgrows its memory goes on with a temporary store.
+    private mutating func spill() throws {
+        guard engine.residentCustomers > settings.profileLimit else { return }
+        if store == nil {
+            store = try Store.temporary()
+            engine.hasStore = true
+        }
+    }
+
+    // MARK: Commit
+
+    /// Writes what has changed in one transaction, then publishes.
+    private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
+        guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
+        isChanged = false
+        let changes = engine.takeChanges(records: store != nil)
+        tally.messages += changes.output.messages.count
+        for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
+        for decision in changes.output.decisions { tally.verdicts[decision.verdict.rawValue, default: 0] += 1 }
+        if !notes.isEmpty {
+            try controlLog?.append(notes)
+            notes.removeAll()
+        }
+        var rows: [MessageRow] = []
+        switch destination {
+        case .lines(let write):
+            for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
+        case .outboxes(var set):
+            destination = .none
+            rows = set.stage(changes.output.messages, wallNow: wallNow)
+            destination = .outboxes(set)
+        case .none: break
+        }
+        guard let store else { return }
+        try store.begin()
+        do throws(StoreError) {
+            try store.write(changes, rules: engine.rules)
+            try store.write(rows)
+            if isDurable { try writePositions(store) }
+            if case .outboxes(let set) = destination { try set.markPublished(store) }
+        } catch {
+            store.rollback()
+            throw error
+        }
+        try store.commit()
+        tally.commits += 1
+        try publish(rows)
+        engine.shrink(to: settings.profileLimit)
+    }
+
+    private mutating func writePositions(_ store: Store) throws(StoreError) {
+        var moved: [SourceFileRow] = []
+        for row in reader.positions().map(FileRecord.row) {
+            // An ended file's offset is what matters; of the others also the head, which grows with the file.
+            if writtenOffsets[row.number] != row.offset || row.isEnded { moved.append(row) }
+        }
+        try store.write(moved)
+        for row in moved { writtenOffsets[row.number] = row.offset }
+        if let unkept = reader.unkeptLines() { try store.addWaiting(unkept.lines, lastOrder: unkept.lastOrder) }
+        try store.dropWaiting(before: engine.clock.now)
+        let now = engine.clock.now
+        try store.write(
+            deadLetters.map { letter in
+                DeadLetterRow(
+                    source: letter.sourceName, file: String(letter.file), offset: Int64(letter.offset), length: Int64(letter.length),
+                    reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) }, at: now,
+                    head: letter.head)
+            })
+        deadLetters.removeAll()
+    }
+
+    private mutating func publish(_ rows: [MessageRow]) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        set.committed(rows)
+        try set.publish()
+    }
+
+    // MARK: The ends
+
+    /// Ends a replay, or a run that drains: reads also last lines without a newline, applies every event up to `until`, and fires the
+    /// timers due up to it (nil: the last event time).
+    package mutating func finish(until: Instant?, wallNow: Instant?) throws {
+        while read(wallNow: wallNow, final: true) {}
+        let end = until ?? reader.newestEvent
+        if let end, end + 1 > engine.clock.now { try advance(below: end + 1, wallNow: wallNow) }
+        try commit(wallNow: wallNow)
+        try settle()
+    }
+
+    /// Marks what has been published, so that nothing is left to do when the process ends.
+    package mutating func settle() throws {
+        guard let store, case .outboxes(var set) = destination, set.hasUnmarked else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try store.begin()
+        try set.markPublished(store)
+        try store.commit()
+        set.committed([])
+    }
+
+    /// Tries again what could not be published, and looks after the outbox directories.
+    package mutating func tendOutboxes(wallNow: Instant, clockIsWall: Bool) throws {
+        guard let store, case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        set.check()
+        if set.isWaiting { try set.retry(store, wallNow: clockIsWall ? wallNow : nil) }
+        try set.maintain(store, wallNow: wallNow)
+    }
+
+    package var troubles: [String] { if case .outboxes(let set) = destination { set.troubles } else { [] } }
+    /// Whether reading has to pause because nothing can be delivered.
+    package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
+    package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
+
+    /// The next moment at which something is due, resident or stored.
+    package mutating func nextWake() throws -> Instant? {
+        let resident = engine.nextWake()
+        let stored = try store?.nextWake() ?? nil
+        return [resident, stored].compactMap { $0 }.min()
+    }
+}

@@ -184,6 +184,13 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
             "segments: { lapsed: x }\nrules: { r: { start: { enters: lapst } } }\n",
             "4:32 there is no segment \"lapst\" | Did you mean `lapsed`?"),
 
+        Mistake(
+            "rules: { r: { start: [product_added, Order Complete, Page Viewed, Card Shown], cancel: Payment Suceeded } }\n",
+            "?3:23 no event that nudged knows of is called \"product_added\" | Did you mean `Product Added`? Names of events are compared letter by letter.",
+            "?3:38 no event that nudged knows of is called \"Order Complete\" | Did you mean `Order Completed`? Names of events are compared letter by letter.",
+            "?3:88 no event that nudged knows of is called \"Payment Suceeded\" | Did you mean `Payment Succeeded`? Names of events are compared letter by letter."
+        ),
+
         // Audiences.
         Mistake(
             "rules: { r: { start: Product Stock Changed } }\n",

@@ -141,7 +141,8 @@ final class PythonProcess {
         try fixture.write(.cur, name, "claimed")
         try fixture.write(.new, name, "foreign")
         try fixture.write(.cur, "notes.txt")
-        try FileManager.default.createDirectory(atPath: fixture.file(.cur, OutboxFixture.name(2)), withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(
+            atPath: fixture.file(.cur, OutboxFixture.name(2)), withIntermediateDirectories: false)
         #expect(try outbox.reclaim(now: 0, firstSeen: &claims, timeout: 0) { _ in false }.foreign == [name])
         #expect(try fixture.read(.new, name) == "foreign")
         #expect(try fixture.read(.cur, name) == "claimed")

@@ -11,7 +11,10 @@ import Testing
 /// them, and goes on after it until all is done, with further crashes at random, also within the recovery. A crash is a
 /// killed process (nothing is lost) or a power loss (whatever was not synced may be).
 @Suite struct CrashTests {
-    @Test(arguments: 0..<24 as Range<UInt64>)
+    /// `NUDGED_CRASH_SEEDS=1000` for a longer run.
+    private static let seeds = ProcessInfo.processInfo.environment["NUDGED_CRASH_SEEDS"].flatMap(UInt64.init) ?? 6
+
+    @Test(arguments: 0..<seeds)
     func everyCommittedMessageIsOneFileAndNoOtherIs(seed: UInt64) throws {
         var place = 1
         while true {
@@ -25,6 +28,9 @@ import Testing
 }
 
 private struct Crash: Error {}
+
+/// The outbox is broken after an error of a sync: the daemon opens it anew, nothing is lost.
+private struct Restart: Error {}
 
 /// What is shared with the observer: the disk's model and the countdown to the crash.
 private final class Machine: Sendable {
@@ -55,7 +61,8 @@ private final class Machine: Sendable {
         { (operation: FileOperation) throws(OutboxError) in
             if self.crashes() { throw OutboxError(kind: .other, operation: "crash", path: "") }
             let isFull = self.state.withLock { state in
-                let full = Int.random(in: 0..<1000, using: &state.generator) < state.fullDisk
+                var full = Int.random(in: 0..<1000, using: &state.generator) < state.fullDisk
+                if case .remove = operation { full = false }  // That works on a full disk too.
                 if !full { state.disk.apply(operation) }
                 return full
             }
@@ -82,6 +89,7 @@ private final class Run {
     private let losesPower: Bool
     private let seed: UInt64
     private(set) var crashes = 0
+    private var restarts = 0
 
     init(seed: UInt64, crashAt: Int) throws {
         fixture = try OutboxFixture()
@@ -90,7 +98,8 @@ private final class Run {
         renames = seed % 3 != 0
         losesPower = seed % 2 == 0
         names = (0..<14).map(OutboxFixture.name)
-        machine = Machine(.init(crashAt: crashAt, generator: SeededGenerator(seed: seed ^ 0xD15C), fullDisk: seed % 4 == 1 ? 60 : 0))
+        machine = Machine(
+            .init(crashAt: crashAt, generator: SeededGenerator(seed: seed ^ 0xD15C), fullDisk: seed % 4 == 1 ? 60 : 0))
         _ = try fixture.create()
     }
 
@@ -103,6 +112,9 @@ private final class Run {
             } catch is Crash {
                 crashes += 1
                 try crash()
+            } catch is Restart {
+                restarts += 1
+                if restarts > 100 { throw Restart() }
             }
         }
     }
@@ -117,14 +129,14 @@ private final class Run {
             try batch(&outbox)
             if Int.random(in: 0..<3, using: &generator) == 0 { try takeBack(&outbox) }
             if Bool.random(using: &generator) { try sender() }
-            if outbox.isBroken { throw Crash() }
+            if outbox.isBroken { throw failed() }
         }
     }
 
     private func start(_ outbox: inout OutboxDirectory) throws {
         let rows = database.rows
         let recovery: Recovery
-        do { recovery = try outbox.recover { rows[$0] } } catch { throw Crash() }
+        do { recovery = try outbox.recover { rows[$0] } } catch { throw failed() }
         #expect(recovery.unexplained.isEmpty && recovery.foreign.isEmpty, "seed \(seed)")
         try commit { database in
             for (name, state) in rows where state == .staged && recovery.waiting[name] == nil { database.rows[name] = .published }
@@ -150,7 +162,7 @@ private final class Run {
             database.rows.merge(states) { $1 }
         }
         let waiting = database.rows.filter { $0.value == .staged }.map(\.key).sorted()
-        guard let outcomes = try? outbox.publish(waiting) else { return }
+        guard let outcomes = try? outbox.publish(waiting) else { throw failed() }
         try commit { database in
             for (name, outcome) in zip(waiting, outcomes) where outcome == .published || outcome == .missing {
                 database.rows[name] = .published
@@ -168,13 +180,17 @@ private final class Run {
     private func settleIntents(_ outbox: inout OutboxDirectory) throws {
         let intents = database.rows.filter { $0.value == .withdrawing }.map(\.key).sorted()
         guard !intents.isEmpty else { return }
-        guard let outcomes = try? outbox.withdraw(intents) else { throw Crash() }
+        guard let outcomes = try? outbox.withdraw(intents) else { throw failed() }
         try commit { database in
-            for (name, outcome) in zip(intents, outcomes) { database.rows[name] = outcome == .takenBack ? .withdrawn : .published }
+            for (name, outcome) in zip(intents, outcomes) {
+                database.rows[name] = outcome == .takenBack ? .withdrawn : .published
+            }
         }
         try? outbox.discard(intents)
         if machine.state.withLock({ $0.isDown }) { throw Crash() }
     }
+
+    private func failed() -> any Error { machine.state.withLock { $0.isDown } ? Crash() : Restart() }
 
     /// A crash before a commit loses it, one after it does not.
     private func commit(_ change: (inout Database) -> Void) throws {
@@ -192,6 +208,8 @@ private final class Run {
         }
         for folder in [Folder.done, .failed] {
             for name in try fixture.names(folder) where Int.random(in: 0..<3, using: &generator) == 0 {
+                // The one moment that docs/senders.md concedes for file systems without non-replacing renames.
+                if !renames && FileManager.default.fileExists(atPath: fixture.file(.tmp, name)) { continue }
                 try FileManager.default.removeItem(atPath: fixture.file(folder, name))
                 apply(.remove(folder, name))
                 delivered[name, default: 0] += 1
@@ -233,7 +251,8 @@ private final class Run {
     private func check(isEnd: Bool) throws {
         for (index, name) in names.enumerated() {
             var found = delivered[name] ?? 0
-            for folder in [Folder.new, .cur, .done, .failed] where FileManager.default.fileExists(atPath: fixture.file(folder, name)) {
+            for folder in [Folder.new, .cur, .done, .failed]
+            where FileManager.default.fileExists(atPath: fixture.file(folder, name)) {
                 found += 1
                 #expect(try fixture.read(folder, name) == String(decoding: bytes(name), as: UTF8.self), "seed \(seed)")
             }
@@ -241,7 +260,8 @@ private final class Run {
             #expect((state != nil) == (index < database.decided), "seed \(seed)")
             switch state {
             case .published: #expect(found == 1, "seed \(seed): \(name) is published and there \(found) times")
-            case .staged: #expect(!isEnd && found == 0, "seed \(seed): \(name) waits and is there \(found) times")
+            // A link whose old name could not be removed is published by the next try.
+            case .staged: #expect(!isEnd && found <= (renames ? 0 : 1), "seed \(seed): \(name) waits and is there \(found) times")
             default: #expect(found == 0, "seed \(seed): \(name) is \(state?.rawValue ?? "no row") and there \(found) times")
             }
             if isEnd { #expect(state == .published || state == .withdrawn, "seed \(seed)") }

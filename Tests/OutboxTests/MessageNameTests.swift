@@ -3,12 +3,14 @@ import Testing
 @testable import Outbox
 
 @Suite struct MessageNameTests {
-    @Test(arguments: [
-        (1_772_366_400_123, "20260301T120000123Z"), (0, "19700101T000000000Z"), (-1, "19691231T235959999Z"),
-        (951_782_400_000, "20000229T000000000Z"), (4_107_542_399_999, "21000228T235959999Z"), (4_107_542_400_000, "21000301T000000000Z"),
-        (-62_135_596_800_000, "00010101T000000000Z"), (253_402_300_799_999, "99991231T235959999Z"),
-        (Int64.min, "00010101T000000000Z"), (Int64.max, "99991231T235959999Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (1_772_366_400_123, "20260301T120000123Z"), (0, "19700101T000000000Z"), (-1, "19691231T235959999Z"),
+            (951_782_400_000, "20000229T000000000Z"), (4_107_542_399_999, "21000228T235959999Z"),
+            (4_107_542_400_000, "21000301T000000000Z"),
+            (-62_135_596_800_000, "00010101T000000000Z"), (253_402_300_799_999, "99991231T235959999Z"),
+            (Int64.min, "00010101T000000000Z"), (Int64.max, "99991231T235959999Z"),
+        ] as [(Int64, String)])
     func aTimeIsWrittenToTheMillisecondAndHeldWithinItsYears(time: Int64, stamp: String) {
         #expect(MessageName.stamp(time) == stamp)
     }
@@ -40,8 +42,10 @@ import Testing
         #expect(MessageName.failed(by: name + ".reason") == name)
         let others = [
             "", "notes.txt", ".json", name + "x", "x" + name, name.uppercased(), String(name.dropLast()), "../" + name,
-            "20260301T120000123Z-abcdefghijklmnopqrstuvwxyz234561.json", "20260301T12000012aZ-abcdefghijklmnopqrstuvwxyz234567.json",
-            "20260301T120000123Z_abcdefghijklmnopqrstuvwxyz234567.json", "20260301T120000123Z-abcdefghijklmnopqrstuvwxyz23456.jsonl",
+            "20260301T120000123Z-abcdefghijklmnopqrstuvwxyz234561.json",
+            "20260301T12000012aZ-abcdefghijklmnopqrstuvwxyz234567.json",
+            "20260301T120000123Z_abcdefghijklmnopqrstuvwxyz234567.json",
+            "20260301T120000123Z-abcdefghijklmnopqrstuvwxyz23456.jsonl",
             "20260301T120000123Z-abcdefghijklmnopqrstuvwxyz23456é.json", name + ".withdrawn", name + ".reason",
         ]
         for other in others { #expect(!MessageName.isMessage(other), "\(other)") }

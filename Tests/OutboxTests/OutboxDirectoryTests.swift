@@ -113,10 +113,12 @@ import Testing
         #expect(try outbox.publish([OutboxFixture.name(1)]) == [.published])
     }
 
-    @Test(arguments: [
-        (ENOSPC, .diskFull), (EDQUOT, .diskFull), (EIO, .inputOutput), (EACCES, .permission), (EPERM, .permission), (EROFS, .readOnly),
-        (ENOENT, .missing), (EXDEV, .unsupported), (EMFILE, .other),
-    ] as [(Int32, OutboxError.Kind)])
+    @Test(
+        arguments: [
+            (ENOSPC, .diskFull), (EDQUOT, .diskFull), (EIO, .inputOutput), (EACCES, .permission), (EPERM, .permission),
+            (EROFS, .readOnly),
+            (ENOENT, .missing), (EXDEV, .unsupported), (EMFILE, .other),
+        ] as [(Int32, OutboxError.Kind)])
     func everyErrnoHasItsKindAndASentence(code: Int32, kind: OutboxError.Kind) {
         let error = OutboxError(operation: "write", path: "/outbox/tmp", code: code)
         #expect(error.kind == kind)

@@ -19,10 +19,11 @@ import Testing
         #expect(try outbox.publish([name]) == [.published])
         #expect(try fixture.read(.new, name) == "hello")
         #expect(try fixture.all() == ["new/" + name])
-        #expect(recorder.operations == [
-            .create(.tmp, name), .write(.tmp, name, Array("hello".utf8)), .syncFile(.tmp, name), .syncFolder(.tmp),
-            .rename(.tmp, name, .new, name), .syncFolder(.new), .syncFolder(.tmp),
-        ])
+        #expect(
+            recorder.operations == [
+                .create(.tmp, name), .write(.tmp, name, Array("hello".utf8)), .syncFile(.tmp, name), .syncFolder(.tmp),
+                .rename(.tmp, name, .new, name), .syncFolder(.new), .syncFolder(.tmp),
+            ])
     }
 
     @Test func aLargeBatchIsSyncedAtOnce() throws {
@@ -168,9 +169,10 @@ import Testing
         recorder.clear()
         #expect(try outbox.publish([name]) == [.published])
         #expect(try fixture.all() == ["new/" + name])
-        #expect(recorder.operations == [
-            .link(.tmp, name, .new, name), .syncFolder(.new), .remove(.tmp, name), .syncFolder(.new), .syncFolder(.tmp),
-        ])
+        #expect(
+            recorder.operations == [
+                .link(.tmp, name, .new, name), .syncFolder(.new), .remove(.tmp, name), .syncFolder(.new), .syncFolder(.tmp),
+            ])
     }
 
     @Test func aBatchGivenUpLeavesNothing() throws {

@@ -56,6 +56,12 @@ package struct EngineClock: Sendable, Equatable {
     package var sequence: Int64 = 0
 
     package init() {}
+
+    package init(now: Instant, nextCustomer: Int64, sequence: Int64) {
+        self.now = now
+        self.nextCustomer = nextCustomer
+        self.sequence = sequence
+    }
 }
 
 /// What one batch did beside changing profiles.
@@ -119,8 +125,8 @@ package struct Missing: Sendable {
 }
 
 package enum Progress: Sendable {
-    /// Everything below the watermark is applied.
-    case done
+    /// Everything below the watermark is applied; `next` is the first event of the batch that is not.
+    case done(next: Int)
     /// Input `next` (an index into the batch) or the moment at hand needs these first.
     case missing(Missing, next: Int)
 }
@@ -160,7 +166,7 @@ struct DueTimer: Sendable {
 }
 
 extension Engine {
-    /// Applies the batch's events from `start` on (sorted, all below the watermark) and the timers and segment changes between them,
+    /// Applies the batch's events from `start` on (sorted) that are below the watermark, and the timers and segment changes between them,
     /// and at last those up to the watermark. Stops at the first input that needs what is not resident; call again with its index.
     package mutating func advance(_ batch: EventBatch, from start: Int, below watermark: Instant) -> Progress {
         var next = start
@@ -172,7 +178,7 @@ extension Engine {
             }
             dropStaleWakes()
             let wake = wakes.first.map { max($0.at, clock.now) } ?? .max
-            if next < batch.events.count {
+            if next < batch.events.count, batch.events[next].order < watermark {
                 let event = batch.events[next]
                 if wake >= event.order {
                     guard apply(event, of: batch, &missing) else { return .missing(missing, next: next) }
@@ -181,7 +187,7 @@ extension Engine {
                 }
             } else if wake >= watermark {
                 clock.now = max(clock.now, watermark)
-                return .done
+                return .done(next: next)
             }
             open(at: wake)
         }

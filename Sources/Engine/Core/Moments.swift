@@ -100,7 +100,11 @@ extension Engine {
             moment.due.removeLast()
         }
         moment.isOpen = false
-        for slot in moment.woken where isUsed[slot] { settle(slot) }
+        for slot in moment.woken where isUsed[slot] {
+            // Also where nothing else changed: the stored wake has to move on.
+            touch(slot)
+            settle(slot)
+        }
         return true
     }
 

@@ -45,6 +45,10 @@ package struct Event: Sendable {
     package var properties: UInt32 = 0
     /// Arena offset + 1 of the packed `traits` object, 0 if absent.
     package var traits: UInt32 = 0
+    /// The line itself, kept only while the event waits for its turn, so that it can be made durable.
+    package var raw: ArenaText = .none
+    /// Whether the line is durable already.
+    package var isKept = false
 
     package init(time: Instant, order: Instant) {
         self.time = time
@@ -108,6 +112,7 @@ package struct EventBatch: Sendable {
         copy.id = text(event.id)
         copy.locale = text(event.locale)
         copy.timezone = text(event.timezone)
+        copy.raw = text(event.raw)
         copy.properties = value(event.properties)
         copy.traits = value(event.traits)
         events.append(copy)

@@ -50,8 +50,8 @@ extension Located: Equatable where Value: Equatable {}
 extension Located where Value == String {
     /// The place of a character of this text, by the line and column (from 1) it has within the text.
     ///
-    /// Every line of the text is taken to begin at the column of its first one, which is so for a text on one line and for a literal block
-    /// (`|`) of YAML; texts that YAML folds or unescapes are near.
+    /// Every line of the text is taken to begin at the column of its first one, which is so for a text on one line and for a
+    /// literal block (`|`) of YAML; texts that YAML folds or unescapes are near.
     package func position(ofLine line: Int, column: Int) -> Position {
         Position(file: position.file, line: position.line + max(line, 1) - 1, column: position.column + max(column, 1) - 1)
     }

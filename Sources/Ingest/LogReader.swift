@@ -1,0 +1,429 @@
+import Engine
+
+/// A source as the reader takes it.
+package struct LogSource: Sendable {
+    package var name: String
+    /// Glob of its files, absolute.
+    package var pattern: String
+    package var format: Format
+    /// How far out of order its events may come, in milliseconds.
+    package var lateness: Milliseconds
+
+    package init(name: String, pattern: String, format: Format, lateness: Milliseconds) {
+        self.name = name
+        self.pattern = pattern
+        self.format = format
+        self.lateness = lateness
+    }
+}
+
+/// Where reading of one file stands, for a checkpoint.
+package struct FilePosition: Sendable {
+    package var number: Int
+    package var checkpoint: FileCheckpoint
+    /// The largest event time it has delivered; nil before its first event.
+    package var newest: Instant?
+    package var isEnded: Bool
+
+    package init(number: Int, checkpoint: FileCheckpoint, newest: Instant?, isEnded: Bool) {
+        self.number = number
+        self.checkpoint = checkpoint
+        self.newest = newest
+        self.isEnded = isEnded
+    }
+}
+
+/// A line that was taken at another time than its own file says, because the watermark had already passed it; or refused as `future`.
+package struct ReadingNote: Sendable, Equatable {
+    package enum Kind: String, Sendable { case overtaken, future }
+
+    package var kind: Kind
+    package var source: String
+    /// Hexadecimal digest of the file's head.
+    package var file: String
+    package var offset: UInt64
+    /// Engine time at the decision.
+    package var at: Instant
+}
+
+/// What one read of one file gave.
+package struct ReadChunk: Sendable {
+    package var deadLetters: [DeadLetter] = []
+    package var notes: [ReadingNote] = []
+    package var byteCount = 0
+    package var lineCount = 0
+}
+
+/// Reads all sources as one stream: picks the file that holds the watermark back, decodes its next lines, and knows each file's
+/// watermark (`time.md`). The sequencer inside gives the events out in order.
+package struct LogReader: ~Copyable {
+    private struct FileState {
+        var number: Int
+        var source: Int
+        /// The largest event time delivered.
+        var newest: Instant?
+        var backlog: Bool
+        var isEnded = false
+        var digest = ""
+    }
+
+    package let sources: [LogSource]
+    private let lateFor: Milliseconds
+    private var tailer: Tailer
+    private let decoders: [DecoderCell]
+    private var buffer = LineBuffer()
+    private var states: [FileID: FileState] = [:]
+    private var nextNumber = 1
+    package private(set) var sequencer = Sequencer()
+    package private(set) var warnings: [TailWarning] = []
+    package private(set) var losses: [ScanReport.PossibleLoss] = []
+    package private(set) var needsAnotherScan = false
+    /// Whether waiting events keep their lines, so that they can be made durable.
+    private let keepsLines: Bool
+    /// Decisions that a control log prescribes: (file digest, offset) → note.
+    package var prescribed: [String: ReadingNote] = [:]
+
+    /// - Parameter sources: in any order; positions follow the order of their names.
+    package init(
+        sources: [LogSource], vocabulary: Vocabulary, lateFor: Milliseconds, maxLineBytes: Int, resuming positions: [FilePosition] = [],
+        keepsLines: Bool
+    ) {
+        let sorted = sources.sorted { $0.name.precedes($1.name) }
+        self.sources = sorted
+        self.lateFor = lateFor
+        self.keepsLines = keepsLines
+        tailer = Tailer(
+            sources: sorted.map { TailedSource(name: $0.name, pattern: $0.pattern, maxLineBytes: maxLineBytes) },
+            resuming: positions.map(\.checkpoint))
+        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, format: $0.format) }
+        nextNumber = (positions.map(\.number).max() ?? 0) + 1
+        // The tailer's ids of resumed files are in the order of its checkpoints, of sources that still exist.
+        let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
+        for (file, position) in zip(tailer.files, resumed) {
+            states[file.id] = FileState(
+                number: position.number, source: file.source, newest: position.newest, backlog: false, isEnded: position.isEnded,
+                digest: Self.digest(file))
+            tailer.setNumber(position.number, of: file.id)
+        }
+    }
+
+    private static func digest(_ file: TailedFile) -> String { file.fingerprint.head.digest.hexadecimal }
+
+    /// Directories to watch for changes.
+    package var directories: Set<String> { tailer.directories }
+
+    /// Looks for new, rotated and vanished files, and numbers the new ones.
+    package mutating func scan() {
+        let report = tailer.scan()
+        warnings += report.warnings
+        losses += report.possibleLosses
+        needsAnotherScan = report.needsAnotherScan
+        number()
+        for id in tailer.files.map(\.id) where states[id] != nil { refresh(id) }
+        for id in report.ended { states[id]?.isEnded = true }
+    }
+
+    private mutating func refresh(_ id: FileID) {
+        guard let file = tailer.file(id) else {
+            states[id] = nil
+            return
+        }
+        states[id]?.digest = Self.digest(file)
+        switch file.backlog {
+        case .none: states[id]?.backlog = false
+        case .lines: states[id]?.backlog = true
+        case .unknown: states[id]?.backlog = tailer.hasCompleteLine(id)
+        }
+    }
+
+    /// Files found together are numbered by the event time of their first line, then by the hash of their head.
+    private mutating func number() {
+        var found: [(id: FileID, time: Instant, digest: String)] = []
+        for id in tailer.unnumbered {
+            guard let file = tailer.file(id), tailer.hasCompleteLine(id) else { continue }
+            var peeked = LineBuffer()
+            // A first line that can't be shown yet (a long one, a copy being compared) is read first, with the lowest time there is.
+            var time = Instant.min
+            if case .lines(let offset, let count) = tailer.peek(id, upTo: 1 << 16, into: &peeked) {
+                time = firstTime(peeked, offset: offset, count: count, source: file.source) ?? .min
+            }
+            found.append((id, time, Self.digest(file)))
+        }
+        found.sort { $0.time != $1.time ? $0.time < $1.time : $0.digest != $1.digest ? $0.digest < $1.digest : $0.id < $1.id }
+        for entry in found {
+            guard let file = tailer.file(entry.id) else { continue }
+            tailer.setNumber(nextNumber, of: entry.id)
+            states[entry.id] = FileState(number: nextNumber, source: file.source, newest: nil, backlog: true, digest: entry.digest)
+            nextNumber += 1
+        }
+    }
+
+    /// The event time of the first line that is an event.
+    private mutating func firstTime(_ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int) -> Instant? {
+        var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: tailer.sources[source].maxLineBytes)
+        var scratch = EventBatch()
+        return buffer.withBytes { bytes in
+            while let line = splitter.next(in: bytes) {
+                let result = decoders[source].decoder.decode(
+                    line: UnsafeRawBufferPointer(rebasing: bytes[line.bytes]), source: 0, file: 0, offset: UInt64(line.offset),
+                    length: UInt32(clamping: line.length), receivedBefore: nil, into: &scratch)
+                if case .event = result { return scratch.events.first?.time }
+            }
+            return nil
+        }
+    }
+
+    // MARK: Watermarks
+
+    private func watermark(_ state: FileState) -> Instant {
+        state.newest.map { $0 - sources[state.source].lateness } ?? .min
+    }
+
+    /// Whether every file's complete lines have been read.
+    package var isCaughtUp: Bool { !states.values.contains { $0.backlog } }
+
+    /// The smallest watermark over the files that have complete unread lines; nil when all are caught up.
+    package var backlogWatermark: Instant? {
+        var smallest: Instant?
+        for state in states.values where state.backlog { smallest = min(smallest ?? .max, watermark(state)) }
+        return smallest
+    }
+
+    /// The largest of the files' watermarks; nil before the first event.
+    package var newestWatermark: Instant? {
+        states.values.compactMap { $0.newest == nil ? nil : watermark($0) }.max()
+    }
+
+    /// The largest event time read.
+    package var newestEvent: Instant? { states.values.compactMap(\.newest).max() }
+
+    /// The lateness that wall time has to keep to: the largest of all sources.
+    package var largestLateness: Milliseconds { sources.map(\.lateness).max() ?? 0 }
+
+    // MARK: Reading
+
+    /// Reads the next lines of the file that holds the watermark back, and hands the events to the sequencer. Nil when all are caught up.
+    ///
+    /// - Parameters:
+    ///   - maxBytes: about how much to read at once.
+    ///   - wallLimit: wall clock plus `max_future`; nil where no clock counts.
+    ///   - engineNow: how far the engine is: a line whose order time lies before it was overtaken and is taken now.
+    ///   - final: also take a last line without its newline (the end of a replay, and files that can't grow).
+    package mutating func read(upTo maxBytes: Int, wallLimit: Instant?, engineNow: Instant, final: Bool = false) -> ReadChunk? {
+        guard let id = next(final: final), let state = states[id] else { return nil }
+        var chunk = ReadChunk()
+        buffer.removeAll()
+        let outcome =
+            final && !state.backlog || state.isEnded
+            ? tailer.readUnterminated(id, upTo: maxBytes, into: &buffer) : tailer.read(id, upTo: maxBytes, into: &buffer)
+        switch outcome {
+        case .lines(let offset, let count):
+            chunk.byteCount = count
+            decode(id, offset: offset, count: count, wallLimit: wallLimit, engineNow: engineNow, into: &chunk)
+        case .tooLong(let line):
+            chunk.byteCount = line.end - line.offset
+            var letter = line.head.withUnsafeBytes { head in
+                DeadLetter(
+                    reason: .tooLong, message: Self.tooLongMessage, line: head, source: UInt32(state.source), file: UInt32(state.number),
+                    offset: UInt64(line.offset), length: UInt32(clamping: line.length))
+            }
+            letter.sourceName = sources[state.source].name
+            chunk.deadLetters.append(letter)
+        case .working, .copy: break
+        case .caughtUp, .ended, .truncated, .unavailable:
+            states[id]?.backlog = false
+            if final || state.isEnded { finals.insert(id) }
+            return ReadChunk()
+        }
+        refresh(id)
+        if states[id]?.backlog == false, outcome == .working { states[id]?.backlog = true }
+        return chunk
+    }
+
+    private static let tooLongMessage = "the line is longer than `max_line_bytes`"
+
+    /// Files whose last line without a newline has been asked for.
+    private var finals: Set<FileID> = []
+
+    private func next(final: Bool) -> FileID? {
+        var best: (id: FileID, watermark: Instant, number: Int)?
+        for (id, state) in states where state.backlog {
+            let entry = (id, watermark(state), state.number)
+            if best.map({ entry.1 != $0.watermark ? entry.1 < $0.watermark : entry.2 < $0.number }) ?? true { best = entry }
+        }
+        if let best { return best.id }
+        // Only when nothing else is left: what was written last, without its newline.
+        return states.filter { (final || $0.value.isEnded) && !finals.contains($0.key) }.keys.sorted().first
+    }
+
+    private mutating func decode(
+        _ id: FileID, offset: Int, count: Int, wallLimit: Instant?, engineNow: Instant, into chunk: inout ReadChunk
+    ) {
+        guard var state = states[id] else { return }
+        var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: tailer.sources[state.source].maxLineBytes)
+        var batch = EventBatch()
+        batch.events.reserveCapacity(count / 256)
+        let lateness = sources[state.source].lateness
+        let name = sources[state.source].name
+        buffer.withBytes { bytes in
+            while let line = splitter.next(in: bytes) {
+                chunk.lineCount += 1
+                if line.isTooLong {
+                    var letter = DeadLetter(
+                        reason: .tooLong, message: Self.tooLongMessage, line: UnsafeRawBufferPointer(rebasing: bytes[line.bytes]),
+                        source: UInt32(state.source), file: UInt32(state.number), offset: UInt64(line.offset),
+                        length: UInt32(clamping: line.length))
+                    letter.sourceName = name
+                    chunk.deadLetters.append(letter)
+                    continue
+                }
+                let note = prescribed.isEmpty ? nil : prescribed["\(state.digest) \(line.offset)"]
+                let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
+                let limit = note?.kind == .future ? Instant.min : note == nil ? wallLimit : nil
+                switch decoders[state.source].decoder.decode(
+                    line: text, source: UInt32(state.source), file: UInt32(state.number), offset: UInt64(line.offset),
+                    length: UInt32(clamping: line.length), receivedBefore: limit, into: &batch)
+                {
+                case .event:
+                    let index = batch.events.count - 1
+                    let time = batch.events[index].time
+                    var order = state.newest.map { max(time, $0 - lateness) } ?? time
+                    if order - time > lateFor {
+                        batch.events.removeLast()
+                        var letter = DeadLetter(
+                            reason: .tooLate, message: "the line is later than `late_for`", line: text, source: UInt32(state.source),
+                            file: UInt32(state.number), offset: UInt64(line.offset), length: UInt32(clamping: line.length))
+                        letter.sourceName = name
+                        chunk.deadLetters.append(letter)
+                        continue
+                    }
+                    state.newest = max(state.newest ?? time, time)
+                    if let note, note.kind == .overtaken {
+                        order = max(order, note.at)
+                    } else if order < engineNow {
+                        order = engineNow
+                        chunk.notes.append(
+                            ReadingNote(
+                                kind: .overtaken, source: name, file: state.digest, offset: UInt64(line.offset), at: engineNow))
+                    }
+                    batch.events[index].order = order
+                    if keepsLines {
+                        // Copied out again only for the few that will have to wait; see `Sequencer.take`.
+                        batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                    }
+                case .deadLetter(var letter):
+                    letter.sourceName = name
+                    if letter.reason == .future {
+                        chunk.notes.append(
+                            ReadingNote(kind: .future, source: name, file: state.digest, offset: UInt64(line.offset), at: engineNow))
+                    }
+                    chunk.deadLetters.append(letter)
+                case .ignored: break
+                }
+            }
+            if keepsLines { Self.keepLines(&batch, bytes) }
+        }
+        states[id]?.newest = state.newest
+        sequencer.add(batch)
+    }
+
+    /// Copies the lines into the arena, where they stay with the events that have to wait.
+    private static func keepLines(_ batch: inout EventBatch, _ bytes: UnsafeRawBufferPointer) {
+        for index in batch.events.indices {
+            let raw = batch.events[index].raw
+            batch.events[index].raw = batch.add(bytes[Int(raw.offset)..<Int(raw.offset + raw.length)])
+        }
+    }
+
+    /// Events whose turn is before the watermark, in order.
+    package mutating func take(below watermark: Instant) -> EventBatch { sequencer.take(below: watermark) }
+
+    // MARK: Checkpoint
+
+    /// Where every file stands; what was read before is applied, waits (and is kept), or is a dead letter.
+    package func positions() -> [FilePosition] {
+        states.compactMap { id, state in
+            guard let file = tailer.file(id), let checkpoint = tailer.checkpoint(of: id, at: file.offset) else { return nil }
+            return FilePosition(number: state.number, checkpoint: checkpoint, newest: state.newest, isEnded: state.isEnded || file.isFinished)
+        }.sorted { $0.number < $1.number }
+    }
+
+    package mutating func takeWarnings() -> (warnings: [TailWarning], losses: [ScanReport.PossibleLoss]) {
+        defer {
+            warnings = []
+            losses = []
+        }
+        return (warnings, losses)
+    }
+
+    /// What each file looks like, for `status`.
+    package var listing: [(file: TailedFile, newest: Instant?, number: Int)] {
+        tailer.files.compactMap { file in states[file.id].map { (file, $0.newest, $0.number) } }
+    }
+
+    /// Bytes still unread in plain files, for a progress bar.
+    package var unreadBytes: Int { tailer.files.reduce(0) { $0 + max(0, $1.size - $1.offset) } }
+
+    // MARK: Waiting lines
+
+    /// The lines that wait and are not durable yet, packed for the store, and the largest order time among them.
+    package mutating func unkeptLines() -> (lines: [UInt8], lastOrder: Instant)? {
+        var bytes: [UInt8] = []
+        var last = Instant.min
+        sequencer.forEachUnkept { event, batch in
+            last = max(last, event.order)
+            let name = Array(sources[Int(event.source)].name.utf8)
+            let line = batch.bytes(event.raw)
+            bytes.appendLittle(UInt32(name.count))
+            bytes.append(contentsOf: name)
+            bytes.appendLittle(UInt64(event.file))
+            bytes.appendLittle(event.offset)
+            bytes.appendLittle(UInt64(bitPattern: event.order))
+            bytes.appendLittle(UInt64(event.length))
+            bytes.appendLittle(UInt32(line.count))
+            bytes.append(contentsOf: line)
+        }
+        return bytes.isEmpty ? nil : (bytes, last)
+    }
+
+    /// Takes waiting lines back in that a store kept, but for those whose turn was before `now`: they have been applied.
+    package mutating func restore(_ lines: [UInt8], appliedBefore now: Instant) {
+        var position = 0
+        var batch = EventBatch()
+        while position + 4 <= lines.count {
+            let nameLength = lines.littleUInt32(at: position)
+            guard position + 4 + nameLength + 36 <= lines.count else { break }
+            let name = String(decoding: lines[(position + 4)..<(position + 4 + nameLength)], as: UTF8.self)
+            position += 4 + nameLength
+            let file = lines.littleUInt64(at: position)
+            let offset = lines.littleUInt64(at: position + 8)
+            let order = Instant(bitPattern: lines.littleUInt64(at: position + 16))
+            let length = lines.littleUInt64(at: position + 24)
+            let count = lines.littleUInt32(at: position + 32)
+            position += 36
+            guard position + count <= lines.count else { break }
+            let line = lines[position..<(position + count)]
+            position += count
+            guard order >= now, let source = sources.firstIndex(where: { $0.name == name }) else { continue }
+            let padded = Array(line) + [UInt8](repeating: 0x20, count: LineBuffer.padding)
+            padded.withUnsafeBytes { bytes in
+                let result = decoders[source].decoder.decode(
+                    line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file), offset: offset,
+                    length: UInt32(clamping: length), receivedBefore: nil, into: &batch)
+                guard case .event = result else { return }
+                let index = batch.events.count - 1
+                batch.events[index].order = order
+                batch.events[index].raw = batch.add(line)
+                batch.events[index].isKept = true
+            }
+        }
+        sequencer.add(batch)
+    }
+}
+
+/// Holds the decoder of one source: a decoder owns a parser and can't be copied, so it can't be in an array by itself.
+private final class DecoderCell {
+    var decoder: Decoder
+
+    init(vocabulary: Vocabulary, format: Format) { decoder = Decoder(vocabulary: vocabulary, format: format) }
+}

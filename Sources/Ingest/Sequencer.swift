@@ -1,0 +1,98 @@
+import Engine
+
+/// Holds events until the watermark has passed them, and gives them out in the one order that does not depend on how they arrived:
+/// (order time, source, file, offset).
+///
+/// Events wait in chunks as they were decoded. A chunk that is due almost whole is given out as it is, with the few latecomers of other
+/// chunks copied in; of a chunk that is due in small part only that part is copied. So every event is copied at most a few times, whatever
+/// the lateness.
+package struct Sequencer: Sendable {
+    private struct Chunk: Sendable {
+        var batch: EventBatch
+        /// Events before this have been given out; the rest is sorted.
+        var next = 0
+
+        var remaining: ArraySlice<Event> { batch.events[next...] }
+    }
+
+    private var chunks: [Chunk] = []
+
+    package init() {}
+
+    /// How many events wait.
+    package var count: Int { chunks.reduce(0) { $0 + $1.remaining.count } }
+
+    /// Takes in decoded events, in any order.
+    package mutating func add(_ batch: EventBatch) {
+        guard !batch.events.isEmpty else { return }
+        var batch = batch
+        Self.sort(&batch.events)
+        chunks.append(Chunk(batch: batch))
+        if chunks.count > 32 { consolidate() }
+    }
+
+    private static func sort(_ events: inout [Event]) {
+        // Logs are nearly sorted; most chunks need nothing.
+        for index in events.indices.dropFirst() where Event.precedes(events[index], events[index - 1]) {
+            events.sort(by: Event.precedes)
+            return
+        }
+    }
+
+    /// Makes one chunk of the smaller ones.
+    private mutating func consolidate() {
+        var merged = EventBatch()
+        for chunk in chunks { for event in chunk.remaining { merged.append(event, from: chunk.batch) } }
+        Self.sort(&merged.events)
+        chunks = merged.events.isEmpty ? [] : [Chunk(batch: merged)]
+    }
+
+    /// The events whose turn is before the watermark, in order.
+    package mutating func take(below watermark: Instant) -> EventBatch {
+        var due = chunks.map { chunk in
+            var low = chunk.next
+            var high = chunk.batch.events.count
+            while low < high {
+                let middle = (low + high) / 2
+                if chunk.batch.events[middle].order < watermark { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+        guard let base = chunks.indices.max(by: { due[$0] - chunks[$0].next < due[$1] - chunks[$1].next }), due[base] > chunks[base].next else {
+            return EventBatch()
+        }
+        var result: EventBatch
+        var rest: Chunk?
+        let whole = chunks[base]
+        if whole.next == 0, due[base] * 2 >= whole.batch.events.count {
+            var leftover = EventBatch()
+            for event in whole.batch.events[due[base]...] { leftover.append(event, from: whole.batch) }
+            if !leftover.events.isEmpty { rest = Chunk(batch: leftover) }
+            chunks.remove(at: base)
+            let end = due.remove(at: base)
+            result = whole.batch
+            result.events.removeSubrange(end...)
+        } else {
+            result = EventBatch()
+        }
+        let before = result.events.count
+        for index in chunks.indices where due[index] > chunks[index].next {
+            for event in chunks[index].batch.events[chunks[index].next..<due[index]] { result.append(event, from: chunks[index].batch) }
+            chunks[index].next = due[index]
+        }
+        if result.events.count != before { Self.sort(&result.events) }
+        chunks.removeAll { $0.remaining.isEmpty }
+        if let rest { chunks.append(rest) }
+        return result
+    }
+
+    /// Gives each waiting event, with the batch its texts lie in; what the body returns true for is marked as durable.
+    package mutating func forEachUnkept(_ body: (Event, EventBatch) -> Void) {
+        for chunk in chunks.indices {
+            for index in chunks[chunk].next..<chunks[chunk].batch.events.count where !chunks[chunk].batch.events[index].isKept {
+                body(chunks[chunk].batch.events[index], chunks[chunk].batch)
+                chunks[chunk].batch.events[index].isKept = true
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Engine
+import Glibc
+import Ingest
+
+/// The daemon's own log of what the wall clock or a person decided (`time.md`): newline-delimited JSON in the state directory. A replay that
+/// reads it decides the same; so does the daemon itself after a crash, because a note is durable before the commit that relies on it.
+package struct ControlLog: Sendable {
+    package let path: String
+
+    package init(path: String) { self.path = path }
+
+    package static let fileName = "control.ndjson"
+
+    /// Appends notes and makes them durable.
+    package func append(_ notes: [ReadingNote]) throws(ControlLogError) {
+        var bytes: [UInt8] = []
+        for note in notes {
+            CanonicalJSON.object([
+                ("type", .string("note")), ("note", .string(note.kind.rawValue)), ("source", .string(note.source)),
+                ("file", .string(note.file)), ("offset", .number(Double(note.offset))), ("at", .number(Double(note.at))),
+            ]).write(to: &bytes)
+            bytes.append(0x0A)
+        }
+        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
+        defer { close(file) }
+        var start = 0
+        while start < bytes.count {
+            let count = bytes.withUnsafeBytes { write(file, $0.baseAddress.map { $0 + start }, bytes.count - start) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw ControlLogError(path: path, code: errno) }
+            start += count
+        }
+        guard fsync(file) == 0 else { throw ControlLogError(path: path, code: errno) }
+    }
+
+    /// What the notes prescribe, by "file digest offset"; the first note of a line counts. Empty if there is no such log.
+    package func prescriptions() throws(ControlLogError) -> [String: ReadingNote] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return [:] }
+            throw ControlLogError(path: path, code: errno)
+        }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var room = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(file, &room, room.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw ControlLogError(path: path, code: errno) }
+            if count == 0 { break }
+            bytes.append(contentsOf: room[..<count])
+        }
+        var result: [String: ReadingNote] = [:]
+        for line in bytes.split(separator: 0x0A) {
+            // A line that a crash cut off was never relied on.
+            guard let packed = JSONText.pack(Array(line)) else { continue }
+            let view = JSONView(bytes: packed, offset: 0)
+            guard let kind = view["note"]?.string.flatMap(ReadingNote.Kind.init(rawValue:)), let source = view["source"]?.string,
+                let file = view["file"]?.string, let offset = view["offset"]?.number, let at = view["at"]?.number
+            else { continue }
+            let key = "\(file) \(Int(offset))"
+            if result[key] == nil {
+                result[key] = ReadingNote(kind: kind, source: source, file: file, offset: UInt64(offset), at: Instant(at))
+            }
+        }
+        return result
+    }
+}
+
+/// The control log can't be written or read.
+package struct ControlLogError: Error, Sendable, CustomStringConvertible {
+    package let path: String
+    package let code: Int32
+
+    package var description: String {
+        "\(path): the control log can't be used (\(String(cString: strerror(code)))); check the state directory and its disk"
+    }
+}

@@ -1,0 +1,46 @@
+import Engine
+import Ingest
+import Storage
+
+/// A file's position as the store keeps it: what identifies the file as JSON, the rest as columns.
+enum FileRecord {
+    static func row(_ position: FilePosition) -> SourceFileRow {
+        let checkpoint = position.checkpoint
+        func digest(_ sample: ContentSample) -> CanonicalJSON {
+            .object([("length", .number(Double(sample.length))), ("digest", .string(sample.digest.hexadecimal))])
+        }
+        let record = CanonicalJSON.object([
+            ("device", .string(String(checkpoint.fingerprint.inode.device))),
+            ("inode", .string(String(checkpoint.fingerprint.inode.number))),
+            ("generation", .number(Double(checkpoint.fingerprint.inode.generation))),
+            ("head", digest(checkpoint.fingerprint.head)), ("mark", digest(checkpoint.mark)),
+            ("compressed", .bool(checkpoint.isCompressed)), ("complete", .bool(checkpoint.isComplete)),
+            ("superseded", .bool(checkpoint.isSuperseded)),
+        ])
+        return SourceFileRow(
+            number: Int64(position.number), source: checkpoint.source, path: checkpoint.path, record: record.bytes,
+            offset: Int64(checkpoint.offset), watermark: position.newest, isEnded: position.isEnded)
+    }
+
+    /// Nil if the row cannot be read, which is a damaged database.
+    static func position(_ row: SourceFileRow) -> FilePosition? {
+        guard let packed = JSONText.pack(row.record) else { return nil }
+        let view = JSONView(bytes: packed, offset: 0)
+        func sample(_ key: String) -> ContentSample? {
+            guard let sample = view[key], let length = sample["length"]?.number, let text = sample["digest"]?.string,
+                text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+            else { return nil }
+            return ContentSample(length: Int(length), digest: ContentDigest(high: high, low: low))
+        }
+        guard let device = view["device"]?.string.flatMap({ UInt64($0) }), let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
+            let generation = view["generation"]?.number, let head = sample("head"), let mark = sample("mark")
+        else { return nil }
+        let checkpoint = FileCheckpoint(
+            source: row.source,
+            fingerprint: Fingerprint(
+                inode: InodeIdentity(device: device, number: inode, generation: UInt32(generation)), head: head),
+            path: row.path, offset: Int(row.offset), mark: mark, number: Int(row.number), isCompressed: view["compressed"]?.bool ?? false,
+            isComplete: view["complete"]?.bool ?? false, isSuperseded: view["superseded"]?.bool ?? false)
+        return FilePosition(number: Int(row.number), checkpoint: checkpoint, newest: row.watermark, isEnded: row.isEnded)
+    }
+}

@@ -1,0 +1,226 @@
+import Engine
+import Outbox
+import Storage
+
+/// The configured outboxes, and the messages that are on their way into them (`outbox.md`, Exactly once).
+package struct OutboxSet {
+    private struct Box {
+        let settings: Settings.OutboxSettings
+        var directory: OutboxDirectory?
+        /// Why nothing is published there at present.
+        var trouble: String?
+        var claims = ClaimTable()
+    }
+
+    private var boxes: [Box] = []
+    /// Published, and to be marked so with the next transaction.
+    private var published: [Int64] = []
+    /// Committed as staged, and not renamed yet.
+    private var staged: [(sequence: Int64, box: Int, file: String)] = []
+    package private(set) var pendingCount = 0
+    package private(set) var publishedCount = 0
+
+    package init() {}
+
+    /// Opens every outbox, creating those the database has never known, and settles what a crash left.
+    package static func open(_ settings: [Settings.OutboxSettings], store: Store) throws -> OutboxSet {
+        var set = OutboxSet()
+        for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
+        for index in set.boxes.indices { try set.attach(index, store) }
+        set.pendingCount = try store.count(.pending)
+        return set
+    }
+
+    /// Opens one outbox if it is there; if not, says why.
+    private mutating func attach(_ index: Int, _ store: Store) throws {
+        let settings = boxes[index].settings
+        let key = "outbox.\(settings.name)"
+        do {
+            var directory: OutboxDirectory
+            if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
+                let id = known.split(separator: " ")[1]
+                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
+            } else {
+                // Its id is committed before it is created, so that a crash in between leads back here with the same id.
+                let known = try store.meta(key).flatMap { text in
+                    text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
+                }
+                let id = known ?? Digest.randomID()
+                try store.begin()
+                try store.setMeta(key, "new \(id) \(settings.path)")
+                try store.commit()
+                directory = try OutboxDirectory.create(path: settings.path, id: id)
+                try store.begin()
+                try store.setMeta(key, "open \(id) \(settings.path)")
+                try store.commit()
+            }
+            try recover(index, &directory, store)
+            boxes[index].directory = directory
+            boxes[index].trouble = nil
+        } catch let error as OutboxError {
+            boxes[index].directory = nil
+            boxes[index].trouble = "\(error)"
+        }
+    }
+
+    private mutating func recover(_ index: Int, _ directory: inout OutboxDirectory, _ store: Store) throws {
+        let name = boxes[index].settings.name
+        let recovery = try directory.recover { file in
+            try store.state(ofFile: file, outbox: name).map { RowState(rawValue: $0.rawValue) ?? .pending }
+        }
+        let rows = try store.messages(in: .staged).filter { $0.outbox == name }
+        let settled = rows.filter { recovery.waiting[$0.file] == nil }.map(\.sequence)
+        try store.begin()
+        try store.setState(.published, of: settled)
+        try store.commit()
+        publishedCount += recovery.renamed.count
+        staged.removeAll { $0.box == index }
+        for row in rows where recovery.waiting[row.file] != nil { staged.append((row.sequence, index, row.file)) }
+    }
+
+    private func box(of message: Message) -> Int {
+        boxes.firstIndex { $0.settings.name == message.outbox } ?? 0
+    }
+
+    package func name(of message: Message) -> String { boxes.isEmpty ? "" : boxes[box(of: message)].settings.name }
+
+    // MARK: Steps
+
+    /// Step 1: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
+    package mutating func stage(_ messages: [Message], wallNow: Instant?) -> [MessageRow] {
+        var rows = messages.map { message in
+            MessageRow(message, outbox: name(of: message), file: MessageName.file(time: message.time, id: message.id), state: .pending)
+        }
+        stage(&rows, wallNow: wallNow)
+        pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
+        return rows
+    }
+
+    private mutating func stage(_ rows: inout [MessageRow], wallNow: Instant?) {
+        guard !boxes.isEmpty else { return }
+        for index in boxes.indices {
+            guard boxes[index].directory != nil else { continue }
+            let mine = rows.indices.filter { rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending }
+            for place in mine {
+                if let wallNow, rows[place].expiresAt <= wallNow {
+                    rows[place].state = .stale
+                    continue
+                }
+                do {
+                    try boxes[index].directory?.stage(rows[place].file, rows[place].json + [0x0A])
+                    rows[place].state = .staged
+                } catch {
+                    boxes[index].trouble = "\(error)"
+                    break
+                }
+            }
+            do { try boxes[index].directory?.sync() } catch {
+                boxes[index].trouble = "\(error)"
+                for place in mine where rows[place].state == .staged { rows[place].state = .pending }
+            }
+        }
+    }
+
+    /// Within the transaction of step 2 (and as step 4): marks what was published before.
+    package func markPublished(_ store: Store) throws(StoreError) { try store.setState(.published, of: published) }
+
+    /// After the commit: what it marked is done with, and its rows are to be renamed.
+    package mutating func committed(_ rows: [MessageRow]) {
+        published.removeAll()
+        for row in rows where row.state == .staged {
+            staged.append((row.sequence, boxes.firstIndex { $0.settings.name == row.outbox } ?? 0, row.file))
+        }
+    }
+
+    /// Step 3: renames everything staged. A foreign file of the same name is an alarm, and the message waits.
+    package mutating func publish() throws {
+        guard !staged.isEmpty else { return }
+        var waiting: [(sequence: Int64, box: Int, file: String)] = []
+        for index in boxes.indices {
+            let mine = staged.filter { $0.box == index }
+            guard !mine.isEmpty else { continue }
+            do {
+                guard let outcomes = try boxes[index].directory?.publish(mine.map(\.file)) else {
+                    waiting += mine
+                    continue
+                }
+                for (entry, outcome) in zip(mine, outcomes) {
+                    switch outcome {
+                    case .published, .missing:
+                        published.append(entry.sequence)
+                        publishedCount += 1
+                    case .foreign:
+                        boxes[index].trouble = "\(boxes[index].settings.path): new/\(entry.file) is a foreign file; move it away, and the message is published"
+                        waiting.append(entry)
+                    case .failed(let error):
+                        boxes[index].trouble = "\(error)"
+                        waiting.append(entry)
+                    }
+                }
+            } catch let error as OutboxError {
+                if error.kind == .inputOutput { throw error }
+                boxes[index].trouble = "\(error)"
+                waiting += mine
+            }
+        }
+        staged = waiting
+    }
+
+    /// Whether rows wait to be marked or files to be renamed.
+    package var hasUnfinished: Bool { !published.isEmpty || !staged.isEmpty }
+    package var hasUnmarked: Bool { !published.isEmpty }
+    package var isWaiting: Bool { pendingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil } }
+
+    /// Why reading pauses: an outbox holds as many undelivered rows as it may.
+    package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
+
+    package var troubles: [String] { boxes.compactMap(\.trouble) }
+
+    /// Takes pending rows through all the steps, once their outbox can be written again.
+    package mutating func retry(_ store: Store, wallNow: Instant?) throws {
+        for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
+        if pendingCount > 0 {
+            let before = try store.messages(in: .pending, limit: 1000)
+            var rows = before
+            for index in boxes.indices { boxes[index].trouble = boxes[index].directory == nil ? boxes[index].trouble : nil }
+            stage(&rows, wallNow: wallNow)
+            let done = rows.filter { $0.state != .pending }
+            if !done.isEmpty {
+                try store.begin()
+                try store.setState(.staged, of: rows.filter { $0.state == .staged }.map(\.sequence))
+                try store.setState(.stale, of: rows.filter { $0.state == .stale }.map(\.sequence))
+                try markPublished(store)
+                try store.commit()
+                pendingCount -= done.count
+                committed(done)
+            }
+        }
+        try publish()
+    }
+
+    /// Gives back claims of dead senders, and prunes what senders are through with.
+    package mutating func maintain(_ store: Store, wallNow: Instant) throws {
+        for index in boxes.indices {
+            guard let directory = boxes[index].directory else { continue }
+            let settings = boxes[index].settings
+            do {
+                _ = try directory.reclaim(now: wallNow, firstSeen: &boxes[index].claims, timeout: settings.claimTimeout) { file in
+                    try store.state(ofFile: file, outbox: settings.name) == .withdrawn
+                }
+                _ = try directory.prune(now: wallNow, keep: settings.keep)
+            } catch let error as OutboxError {
+                boxes[index].trouble = "\(error)"
+            }
+        }
+    }
+
+    /// Whether the directories still are the ones the database knows; one that is not is left alone until it is back.
+    package mutating func check() {
+        for index in boxes.indices {
+            do { try boxes[index].directory?.check() } catch {
+                boxes[index].trouble = "\(error)"
+                boxes[index].directory = nil
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import Engine
+import Ingest
+
+/// What a pipeline is run with, apart from rules and state.
+package struct Settings: Sendable {
+    /// What moves time once all files are caught up.
+    package enum Clock: Sendable, Equatable {
+        /// The wall clock, less the lateness.
+        case wall
+        /// The largest of the files' watermarks: replays, staging, tests, feeding old logs through a running daemon.
+        case log
+    }
+
+    package struct OutboxSettings: Sendable {
+        package var name: String
+        package var path: String
+        package var claimTimeout: Milliseconds
+        package var maxPending: Int
+        package var keep: Milliseconds
+
+        package init(name: String, path: String, claimTimeout: Milliseconds, maxPending: Int, keep: Milliseconds) {
+            self.name = name
+            self.path = path
+            self.claimTimeout = claimTimeout
+            self.maxPending = maxPending
+            self.keep = keep
+        }
+    }
+
+    package var sources: [LogSource]
+    package var outboxes: [OutboxSettings] = []
+    package var clock: Clock = .log
+    package var maxFuture: Milliseconds = 5 * 60_000
+    package var maxLineBytes = 1 << 20
+    /// Bytes of profiles that may be held in memory.
+    package var memory = 256 << 20
+
+    package init(sources: [LogSource]) { self.sources = sources }
+
+    /// About what a profile takes in memory; measured on the simulated shop, where it is 1 to 2 KiB.
+    static let profileBytes = 3 << 10
+
+    package var profileLimit: Int { max(1000, memory / Self.profileBytes) }
+}

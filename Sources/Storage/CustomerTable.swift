@@ -1,0 +1,158 @@
+import Engine
+
+extension Store {
+    private static let columns = """
+        number, id, anonymous, first_seen, last_seen, locale, timezone, wake_at, judged_by, traits, carts, interests, subscriptions, \
+        segments, timers, rolling, seen
+        """
+
+    private func record(_ row: Statement) -> CustomerRecord {
+        var record = CustomerRecord(
+            number: row.integer(0), isAnonymous: row.integer(2) != 0, id: row.bytes(1) ?? [], firstSeen: row.integer(3),
+            lastSeen: row.integer(4), locale: row.text(5), timezone: row.text(6), wake: row.optionalInteger(7), judgedBy: row.integer(8))
+        record.traits = row.bytes(9)
+        record.carts = row.bytes(10)
+        record.interests = row.bytes(11)
+        record.subscriptions = row.bytes(12)
+        record.segments = row.bytes(13)
+        record.timers = row.bytes(14)
+        record.rolling = row.bytes(15)
+        record.seen = row.bytes(16)
+        return record
+    }
+
+    /// The number of the customer behind a key: its own, or of the user an anonymous id was linked to.
+    package func number(of key: CustomerKey) throws(StoreError) -> Int64? {
+        if key.isAnonymous {
+            let link = try database.statement("SELECT customer FROM link WHERE anonymous_id=?")
+            defer { link.reset() }
+            link.bind(1, text: key.id)
+            if try link.step() { return link.integer(0) }
+        }
+        let statement = try database.statement("SELECT number FROM customer WHERE id=? AND anonymous=?")
+        defer { statement.reset() }
+        statement.bind(1, text: key.id)
+        statement.bind(2, key.isAnonymous ? 1 : 0)
+        return try statement.step() ? statement.integer(0) : nil
+    }
+
+    package func customer(_ number: Int64) throws(StoreError) -> CustomerRecord? {
+        let statement = try database.statement("SELECT \(Self.columns) FROM customer WHERE number=?")
+        defer { statement.reset() }
+        statement.bind(1, number)
+        return try statement.step() ? record(statement) : nil
+    }
+
+    /// Anonymous ids linked to a customer.
+    package func links(of number: Int64) throws(StoreError) -> [[UInt8]] {
+        let statement = try database.statement("SELECT anonymous_id FROM link WHERE customer=? ORDER BY anonymous_id")
+        defer { statement.reset() }
+        statement.bind(1, number)
+        var links: [[UInt8]] = []
+        while try statement.step() { links.append(statement.bytes(0) ?? []) }
+        return links
+    }
+
+    /// Customers for whom something is due before `time`, the earliest first.
+    package func wakes(before time: Instant, limit: Int) throws(StoreError) -> [(number: Int64, at: Instant)] {
+        let statement = try database.statement("SELECT number, wake_at FROM customer WHERE wake_at < ? ORDER BY wake_at LIMIT ?")
+        defer { statement.reset() }
+        statement.bind(1, time)
+        statement.bind(2, Int64(limit))
+        var result: [(number: Int64, at: Instant)] = []
+        while try statement.step() { result.append((statement.integer(0), statement.integer(1))) }
+        return result
+    }
+
+    /// The earliest moment at which anything stored is due.
+    package func nextWake() throws(StoreError) -> Instant? {
+        let customer = try database.integer("SELECT min(wake_at) FROM customer WHERE wake_at IS NOT NULL")
+        let product = try database.integer("SELECT min(wake_at) FROM product WHERE wake_at IS NOT NULL")
+        return [customer, product].compactMap { $0 }.min()
+    }
+
+    /// Every customer is judged again by a changed rule set: all are woken at `time`.
+    package func wakeAll(at time: Instant) throws(StoreError) {
+        let statement = try database.statement("UPDATE customer SET wake_at=?")
+        statement.bind(1, time)
+        try statement.run()
+    }
+
+    func write(_ customers: [CustomerRecord]) throws(StoreError) {
+        let statement = try database.statement(
+            """
+            INSERT INTO customer (\(Self.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+            ON CONFLICT (number) DO UPDATE SET first_seen=excluded.first_seen, last_seen=excluded.last_seen, locale=excluded.locale,
+            timezone=excluded.timezone, wake_at=excluded.wake_at, judged_by=excluded.judged_by, traits=excluded.traits,
+            carts=excluded.carts, interests=excluded.interests, subscriptions=excluded.subscriptions, segments=excluded.segments,
+            timers=excluded.timers, rolling=excluded.rolling, seen=excluded.seen
+            """)
+        for record in customers {
+            statement.bind(1, record.number)
+            statement.bind(2, text: record.id)
+            statement.bind(3, record.isAnonymous ? 1 : 0)
+            statement.bind(4, record.firstSeen)
+            statement.bind(5, record.lastSeen)
+            statement.bind(6, record.locale)
+            statement.bind(7, record.timezone)
+            statement.bind(8, record.wake)
+            statement.bind(9, record.judgedBy)
+            statement.bind(10, text: record.traits)
+            statement.bind(11, text: record.carts)
+            statement.bind(12, text: record.interests)
+            statement.bind(13, text: record.subscriptions)
+            statement.bind(14, text: record.segments)
+            statement.bind(15, text: record.timers)
+            statement.bind(16, blob: record.rolling)
+            statement.bind(17, blob: record.seen)
+            try statement.run()
+        }
+    }
+
+    func remove(_ customers: [Int64]) throws(StoreError) {
+        let statement = try database.statement("DELETE FROM customer WHERE number=?")
+        for number in customers {
+            statement.bind(1, number)
+            try statement.run()
+        }
+    }
+
+    func write(links: [(anonymous: [UInt8], customer: Int64)]) throws(StoreError) {
+        let statement = try database.statement(
+            "INSERT INTO link VALUES (?, ?) ON CONFLICT (anonymous_id) DO UPDATE SET customer=excluded.customer")
+        for link in links {
+            statement.bind(1, text: link.anonymous)
+            statement.bind(2, link.customer)
+            try statement.run()
+        }
+    }
+
+    // MARK: Segments
+
+    func write(_ memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)], rules: RuleSet) throws(StoreError) {
+        let enter = try database.statement("INSERT OR REPLACE INTO membership VALUES (?, ?, ?)")
+        let leave = try database.statement("DELETE FROM membership WHERE segment=? AND customer=?")
+        for membership in memberships {
+            let name = rules.segments[membership.segment].name
+            if let enteredAt = membership.enteredAt {
+                enter.bind(1, name)
+                enter.bind(2, membership.customer)
+                enter.bind(3, enteredAt)
+                try enter.run()
+            } else {
+                leave.bind(1, name)
+                leave.bind(2, membership.customer)
+                try leave.run()
+            }
+        }
+    }
+
+    package func members(of segment: String) throws(StoreError) -> [(customer: Int64, enteredAt: Instant)] {
+        let statement = try database.statement("SELECT customer, entered_at FROM membership WHERE segment=? ORDER BY customer")
+        defer { statement.reset() }
+        statement.bind(1, segment)
+        var result: [(customer: Int64, enteredAt: Instant)] = []
+        while try statement.step() { result.append((statement.integer(0), statement.integer(1))) }
+        return result
+    }
+}

@@ -1,0 +1,145 @@
+import Engine
+
+/// A message's way to the outbox directory (`outbox.md`, Exactly once).
+package enum MessageState: String, Sendable { case pending, staged, published, stale, withdrawing, withdrawn }
+
+/// One row of the outbox.
+package struct MessageRow: Sendable {
+    package var sequence: Int64
+    package var id: String
+    package var rule: String
+    package var customer: Int64
+    package var decidedAt: Instant
+    package var expiresAt: Instant
+    /// The outbox it goes to, by name.
+    package var outbox: String
+    /// The file's name in the outbox directory.
+    package var file: String
+    package var state: MessageState
+    package var json: [UInt8]
+
+    package init(_ message: Message, outbox: String, file: String, state: MessageState) {
+        sequence = message.sequence
+        id = message.id
+        rule = message.rule
+        customer = message.customer
+        decidedAt = message.time
+        expiresAt = message.expires
+        self.outbox = outbox
+        self.file = file
+        self.state = state
+        json = message.json
+    }
+
+    init(_ row: Statement) {
+        sequence = row.integer(0)
+        id = row.text(1) ?? ""
+        rule = row.text(2) ?? ""
+        customer = row.integer(3)
+        decidedAt = row.integer(4)
+        expiresAt = row.integer(5)
+        outbox = row.text(6) ?? ""
+        file = row.text(7) ?? ""
+        state = row.text(8).flatMap(MessageState.init(rawValue:)) ?? .pending
+        json = row.bytes(9) ?? []
+    }
+}
+
+extension Store {
+    package func write(_ messages: [MessageRow]) throws(StoreError) {
+        let statement = try database.statement("INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?)")
+        for row in messages {
+            statement.bind(1, row.sequence)
+            statement.bind(2, row.id)
+            statement.bind(3, row.rule)
+            statement.bind(4, row.customer)
+            statement.bind(5, row.decidedAt)
+            statement.bind(6, row.expiresAt)
+            statement.bind(7, row.outbox)
+            statement.bind(8, row.file)
+            statement.bind(9, row.state.rawValue)
+            statement.bind(10, text: row.json)
+            try statement.run()
+        }
+    }
+
+    package func setState(_ state: MessageState, of sequences: [Int64]) throws(StoreError) {
+        let statement = try database.statement("UPDATE message SET state=? WHERE sequence=?")
+        for sequence in sequences {
+            statement.bind(1, state.rawValue)
+            statement.bind(2, sequence)
+            try statement.run()
+        }
+    }
+
+    /// Messages in one of the open states, in order of decision.
+    package func messages(in state: MessageState, limit: Int = .max) throws(StoreError) -> [MessageRow] {
+        let statement = try database.statement(
+            """
+            SELECT sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json FROM message WHERE state=?
+            ORDER BY sequence LIMIT ?
+            """)
+        defer { statement.reset() }
+        statement.bind(1, state.rawValue)
+        statement.bind(2, Int64(limit))
+        var rows: [MessageRow] = []
+        while try statement.step() { rows.append(MessageRow(statement)) }
+        return rows
+    }
+
+    package func state(ofFile name: String, outbox: String) throws(StoreError) -> MessageState? {
+        let statement = try database.statement("SELECT state FROM message WHERE file=? AND outbox=?")
+        defer { statement.reset() }
+        statement.bind(1, name)
+        statement.bind(2, outbox)
+        return try statement.step() ? statement.text(0).flatMap(MessageState.init(rawValue:)) : nil
+    }
+
+    package func count(_ state: MessageState) throws(StoreError) -> Int {
+        let statement = try database.statement("SELECT count(*) FROM message WHERE state=?")
+        defer { statement.reset() }
+        statement.bind(1, state.rawValue)
+        return try statement.step() ? Int(statement.integer(0)) : 0
+    }
+
+    func write(_ decisions: [Decision]) throws(StoreError) {
+        let statement = try database.statement(
+            """
+            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause)
+            VALUES (?,?,?,?,?,?,?,?,?,?)
+            """)
+        for decision in decisions {
+            statement.bind(1, decision.id)
+            statement.bind(2, decision.rule)
+            statement.bind(3, decision.customer)
+            statement.bind(4, decision.customerText)
+            statement.bind(5, decision.key)
+            statement.bind(6, decision.startedAt)
+            statement.bind(7, decision.dueAt)
+            statement.bind(8, decision.decidedAt)
+            statement.bind(9, decision.verdict.rawValue)
+            statement.bind(10, decision.cause)
+            try statement.run()
+        }
+    }
+
+    /// Everything the engine changed, inside the caller's transaction.
+    package func write(_ changes: Changes, rules: RuleSet) throws(StoreError) {
+        try remove(changes.output.removed)
+        try write(changes.customers)
+        try write(links: changes.output.links)
+        try write(changes.products)
+        try write(changes.followers)
+        try write(changes.output.memberships, rules: rules)
+        try write(changes.output.decisions)
+        try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")
+    }
+
+    /// The engine's own counters as of the last commit.
+    package func engineClock() throws(StoreError) -> EngineClock? {
+        guard let text = try meta("clock") else { return nil }
+        let numbers = text.split(separator: " ").compactMap { Int64($0) }
+        guard numbers.count == 3 else { return nil }
+        return EngineClock(now: numbers[0], nextCustomer: numbers[1], sequence: numbers[2])
+    }
+}

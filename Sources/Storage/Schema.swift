@@ -1,0 +1,88 @@
+/// The tables, as literal SQL. A shipped migration never changes; a new one is appended, and `PRAGMA user_version` counts them.
+///
+/// Tables are named in the singular and belong to the program; the views, in the plural, are for people and are documented in
+/// `docs/state.md`. Times are milliseconds since 1970 UTC.
+enum Schema {
+    /// "nudg" as a number: tells our database from any other.
+    static let applicationID: Int32 = 0x6E75_6467
+
+    static let migrations = [
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+        CREATE TABLE customer (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL, anonymous INTEGER NOT NULL,
+            first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, locale TEXT, timezone TEXT,
+            wake_at INTEGER, judged_by INTEGER NOT NULL,
+            traits TEXT, carts TEXT, interests TEXT, subscriptions TEXT, segments TEXT, timers TEXT,
+            rolling BLOB, seen BLOB);
+        CREATE UNIQUE INDEX customer_by_id ON customer (id, anonymous);
+        CREATE INDEX customer_by_wake ON customer (wake_at) WHERE wake_at IS NOT NULL;
+
+        CREATE TABLE link (anonymous_id TEXT PRIMARY KEY, customer INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE INDEX link_by_customer ON link (customer);
+
+        CREATE TABLE product (
+            product_id TEXT NOT NULL, variant TEXT NOT NULL, facts TEXT NOT NULL, lines TEXT, seen BLOB, wake_at INTEGER,
+            PRIMARY KEY (product_id, variant)) WITHOUT ROWID;
+        CREATE INDEX product_by_wake ON product (wake_at) WHERE wake_at IS NOT NULL;
+
+        CREATE TABLE follower (
+            product_id TEXT NOT NULL, variant TEXT NOT NULL, customer INTEGER NOT NULL, kind TEXT NOT NULL, since INTEGER NOT NULL,
+            PRIMARY KEY (product_id, variant, customer, kind)) WITHOUT ROWID;
+
+        CREATE TABLE membership (
+            segment TEXT NOT NULL, customer INTEGER NOT NULL, entered_at INTEGER NOT NULL,
+            PRIMARY KEY (segment, customer)) WITHOUT ROWID;
+
+        CREATE TABLE message (
+            sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, rule TEXT NOT NULL, customer INTEGER NOT NULL, decided_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL, outbox TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL, json TEXT NOT NULL);
+        CREATE INDEX message_open ON message (state) WHERE state IN ('pending', 'staged', 'withdrawing');
+        CREATE INDEX message_by_customer ON message (customer);
+        CREATE INDEX message_by_file ON message (file);
+
+        CREATE TABLE decision (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL, rule TEXT NOT NULL, customer INTEGER NOT NULL, customer_id TEXT NOT NULL,
+            key TEXT NOT NULL, started_at INTEGER NOT NULL, due_at INTEGER NOT NULL, decided_at INTEGER NOT NULL, verdict TEXT NOT NULL,
+            cause TEXT NOT NULL);
+        CREATE INDEX decision_by_customer ON decision (customer);
+
+        CREATE TABLE source_file (
+            number INTEGER PRIMARY KEY, source TEXT NOT NULL, path TEXT NOT NULL, record BLOB NOT NULL, offset INTEGER NOT NULL,
+            watermark INTEGER, ended INTEGER NOT NULL);
+
+        CREATE TABLE waiting (number INTEGER PRIMARY KEY, last_order INTEGER NOT NULL, lines BLOB NOT NULL);
+
+        CREATE TABLE dead_letter (
+            number INTEGER PRIMARY KEY, source TEXT NOT NULL, file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
+            reason TEXT NOT NULL, message TEXT NOT NULL, place INTEGER, at INTEGER NOT NULL, head BLOB NOT NULL);
+
+        CREATE VIEW profiles AS
+            SELECT number, id, anonymous, first_seen, last_seen, locale, timezone, traits, carts, interests, subscriptions, segments,
+                timers AS running FROM customer;
+        CREATE VIEW segments AS
+            SELECT json_extract(m.value, '$.name') AS segment, c.id AS customer, c.anonymous,
+                json_extract(m.value, '$.entered_at') AS entered_at
+            FROM customer c, json_each(c.segments) m;
+        CREATE VIEW timers AS
+            SELECT json_extract(t.value, '$.rule') AS rule, c.id AS customer, c.anonymous, json_extract(t.value, '$.key') AS key,
+                json_extract(t.value, '$.phase') AS phase, json_extract(t.value, '$.started_at') AS started_at,
+                json_extract(t.value, '$.due') AS due
+            FROM customer c, json_each(c.timers) t;
+        CREATE VIEW carts AS
+            SELECT c.id AS customer, c.anonymous, json_extract(k.value, '$.id') AS cart, json_extract(k.value, '$.touched_at') AS touched_at,
+                json_extract(k.value, '$.items') AS items
+            FROM customer c, json_each(c.carts) k;
+        CREATE VIEW decisions AS
+            SELECT number, id, rule, customer_id AS customer, key, started_at, due_at, decided_at, verdict, cause FROM decision;
+        CREATE VIEW messages AS
+            SELECT sequence, m.id, rule, coalesce(c.id, '') AS customer, decided_at, expires_at, outbox, file, state, json
+            FROM message m LEFT JOIN customer c ON c.number = m.customer;
+        CREATE VIEW sources AS
+            SELECT number, source, path, offset, watermark, ended FROM source_file;
+        CREATE VIEW dead_letters AS
+            SELECT number, source, file, offset, length, reason, message, at FROM dead_letter;
+        """
+    ]
+}

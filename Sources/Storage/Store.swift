@@ -1,0 +1,138 @@
+import CSQLite
+import Engine
+import Glibc
+
+/// The state directory: one SQLite database with one writer.
+///
+/// WAL with `synchronous=FULL`, because a commit is a promise to senders; `secure_delete`, because erased means gone; pages of 16 KiB and
+/// sorted batches, because writing pages is what a commit costs. Readers open it read-only and are never in its way.
+package final class Store {
+    let database: Database
+    /// The state directory; nil for the temporary store of a replay.
+    package let directory: String?
+    private let lock: Int32?
+
+    private init(_ database: Database, directory: String?, lock: Int32?) {
+        self.database = database
+        self.directory = directory
+        self.lock = lock
+    }
+
+    deinit { if let lock { close(lock) } }
+
+    package static let fileName = "nudged.db"
+
+    /// Opens the state for the one daemon that may write it; creates it if there is none.
+    package static func open(directory: String) throws(StoreError) -> Store {
+        if mkdir(directory, 0o700) != 0, errno != EEXIST {
+            throw StoreError(.readOnly, "\(directory): can't create the state directory (\(String(cString: strerror(errno))))")
+        }
+        let lockPath = directory + "/lock"
+        let lock = Glibc.open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else {
+            throw StoreError(
+                errno == ENOSPC ? .full : .readOnly,
+                "\(lockPath): can't create the lock (\(String(cString: strerror(errno)))); check owner and mode of \(directory)")
+        }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            close(lock)
+            throw StoreError(.held, "\(directory): another daemon holds this state; end it first, or give this one a `state` of its own")
+        }
+        do {
+            let path = directory + "/" + fileName
+            let isNew = access(path, F_OK) != 0
+            let database = try Database(path: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
+            if isNew { chmod(path, 0o600) }
+            try database.execute("PRAGMA page_size=16384; PRAGMA auto_vacuum=NONE", doing: "open the database")
+            try configure(database, durable: true)
+            try migrate(database)
+            return Store(database, directory: directory, lock: lock)
+        } catch {
+            close(lock)
+            throw error
+        }
+    }
+
+    /// A store that vanishes with the process: what a replay spills to when its state outgrows the cache.
+    package static func temporary() throws(StoreError) -> Store {
+        let database = try Database(path: "", flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
+        try database.execute("PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
+        try migrate(database)
+        return Store(database, directory: nil, lock: nil)
+    }
+
+    /// Opens the state for reading only, beside a running daemon or without one.
+    package static func reader(directory: String) throws(StoreError) -> Store {
+        let path = directory + "/" + fileName
+        guard access(path, F_OK) == 0 else {
+            throw StoreError(.missing, "\(path): there is no state here yet; has the daemon run with this `state` directory?")
+        }
+        let database = try Database(path: path, flags: SQLITE_OPEN_READONLY)
+        try database.execute("PRAGMA busy_timeout=2000", doing: "open the database")
+        let version = try database.integer("PRAGMA user_version") ?? 0
+        guard version <= Int64(Schema.migrations.count) else { throw newer(path, version) }
+        return Store(database, directory: directory, lock: nil)
+    }
+
+    private static func configure(_ database: Database, durable: Bool) throws(StoreError) {
+        try database.execute(
+            """
+            PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+            PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY
+            """, doing: "open the database")
+    }
+
+    private static func newer(_ path: String, _ version: Int64) -> StoreError {
+        StoreError(
+            .newer,
+            "\(path): written by a newer nudged (schema \(version), this one knows \(Schema.migrations.count)); install that version, or use "
+                + "another `state` directory")
+    }
+
+    private static func migrate(_ database: Database) throws(StoreError) {
+        let version = try database.integer("PRAGMA user_version") ?? 0
+        let application = try database.integer("PRAGMA application_id") ?? 0
+        guard version <= Int64(Schema.migrations.count) else { throw newer(database.path, version) }
+        if version == 0 {
+            let tables = try database.integer("SELECT count(*) FROM sqlite_master") ?? 0
+            guard tables == 0 else {
+                throw StoreError(.corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
+            }
+        } else if application != Int64(Schema.applicationID) {
+            throw StoreError(.corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
+        }
+        for (index, migration) in Schema.migrations.enumerated() where index >= Int(version) {
+            try database.execute("BEGIN IMMEDIATE")
+            try database.execute(migration, doing: "create the tables")
+            try database.execute("PRAGMA application_id=\(Schema.applicationID); PRAGMA user_version=\(index + 1)")
+            try database.execute("COMMIT")
+        }
+    }
+
+    // MARK: Transactions
+
+    package func begin() throws(StoreError) { try database.execute("BEGIN IMMEDIATE") }
+
+    /// After an error here the outcome is unknown: the caller has to stop, and the next start decides from the database.
+    package func commit() throws(StoreError) { try database.execute("COMMIT", doing: "commit") }
+
+    package func rollback() { try? database.execute("ROLLBACK") }
+
+    package func integer(_ sql: String) throws(StoreError) -> Int64? { try database.integer(sql) }
+
+    // MARK: Meta
+
+    package func meta(_ key: String) throws(StoreError) -> String? {
+        let statement = try database.statement("SELECT value FROM meta WHERE key=?")
+        defer { statement.reset() }
+        statement.bind(1, key)
+        return try statement.step() ? statement.text(0) : nil
+    }
+
+    package func setMeta(_ key: String, _ value: String) throws(StoreError) {
+        let statement = try database.statement("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
+        statement.bind(1, key)
+        statement.bind(2, value)
+        try statement.run()
+    }
+}
