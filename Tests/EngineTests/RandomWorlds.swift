@@ -3,7 +3,7 @@ import Testing
 
 /// What a random run is made of, so that a failure points at its corner.
 struct Flavour: Sendable, CustomTestStringConvertible, CaseIterable {
-    enum Subject: String, CaseIterable { case carts, customers, segments, subscriptions, products, stock }
+    enum Subject: String, CaseIterable { case carts, customers, segments, subscriptions, products, stock, limits }
 
     var subject: Subject
     var isLate: Bool
@@ -76,18 +76,23 @@ extension World {
             rule.per = .subscription
             rule.start = [.event("Payment Failed")]
             rule.cancel = generator.chance(80) ? events(["Payment Succeeded", "Subscription Cancelled"], [Templates.wheres[0]]) : []
-            conditions = Templates.subscriptionConditions
+            conditions = flavour.isLate ? Array(Templates.subscriptionConditions.prefix(1)) : Templates.subscriptionConditions
         case .products:
             rule.per = .product
             rule.start = events(["Product Viewed", "Product Added to Wishlist", "Product Added"], Templates.wheres)
             rule.cancel = generator.chance(70) ? events(["Order Completed", "Product Removed from Wishlist"], [Templates.wheres[0]]) : []
-        case .stock:
+        case .stock, .limits:
             rule.per = .product
             rule.restart = false
             rule.start = [.event("Product Stock Changed", generator.chance(70) ? Templates.backInStock : nil)]
             rule.audience = generator.pick([[.waitlist], [.wishlist], [.waitlist, .wishlist], [.viewed(within: unit * 6), .waitlist]])
             rule.cancel = generator.chance(50) ? [.event("Order Completed")] : []
             conditions = Templates.productConditions
+            if flavour.subject == .limits {
+                rule.limit = Condition("product.available") { _ in true }
+                rule.limitValue = { $0.product?.available }
+                if generator.chance(40) { rule.pace = unit * Milliseconds(1 + generator.below(3)) }
+            }
         }
         if generator.chance(70) { rule.condition = generator.pick(conditions) }
         if let segment = world.segments.first?.name, generator.chance(15) {
@@ -140,13 +145,18 @@ struct RandomLog {
                 [
                     "Product Viewed", "Product Added to Wishlist", "Product Added", "Order Completed", "Product Removed from Wishlist",
                 ]
-            case .stock:
+            case .stock, .limits:
                 [
                     "Product Stock Changed", "Product Stock Changed", "Back In Stock Requested", "Back In Stock Requested",
                     "Product Added to Wishlist", "Product Viewed", "Order Completed", "Back In Stock Cancelled",
                 ]
             }
         let name = generator.pick(names)
+        let user = generator.pick(["u1", "u2", "u1"])
+        let anonymous = generator.pick(["a1", "a2"])
+        let isVisitor = flavour.hasLinks && generator.chance(50)
+        // Checkouts of two customers never have the same id.
+        let owner = isVisitor ? anonymous : user
         var line = LogLine(time, name)
         var keys: [String] = []
         var values: [J] = []
@@ -165,8 +175,8 @@ struct RandomLog {
         case "Cart Updated", "Cart Viewed", "Checkout Started", "Order Completed":
             if generator.chance(75) { set("products", products(&generator)) }
             if name == "Checkout Started" || name == "Order Completed" {
-                if generator.chance(40) { set("checkout_id", .text(generator.pick(["k1", "k2"]))) }
-                if generator.chance(30) { set("order_id", .text(generator.pick(["o1", "o2"]))) }
+                if generator.chance(40) { set("checkout_id", .text(generator.pick(["k1", "k2"]) + owner)) }
+                if generator.chance(30) { set("order_id", .text(generator.pick(["o1", "o2"]) + owner)) }
             }
             if name == "Order Completed" { set("value", .number(Double(generator.below(12)))) }
         case "Product Stock Changed":
@@ -179,16 +189,14 @@ struct RandomLog {
         if generator.chance(50) { set("n", .number(Double(generator.below(4)))) }
         line.properties = .object(keys, values)
         if name == "Product Stock Changed" { return line }
-        let user = generator.pick(["u1", "u2", "u1"])
         line.user = user
-        if flavour.hasLinks {
-            let anonymous = generator.pick(["a1", "a2"])
-            switch generator.below(10) {
-            case 0...4:
+        // Bills go to users: of subscriptions of anonymous ids the contract says nothing.
+        if flavour.hasLinks, flavour.subject != .subscriptions || name == "Product Viewed" {
+            if isVisitor {
                 line.user = nil
                 line.anonymous = anonymous
-            case 5: line.anonymous = anonymous
-            default: break
+            } else if generator.chance(20) {
+                line.anonymous = anonymous
             }
         }
         if generator.chance(12) { line.traits = ["plan": .text(generator.pick(["gold", "free"]))] }

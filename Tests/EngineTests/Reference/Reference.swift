@@ -14,13 +14,11 @@ final class Reference {
     var links: [String: Customer] = [:]
     var facts: [String: Facts] = [:]
     var productIDs: [(product: String, id: String, time: Instant)] = []
-    /// Ids of instances that have ended.
-    var ended: Set<String> = []
     var now: Instant = .min
     var turn = 0
     /// Moments at which a segment could change by time alone.
     var moments: Set<Instant> = []
-    /// Lines of customers waiting for a share, by rule and product.
+    /// What is known of each rule's starts at each product.
     var queues: [Queue] = []
 
     init(_ world: World) { self.world = world }
@@ -34,24 +32,21 @@ final class Reference {
     func run(_ lines: [OrderedLine], until end: Instant) {
         var next = 0
         while true {
-            var times: [Instant] = moments.filter { $0 > now } + customers.flatMap { $0.running.map { max($0.due, now) } }
+            var times: [Instant] = moments.filter { $0 > now } + customers.flatMap { $0.running.filter { !$0.isQueued }.map { max($0.due, now) } }
             times += queues.compactMap { $0.due }.map { max($0, now) }
             if next < lines.count { times.append(lines[next].order) }
             guard let time = times.min(), time <= end || next < lines.count else { return }
             now = time
             while next < lines.count, lines[next].order == now {
-                turn += 1
+                turn += 1000
                 apply(lines[next].line)
                 next += 1
             }
             if moments.contains(now) {
                 for customer in customers.sorted(by: { $0.name < $1.name }) { judgeSegments(customer, after: nil) }
             }
+            for queue in queues.indices where queues[queue].due.map({ $0 <= now }) ?? false { newPace(queue) }
             while let (customer, place) = firstDue() { judge(customer, place) }
-            while let queue = queues.indices.first(where: { queues[$0].due.map { $0 <= now } ?? false }) {
-                newPace(queue)
-                while let (customer, place) = firstDue() { judge(customer, place) }
-            }
         }
     }
 
@@ -86,10 +81,14 @@ final class Reference {
         owner.payments += visitor.payments
         owner.counted += visitor.counted
         owner.cancels += visitor.cancels
+        // What ended as the visitor's is the user's now, so that no second message comes of the same start.
+        owner.ended += visitor.ended
         for (key, value) in visitor.cartLinks where owner.cartLinks[key] == nil { owner.cartLinks[key] = value }
         for (key, value) in visitor.traits where owner.traits[key] == nil { owner.traits[key] = value }
         for (rule, time) in visitor.published { owner.published[rule] = max(time, owner.published[rule] ?? .min) }
-        for cart in visitor.carts {
+        // In what order two profiles' carts were touched in the same millisecond is not kept: the visitor's count as later.
+        for (offset, var cart) in visitor.carts.sorted(by: { ($0.touched, $0.turn) < ($1.touched, $1.turn) }).enumerated() {
+            cart.turn = turn - 500 + offset
             guard let place = owner.carts.firstIndex(where: { $0.id == cart.id }) else {
                 owner.carts.append(cart)
                 continue
@@ -160,12 +159,25 @@ final class Reference {
         if ["Payment Failed", "Payment Succeeded", "Subscription Started", "Subscription Cancelled", "Subscription Expired"].contains(
             line.name)
         {
-            customer.payments.append(line)
+            // A failure older than a success changes nothing: what is newer stays.
+            let id = line.properties["subscription_id"]?.text
+            let isOver =
+                line.name == "Payment Failed"
+                && customer.payments.contains {
+                    $0.name == "Payment Succeeded" && $0.properties["subscription_id"]?.text == id && $0.time > line.time
+                }
+            if !isOver { customer.payments.append(line) }
         }
         judgeSegments(customer, after: line, cart: cart)
     }
 
-    func forgetCarts(_ customer: Customer) { customer.carts.removeAll { $0.touched + world.cartsForget <= now } }
+    /// A dropped cart takes its links along.
+    func forgetCarts(_ customer: Customer) {
+        for cart in customer.carts where cart.touched + world.cartsForget <= now {
+            customer.cartLinks = customer.cartLinks.filter { $0.value != cart.id }
+        }
+        customer.carts.removeAll { $0.touched + world.cartsForget <= now }
+    }
 
     // MARK: Carts
 
@@ -227,10 +239,12 @@ final class Reference {
         case "Product Removed":
             if let product, !isReplaced { change(&cart, product, -(line.properties["quantity"]?.number ?? .infinity), line) }
         case "Order Completed":
-            if let bought = Self.products(line) {
+            // A list of no products says no more than none.
+            if let bought = Self.products(line), !bought.isEmpty {
                 if !isReplaced { for item in bought { change(&cart, item.product, -item.quantity, line) } }
             } else if !isReplaced {
                 cart.lines.removeAll { $0.changed <= line.time }
+                cart.snapshot = line.time
             }
         default:
             if line.name == "Checkout Started" {
@@ -353,7 +367,9 @@ final class Reference {
         let after = customer.segments
         for action in [true, false] {
             for (index, rule) in world.rules.enumerated() {
-                for trigger in action ? rule.cancel : rule.start {
+                // The event itself comes before the segments that it led into.
+                let triggers = action ? rule.cancel : rule.start
+                for trigger in triggers.filter(\.isEvent) + triggers.filter({ !$0.isEvent }) {
                     switch trigger {
                     case .event(let name, let condition):
                         guard let line, line.name == name, rule.audience.isEmpty || action else { continue }
@@ -373,10 +389,10 @@ final class Reference {
                         }
                     case .enters(let segment):
                         guard after.contains(segment), !before.contains(segment) else { continue }
-                        if action { cancel(index, customer, nil, at: now) } else { start(index, customer, "", line, at: now) }
+                        if action { cancel(index, customer, nil, at: now) } else { start(index, customer, "", nil, at: now) }
                     case .leaves(let segment):
                         guard before.contains(segment), !after.contains(segment) else { continue }
-                        if action { cancel(index, customer, nil, at: now) } else { start(index, customer, "", line, at: now) }
+                        if action { cancel(index, customer, nil, at: now) } else { start(index, customer, "", nil, at: now) }
                     }
                 }
             }
@@ -398,9 +414,9 @@ final class Reference {
         }
     }
 
-    func start(_ rule: Int, _ customer: Customer, _ key: String, _ line: LogLine?, at time: Instant, place: Int = 0, product: String? = nil) {
+    func start(_ rule: Int, _ customer: Customer, _ key: String, _ line: LogLine?, at time: Instant) {
         guard !customer.cancels.contains(where: { $0.rule == rule && $0.key ?? key == key && $0.time > time }) else { return }
-        guard !ended.contains(id(rule, customer.name, key, time)) else { return }
+        guard !customer.ended.contains(where: { $0.rule == rule && $0.key == key && $0.start == time }) else { return }
         let because = line?.id.map { [$0] } ?? []
         let spec = world.rules[rule]
         if let at = customer.running.firstIndex(where: { $0.rule == rule && $0.key == key }) {
@@ -413,13 +429,13 @@ final class Reference {
             return
         }
         customer.running.append(
-            Running(rule: rule, key: key, started: time, due: time + spec.wait, event: line, because: because, place: place, product: product))
+            Running(rule: rule, key: key, started: time, due: time + spec.wait, event: line, because: because))
     }
 
     // MARK: Timers
 
     func firstDue() -> (Customer, Int)? {
-        customers.flatMap { customer in customer.running.indices.filter { customer.running[$0].due <= now }.map { (customer, $0) } }
+        customers.flatMap { customer in customer.running.indices.filter { !customer.running[$0].isQueued && customer.running[$0].due <= now }.map { (customer, $0) } }
             .min { left, right in
                 let (a, b) = (left.0.running[left.1], right.0.running[right.1])
                 let (first, second) = (world.rules[a.rule], world.rules[b.rule])
@@ -460,11 +476,11 @@ final class Reference {
 
     func end(_ instance: Running, of customer: Customer, _ verdict: Verdict) {
         let id = id(instance.rule, customer.name, instance.key, instance.started)
-        ended.insert(id)
+        customer.ended.append((instance.rule, instance.key, instance.started))
         told.decisions.append(
             decisionText(
                 rule: world.rules[instance.rule].name, customer: customer.name, key: instance.key, startedAt: instance.started,
                 dueAt: instance.due, decidedAt: now, verdict: verdict.rawValue, id: id))
-        if instance.product != nil { shareIsFree(instance, verdict) }
+        if instance.product != nil, verdict == .published || !instance.isQueued { shareIsFree(instance, verdict) }
     }
 }

@@ -40,6 +40,8 @@ enum TriggerSpec: Sendable {
     case enters(String)
     case leaves(String)
 
+    var isEvent: Bool { if case .event = self { true } else { false } }
+
     var definition: TriggerDefinition {
         switch self {
         case .event(let name, let condition): .event(name: .here(name), condition: condition.map { .here($0.cel) })
@@ -182,6 +184,8 @@ struct Running {
     var because: [String]
     var place = 0
     var product: String?
+    /// Waits in line for a share.
+    var isQueued = false
 }
 
 final class Customer {
@@ -195,6 +199,7 @@ final class Customer {
     var running: [Running] = []
     /// Time of the newest cancel, by rule and key; key nil: all keys.
     var cancels: [(rule: Int, key: String?, time: Instant)] = []
+    var ended: [(rule: Int, key: String, start: Instant)] = []
     var published: [Int: Instant] = [:]
     var counted: [(id: String, time: Instant)] = []
     var traits: [String: (value: J, time: Instant)] = [:]
