@@ -116,6 +116,7 @@ struct Checker {
         while true {
             switch current.kind {
             case .select(let operand, let field):
+                if operand.isGrouped { return nil }
                 parts.append(field)
                 current = operand
             case .name(let name, let rooted):

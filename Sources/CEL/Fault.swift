@@ -46,6 +46,11 @@ package struct EvaluationError: Error, Hashable, Sendable {
     package let fault: Fault
     package let span: Span
 
+    package init(fault: Fault, span: Span) {
+        self.fault = fault
+        self.span = span
+    }
+
     package var message: String { fault.message }
 }
 

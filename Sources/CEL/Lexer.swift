@@ -211,7 +211,6 @@ struct Lexer {
             } else {
                 content.append(scalar)
                 position += 1
-                // In a raw literal a backslash keeps its quote from ending the text only in that both stay: r"\"" is not one.
             }
         }
         return content.kind
@@ -256,11 +255,24 @@ struct Lexer {
         }
         if isUnit {
             content.append(unit: UInt8(truncatingIfNeeded: value))
+        } else if (0xD800...0xDBFF).contains(value), let low = lowSurrogate(),
+            let scalar = Unicode.Scalar(0x10000 + (value - 0xD800) << 10 + (low - 0xDC00))
+        {
+            content.append(scalar)
         } else if let scalar = Unicode.Scalar(value) {
             content.append(scalar)
         } else {
             diagnostics.report("this escape names no character", at: span(from: start))
         }
+    }
+
+    /// The second half of a pair such as `\uD83D\uDE00`; takes it if it is there.
+    private mutating func lowSurrogate() -> UInt32? {
+        guard peek() == "\\", peek(1) == "u", position + 6 <= scalars.count,
+            let value = UInt32(Text.string(scalars[position + 2..<position + 6]), radix: 16), (0xDC00...0xDFFF).contains(value)
+        else { return nil }
+        position += 6
+        return value
     }
 }
 

@@ -252,7 +252,7 @@ struct Parser {
             _ = advance()
             let inner = try expression()
             let end = try expect(")", closing: token.span)
-            return Syntax(kind: inner.kind, span: token.span.union(end), depth: inner.depth)
+            return Syntax(kind: inner.kind, span: token.span.union(end), depth: inner.depth, isGrouped: true)
         case .symbol("["):
             let (elements, end) = try bracketed("[", "]", trailingComma: true)
             return try node(.list(elements), token.span.union(end), over: elements)

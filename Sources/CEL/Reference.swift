@@ -13,6 +13,12 @@ package struct HostCall: Hashable, Sendable {
     package let overload: Int
     /// The target where it is a plain variable; it is then not loaded.
     package let variable: String?
+
+    package init(function: String, overload: Int, variable: String?) {
+        self.function = function
+        self.overload = overload
+        self.variable = variable
+    }
 }
 
 /// What a host has for a reference.
@@ -25,12 +31,16 @@ package enum Loaded: Sendable {
 }
 
 /// Where an evaluation gets its data from. Evaluation is generic over it, so a host may be a small struct.
+///
+/// Measured: marking the machine `@inlinable`, so that the engine's module specialises it, gained nothing over the call through
+/// the protocol (about 0.1 µs for two comparisons joined by `&&`, both ways), so it is not.
 package protocol Host {
     /// The value of `program.references[reference]`.
     func load(_ reference: Int, of program: Program) -> Loaded
     /// Whether the path `program.references[reference]` leads to something.
     func has(_ reference: Int, of program: Program) -> Bool
     /// Calls the host function of `program.calls[call]`; `target` is nil for a global function or a plain variable as target.
+    /// An argument whose static type is dyn may be of any type here: ``Value/fits(_:)`` tells.
     func call(_ call: Int, of program: Program, target: Value?, arguments: [Value]) -> Loaded
 }
 

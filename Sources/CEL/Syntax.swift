@@ -25,6 +25,8 @@ struct Syntax {
     let span: Span
     /// Levels of the tree below and including this node; the limit on it keeps recursion bounded.
     let depth: Int
+    /// Stands in brackets of its own: `(a.b).c` never means a variable named `a.b.c`.
+    var isGrouped = false
 }
 
 package enum UnaryOperator: String, Sendable, Hashable {

@@ -73,9 +73,24 @@ package struct TimeZone: Sendable, Hashable {
         self.init(second, footer: footer)
     }
 
+    /// Past this year the footer is asked anew each time; up to it its changes are part of the table.
+    private static let lastTabledYear = 2060
+
     private init(_ table: TZif, footer: TimeZoneRule?) {
-        transitions = table.transitions
-        offsets = table.offsets
+        var moments = table.transitions
+        var values = table.offsets
+        if let footer {
+            // A damaged file may have its last change billions of years ago.
+            let firstYear = Civil(seconds: moments.last ?? 0).year
+            for year in firstYear >= 1900 && firstYear <= Self.lastTabledYear ? Array(firstYear...Self.lastTabledYear) : [] {
+                for change in footer.changes(in: year) where change.moment > moments.last ?? Int.min {
+                    moments.append(change.moment)
+                    values.append(Int32(clamping: change.offset))
+                }
+            }
+        }
+        transitions = moments
+        offsets = values
         firstOffset = table.firstOffset
         self.footer = footer
     }

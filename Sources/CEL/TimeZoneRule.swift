@@ -109,6 +109,14 @@ struct TimeZoneRule: Sendable, Hashable {
         return Change(day: day, time: time)
     }
 
+    /// The moments of a year at which the offset changes, in order, and the offset from each on.
+    func changes(in year: Int) -> [(moment: Int, offset: Int)] {
+        guard let start, let end else { return [] }
+        let from = (moment: start.local(in: year) - standard, offset: summer)
+        let to = (moment: end.local(in: year) - summer, offset: standard)
+        return from.moment < to.moment ? [from, to] : [to, from]
+    }
+
     /// Seconds east of UTC at a moment.
     func offset(at moment: Int) -> Int {
         guard let start, let end else { return standard }

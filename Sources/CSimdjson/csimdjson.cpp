@@ -5,8 +5,9 @@
 #include <memory>
 #include <new>
 
-// Deeper values are refused: whoever walks the tape may recurse.
-static constexpr size_t maximal_depth = 512;
+// Deeper values are refused: whoever walks the tape may recurse. simdjson counts arrays and objects that hold something, and
+// refuses at its limit, not above it.
+static constexpr size_t maximal_depth = 513;
 // One size for nearly all lines, so that a growing log does not reallocate line by line.
 static constexpr size_t smallest_capacity = 16 * 1024;
 

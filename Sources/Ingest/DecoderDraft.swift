@@ -75,6 +75,24 @@ struct NameTable: Sendable {
     }
 }
 
+extension KeyTable {
+    /// Notes where on the tape the root object's members of these keys have their values, by the keys' numbers; 0 for a key that
+    /// the object lacks. Of a repeated key the last counts.
+    @inline(__always)
+    func collect(_ tape: JSONTape, into places: inout [Int]) {
+        places.withUnsafeMutableBufferPointer { places in
+            places.update(repeating: 0)
+            var index = 2
+            let close = tape.close(1)
+            while index < close {
+                let number = find(tape.text(index))
+                if number >= 0 { places[number] = index &+ 1 }
+                index = tape.next(index &+ 1)
+            }
+        }
+    }
+}
+
 extension JSONTape {
     /// Whether there is no value, or null, or an empty text: all three say nothing.
     @inline(__always)

@@ -40,6 +40,15 @@ package struct MappingFormat: Sendable, Equatable {
         }
     }
 
+    /// Where an event's name is.
+    package enum Name: Sendable, Equatable, ExpressibleByStringLiteral {
+        case path(String)
+        /// Every line is an event of this name: a log of one kind of thing says it nowhere.
+        case always(String)
+
+        package init(stringLiteral path: String) { self = .path(path) }
+    }
+
     /// What becomes the event's properties.
     package enum Properties: Sendable, Equatable {
         /// Every top-level field that no path of the mapping names by itself.
@@ -65,7 +74,7 @@ package struct MappingFormat: Sendable, Equatable {
     package var customer: String?
     /// Path of an anonymous id.
     package var anonymous: String?
-    package var event: String
+    package var event: Name
     package var time: Time
     /// Path of the moment at which the line was received, written like `time`; an event does not count later than that.
     package var received: String?
@@ -74,7 +83,7 @@ package struct MappingFormat: Sendable, Equatable {
     package var properties: Properties
 
     package init(
-        id: String? = nil, customer: String?, anonymous: String? = nil, event: String, time: Time, received: String? = nil,
+        id: String? = nil, customer: String?, anonymous: String? = nil, event: Name, time: Time, received: String? = nil,
         names: [String: String] = [:], properties: Properties = .others
     ) {
         self.id = id

@@ -14,7 +14,9 @@ struct MappingReader: ~Copyable {
     private let id: Path?
     private let customer: Path?
     private let anonymous: Path?
-    private let event: Path
+    /// nil: every line is `always`.
+    private let event: Path?
+    private let always: NameTable.Match
     private let time: Path
     private let received: Path?
     private let unit: MappingFormat.Unit
@@ -43,7 +45,15 @@ struct MappingReader: ~Copyable {
         id = format.id.map(path)
         customer = format.customer.map(path)
         anonymous = format.anonymous.map(path)
-        event = path(format.event)
+        names = NameTable(vocabulary: vocabulary, renamed: format.names)
+        switch format.event {
+        case .path(let text):
+            event = path(text)
+            always = NameTable.Match()
+        case .always(let name):
+            event = nil
+            always = names.match(name)
+        }
         time = path(format.time.path)
         received = format.received.map(path)
         unit = format.time.unit
@@ -61,7 +71,6 @@ struct MappingReader: ~Copyable {
         roots = KeyTable(keys.enumerated().map { ($0.element, $0.offset) })
         isTaken = taken
         fieldCount = keys.count
-        names = NameTable(vocabulary: vocabulary, renamed: format.names)
     }
 
     private func place(_ path: Path?, _ tape: JSONTape, _ places: [Int]) -> Int {
@@ -73,17 +82,14 @@ struct MappingReader: ~Copyable {
 
     /// Reads one line. `places` are for the tape index of each top-level key that a path starts with, 0 where the line has none.
     func read(_ tape: JSONTape, _ places: inout [Int], into draft: inout Draft) -> Refusal? {
-        for root in places.indices { places[root] = 0 }
-        var index = 2
-        let close = tape.close(1)
-        while index < close {
-            let root = roots.find(tape.text(index))
-            if root >= 0 { places[root] = index &+ 1 }
-            index = tape.next(index &+ 1)
+        roots.collect(tape, into: &places)
+        if event == nil {
+            draft.name = always
+        } else {
+            let event = place(event, tape, places)
+            guard tape.isText(event) else { return Refusal(.missingEvent, "the line names no event", at: event) }
+            draft.name = names.find(event, of: tape)
         }
-        let event = place(event, tape, places)
-        guard tape.isText(event) else { return Refusal(.missingEvent, "the line names no event", at: event) }
-        draft.name = names.find(event, of: tape)
         draft.user = place(customer, tape, places)
         draft.anonymous = place(anonymous, tape, places)
         draft.id = place(id, tape, places)

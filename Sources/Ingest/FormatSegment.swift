@@ -41,14 +41,7 @@ struct SegmentReader: ~Copyable {
 
     /// Reads one call. `places` are for the tape index of each field, 0 where the line has none.
     func read(_ tape: JSONTape, _ places: inout [Int], into draft: inout Draft) -> Refusal? {
-        for field in places.indices { places[field] = 0 }
-        var index = 2
-        let close = tape.close(1)
-        while index < close {
-            let field = fields.find(tape.text(index))
-            if field >= 0 { places[field] = index &+ 1 }
-            index = tape.next(index &+ 1)
-        }
+        fields.collect(tape, into: &places)
         let type = places[Field.type.rawValue]
         guard type != 0, tape.tag(type) == JSONTape.string, let call = Call(rawValue: calls.find(tape.text(type))) else {
             return Refusal(.unknownType, "`type` is none of track, identify, page, screen, group and alias", at: type)
@@ -72,7 +65,7 @@ struct SegmentReader: ~Copyable {
         draft.name = name
         draft.user = places[Field.userId.rawValue]
         draft.anonymous = places[Field.anonymousId.rawValue]
-        if call == .alias, !tape.isText(draft.anonymous) { draft.anonymous = places[Field.previousId.rawValue] }
+        if call == .alias, tape.isText(places[Field.previousId.rawValue]) { draft.anonymous = places[Field.previousId.rawValue] }
         draft.id = places[Field.messageId.rawValue]
         if name.needsProperties {
             draft.properties = places[Field.properties.rawValue]

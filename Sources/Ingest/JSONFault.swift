@@ -19,6 +19,9 @@ struct JSONFault: Equatable {
                 at += 1
                 continue
             }
+            if stack.count > depthLimit, expectation == .valueOrClose || expectation == .keyOrClose, byte != closing(stack.last) {
+                return JSONFault(offset: at, message: "this value is nested deeper than \(depthLimit)")
+            }
             func afterValue() -> Expectation { stack.isEmpty ? .end : .commaOrClose }
             switch (expectation, byte) {
             case (.end, _): return JSONFault(offset: at, message: "there is more after the end of the value")
@@ -43,7 +46,6 @@ struct JSONFault: Equatable {
                 if let fault = string(in: text, &at) { return fault }
                 expectation = afterValue()
             case (_, UInt8(ascii: "{")), (_, UInt8(ascii: "[")):
-                guard stack.count < depthLimit else { return JSONFault(offset: at, message: "values are nested too deep") }
                 stack.append(byte)
                 expectation = byte == UInt8(ascii: "{") ? .keyOrClose : .valueOrClose
                 at += 1

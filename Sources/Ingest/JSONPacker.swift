@@ -38,65 +38,19 @@ struct JSONPacker {
         guard object != 0, tape.tag(object) == JSONTape.object else { return }
         reserve(Self.growth * length + 64)
         let start = count
-        count = buffer.withUnsafeMutableBytes { Self.packMembers(object, tape, $0, start).end }
-        var index = object + 1
-        let close = tape.close(object)
-        while index < close {
-            members += 1
-            index = tape.next(index + 1)
-        }
+        let (end, added) = buffer.withUnsafeMutableBytes { Self.packMembers(object, tape, $0, start) }
+        count = end
+        members += Int(added)
     }
 
     /// Adds a member.
     mutating func add(_ key: some Collection<UInt8>, _ value: Int, of tape: JSONTape, length: Int) {
-        addKey(key)
-        append(value, of: tape, length: length)
-    }
-
-    private mutating func addKey(_ key: some Collection<UInt8>) {
         reserve(4 + key.count)
         Self.store(UInt32(key.count), &buffer, count)
         buffer.replaceSubrange((count + 4)..<(count + 4 + key.count), with: key)
         count += 4 + key.count
         members += 1
-    }
-
-    /// Adds a member with a text that is not in the line.
-    mutating func add(_ key: some Collection<UInt8>, text: some Collection<UInt8>) {
-        addKey(key)
-        reserve(5 + text.count)
-        buffer[count] = PackedJSON.Tag.string.rawValue
-        Self.store(UInt32(text.count), &buffer, count + 1)
-        buffer.replaceSubrange((count + 5)..<(count + 5 + text.count), with: text)
-        count += 5 + text.count
-    }
-
-    /// Adds a member with a double.
-    mutating func add(_ key: some Collection<UInt8>, number: Double) {
-        addKey(key)
-        reserve(9)
-        buffer[count] = PackedJSON.Tag.double.rawValue
-        let bits = number.bitPattern
-        for byte in 0..<8 { buffer[count + 1 + byte] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * byte)) }
-        count += 9
-    }
-
-    /// Adds a member with a whole number.
-    mutating func add(_ key: some Collection<UInt8>, int: Int64) {
-        addKey(key)
-        reserve(9)
-        buffer[count] = PackedJSON.Tag.int.rawValue
-        let bits = UInt64(bitPattern: int)
-        for byte in 0..<8 { buffer[count + 1 + byte] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * byte)) }
-        count += 9
-    }
-
-    /// Adds a member with a boolean.
-    mutating func add(_ key: some Collection<UInt8>, bool: Bool) {
-        addKey(key)
-        reserve(1)
-        buffer[count] = (bool ? PackedJSON.Tag.true : PackedJSON.Tag.false).rawValue
-        count += 1
+        append(value, of: tape, length: length)
     }
 
     /// Closes the object that `begin` opened.

@@ -10,7 +10,7 @@ struct JSONParser: ~Copyable {
         /// Not JSON, or a number beyond a double's range, or half of a surrogate pair.
         case malformed
         case invalidUTF8
-        /// Valid so far as was read, but nested deeper than 512 values.
+        /// A value within more than 512 arrays and objects.
         case tooDeep
         case outOfMemory
     }

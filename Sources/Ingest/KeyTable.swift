@@ -2,24 +2,26 @@
 ///
 /// Texts are told apart by their length and their first and last 8 bytes, which settles nearly every look-up without a loop.
 struct KeyTable: Sendable {
-    private struct Entry {
-        var count: Int
-        var first: UInt64
-        var last: UInt64
-        var number: Int
-        var bytes: [UInt8]
+    private struct Slot {
+        var first: UInt64 = 0
+        var last: UInt64 = 0
+        /// Length of the text, -1 in an empty slot.
+        var count: Int32 = -1
+        var number: Int32 = -1
     }
 
-    private var entries: [Entry] = []
-    /// Open addressing over `entries`, place + 1; 0 is an empty slot.
-    private var slots: [Int32]
+    /// Open addressing.
+    private var slots: [Slot]
+    /// The whole texts by slot, for those of more than 16 bytes.
+    private var texts: [[UInt8]]
     private let mask: Int
 
     /// Of a text that comes twice the last number counts.
     init(_ keys: [(text: [UInt8], number: Int)]) {
         var size = 16
         while size < keys.count * 4 { size *= 2 }
-        slots = [Int32](repeating: 0, count: size)
+        slots = [Slot](repeating: Slot(), count: size)
+        texts = [[UInt8]](repeating: [], count: size)
         mask = size - 1
         for key in keys {
             let padded = key.text + [UInt8](repeating: 0, count: 8)
@@ -27,13 +29,9 @@ struct KeyTable: Sendable {
                 Self.words(UnsafeRawBufferPointer(rebasing: bytes[..<key.text.count]))
             }
             var slot = Self.slot(first, last, key.text.count) & mask
-            while slots[slot] != 0, entries[Int(slots[slot]) - 1].bytes != key.text { slot = (slot + 1) & mask }
-            if slots[slot] != 0 {
-                entries[Int(slots[slot]) - 1].number = key.number
-            } else {
-                entries.append(Entry(count: key.text.count, first: first, last: last, number: key.number, bytes: key.text))
-                slots[slot] = Int32(entries.count)
-            }
+            while slots[slot].count >= 0, texts[slot] != key.text { slot = (slot + 1) & mask }
+            slots[slot] = Slot(first: first, last: last, count: Int32(key.text.count), number: Int32(key.number))
+            texts[slot] = key.text
         }
     }
 
@@ -57,18 +55,14 @@ struct KeyTable: Sendable {
         let (first, last) = Self.words(text)
         var slot = Self.slot(first, last, text.count) & mask
         while true {
-            let place = Int(slots[slot])
-            if place == 0 { return -1 }
-            let found = matches(place &- 1, first, last, text)
-            if found >= 0 { return found }
+            let found = slots[slot]
+            if found.first == first, found.last == last, Int(found.count) == text.count,
+                text.count <= 16 || text.elementsEqual(texts[slot])
+            {
+                return Int(found.number)
+            }
+            if found.count < 0 { return -1 }
             slot = (slot &+ 1) & mask
         }
-    }
-
-    @inline(__always)
-    private func matches(_ place: Int, _ first: UInt64, _ last: UInt64, _ text: UnsafeRawBufferPointer) -> Int {
-        guard entries[place].first == first, entries[place].last == last, entries[place].count == text.count else { return -1 }
-        if text.count > 16, !text.elementsEqual(entries[place].bytes) { return -1 }
-        return entries[place].number
     }
 }

@@ -3,15 +3,15 @@ import Engine
 /// A source as the reader takes it.
 package struct LogSource: Sendable {
     package var name: String
-    /// Glob of its files, absolute.
-    package var pattern: String
+    /// Globs of its files, absolute; usually one.
+    package var patterns: [String]
     package var format: Format
     /// How far out of order its events may come, in milliseconds.
     package var lateness: Milliseconds
 
-    package init(name: String, pattern: String, format: Format, lateness: Milliseconds) {
+    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds) {
         self.name = name
-        self.pattern = pattern
+        self.patterns = patterns
         self.format = format
         self.lateness = lateness
     }
@@ -44,6 +44,14 @@ package struct ReadingNote: Sendable, Equatable {
     package var offset: UInt64
     /// Engine time at the decision.
     package var at: Instant
+
+    package init(kind: Kind, source: String, file: String, offset: UInt64, at: Instant) {
+        self.kind = kind
+        self.source = source
+        self.file = file
+        self.offset = offset
+        self.at = at
+    }
 }
 
 /// What one read of one file gave.
@@ -70,6 +78,9 @@ package struct LogReader: ~Copyable {
     package let sources: [LogSource]
     private let lateFor: Milliseconds
     private var tailer: Tailer
+    /// The source that each of the tailer's patterns belongs to.
+    private let sourceOfTailed: [Int]
+    private let maxLineBytes: Int
     private let decoders: [DecoderCell]
     private var buffer = LineBuffer()
     private var states: [FileID: FileState] = [:]
@@ -77,7 +88,8 @@ package struct LogReader: ~Copyable {
     package private(set) var sequencer = Sequencer()
     package private(set) var warnings: [TailWarning] = []
     package private(set) var losses: [ScanReport.PossibleLoss] = []
-    package private(set) var needsAnotherScan = false
+    /// Whether something waits for a second look before a run may call itself complete.
+    package var needsAnotherScan: Bool { tailer.needsAnotherScan }
     /// Whether waiting events keep their lines, so that they can be made durable.
     private let keepsLines: Bool
     /// Decisions that a control log prescribes: (file digest, offset) → note.
@@ -92,16 +104,19 @@ package struct LogReader: ~Copyable {
         self.sources = sorted
         self.lateFor = lateFor
         self.keepsLines = keepsLines
-        tailer = Tailer(
-            sources: sorted.map { TailedSource(name: $0.name, pattern: $0.pattern, maxLineBytes: maxLineBytes) },
-            resuming: positions.map(\.checkpoint))
+        self.maxLineBytes = maxLineBytes
+        let tailed = sorted.enumerated().flatMap { index, source in
+            source.patterns.map { (index, TailedSource(name: source.name, pattern: $0, maxLineBytes: maxLineBytes)) }
+        }
+        sourceOfTailed = tailed.map(\.0)
+        tailer = Tailer(sources: tailed.map(\.1), resuming: positions.map(\.checkpoint))
         decoders = sorted.map { DecoderCell(vocabulary: vocabulary, format: $0.format) }
         nextNumber = (positions.map(\.number).max() ?? 0) + 1
         // The tailer's ids of resumed files are in the order of its checkpoints, of sources that still exist.
         let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
         for (file, position) in zip(tailer.files, resumed) {
             states[file.id] = FileState(
-                number: position.number, source: file.source, newest: position.newest, backlog: false, isEnded: position.isEnded,
+                number: position.number, source: sourceOfTailed[file.source], newest: position.newest, backlog: false, isEnded: position.isEnded,
                 digest: Self.digest(file))
             tailer.setNumber(position.number, of: file.id)
         }
@@ -117,10 +132,20 @@ package struct LogReader: ~Copyable {
         let report = tailer.scan()
         warnings += report.warnings
         losses += report.possibleLosses
-        needsAnotherScan = report.needsAnotherScan
+        driveComparisons()
         number()
         for id in tailer.files.map(\.id) where states[id] != nil { refresh(id) }
         for id in report.ended { states[id]?.isEnded = true }
+    }
+
+    /// Files that may be compressed copies of others are compared by reading them; that gives no lines.
+    private mutating func driveComparisons() {
+        var scratch = LineBuffer()
+        for file in tailer.files where file.isHeld {
+            while tailer.file(file.id)?.isHeld ?? false {
+                guard case .working = tailer.read(file.id, upTo: 1 << 20, into: &scratch) else { break }
+            }
+        }
     }
 
     private mutating func refresh(_ id: FileID) {
@@ -145,7 +170,7 @@ package struct LogReader: ~Copyable {
             // A first line that can't be shown yet (a long one, a copy being compared) is read first, with the lowest time there is.
             var time = Instant.min
             if case .lines(let offset, let count) = tailer.peek(id, upTo: 1 << 16, into: &peeked) {
-                time = firstTime(peeked, offset: offset, count: count, source: file.source) ?? .min
+                time = firstTime(peeked, offset: offset, count: count, source: sourceOfTailed[file.source]) ?? .min
             }
             found.append((id, time, Self.digest(file)))
         }
@@ -153,14 +178,14 @@ package struct LogReader: ~Copyable {
         for entry in found {
             guard let file = tailer.file(entry.id) else { continue }
             tailer.setNumber(nextNumber, of: entry.id)
-            states[entry.id] = FileState(number: nextNumber, source: file.source, newest: nil, backlog: true, digest: entry.digest)
+            states[entry.id] = FileState(number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, digest: entry.digest)
             nextNumber += 1
         }
     }
 
     /// The event time of the first line that is an event.
     private mutating func firstTime(_ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int) -> Instant? {
-        var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: tailer.sources[source].maxLineBytes)
+        var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var scratch = EventBatch()
         return buffer.withBytes { bytes in
             while let line = splitter.next(in: bytes) {
@@ -260,7 +285,7 @@ package struct LogReader: ~Copyable {
         _ id: FileID, offset: Int, count: Int, wallLimit: Instant?, engineNow: Instant, into chunk: inout ReadChunk
     ) {
         guard var state = states[id] else { return }
-        var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: tailer.sources[state.source].maxLineBytes)
+        var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var batch = EventBatch()
         batch.events.reserveCapacity(count / 256)
         let lateness = sources[state.source].lateness
@@ -361,8 +386,13 @@ package struct LogReader: ~Copyable {
         tailer.files.compactMap { file in states[file.id].map { (file, $0.newest, $0.number) } }
     }
 
-    /// Bytes still unread in plain files, for a progress bar.
-    package var unreadBytes: Int { tailer.files.reduce(0) { $0 + max(0, $1.size - $1.offset) } }
+    /// Bytes on disk and bytes read of plain files, for a progress bar. Of compressed files the content may be longer than the file.
+    package var progress: (read: Int, total: Int) {
+        tailer.files.reduce(into: (read: 0, total: 0)) { sum, file in
+            sum.read += min(file.offset, file.size)
+            sum.total += file.size
+        }
+    }
 
     // MARK: Waiting lines
 

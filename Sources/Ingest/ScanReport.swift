@@ -20,14 +20,12 @@ package struct ScanReport: Sendable {
         package var continues: Bool
     }
 
-    /// New files, in order of source and path; those without a complete first line are here too, once.
+    /// New files of this scan, each once, also those without a complete first line yet. A held compressed file that turns out to be
+    /// no copy, while it is read, is not here: `Tailer.unnumbered` names every file that waits for a number.
     package var found: [FileID] = []
     /// Files of which nothing more can come and that no longer exist: read `readUnterminated`, commit, `forget`. Each once.
     package var ended: [FileID] = []
     package var possibleLosses: [PossibleLoss] = []
     /// New since the last scan.
     package var warnings: [TailWarning] = []
-    /// Whether something waits for a second look (a file not found once, a compressed file that may be still being written):
-    /// before calling a run complete, scan until this is false and nothing is left to read.
-    package var needsAnotherScan = false
 }

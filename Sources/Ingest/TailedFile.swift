@@ -97,6 +97,12 @@ struct TrackedFile {
         var lastByte: UInt8
         /// Only NULs so far.
         var isHole: Bool
+
+        /// Takes what still fits into the head.
+        mutating func keep(_ bytes: UnsafeRawBufferPointer) {
+            let room = LineSplitter.keptBytes - head.count
+            if room > 0 { head.append(contentsOf: bytes.prefix(room)) }
+        }
     }
 
     let id: FileID
@@ -119,7 +125,9 @@ struct TrackedFile {
     var isIdle = false
     var hasKnownLine = false
     var isComplete = false
-    /// A compressed file that ends inside a member did not change between two scans.
+    /// A compressed file was read to where it ends, inside a member.
+    var isCutShort = false
+    /// And it did not change between two scans.
     var isStalled = false
     var isReportedEnded = false
     var unreadableCode: Int32?
@@ -170,7 +178,8 @@ struct TrackedFile {
     var listing: TailedFile {
         let isReadable = hasBacking && unreadableCode == nil
         let backlog: TailedFile.Backlog =
-            !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
+            claim != nil && !isCompressed
+            ? .unknown : !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
         return TailedFile(
             id: id, source: source, path: path, fingerprint: Fingerprint(inode: inode, head: head), offset: offset,
             number: number, backlog: backlog, isHeld: claim != nil,

@@ -42,8 +42,9 @@ extension Tailer {
     /// Gives every inode that carries nothing known a tracked file: a new one, or one that lost its backing, or as a copy.
     /// Returns whether there are any of which too little is there to tell.
     mutating func adopt(
-        _ unknown: [Sighting], _ newest: [UInt64: Int64], _ seen: inout Set<FileID>, _ report: inout ScanReport
+        _ unknown: [Sighting], _ seen: inout Set<FileID>, _ report: inout ScanReport
     ) -> Bool {
+        let firstNew = FileID(rawValue: nextID)
         var opened: [(sighting: Sighting, open: OpenFile, status: FileStatus)] = []
         var waiting: [InodeKey: FileStatus] = [:]
         var isAnyUndecided = false
@@ -76,7 +77,7 @@ extension Tailer {
                 } else if open.isCompressed {
                     opened.append((sighting, open, status))
                 } else {
-                    adoptPlain(sighting, open, status, &seen, &report)
+                    adoptPlain(sighting, open, status, firstNew, &seen, &report)
                 }
             }
         }
@@ -95,11 +96,12 @@ extension Tailer {
         return head.isEmpty || magics.contains { head.count < $0.count && $0.starts(with: head) }
     }
 
-    private mutating func start(_ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ head: [UInt8]) -> FileID {
+    mutating func start(_ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ head: [UInt8]) -> FileID {
         var file = TrackedFile(id: makeID(), source: sighting.source, match: sighting.match, open: open)
         file.head = head.withUnsafeBytes { ContentSample($0) }
         file.size = status.size
         file.stamp = status
+        file.isSettled = isSettled(status)
         tracked[file.id] = file
         carry(sighting.key, file.id)
         keepOpen(open, file.id)
@@ -109,12 +111,17 @@ extension Tailer {
     // MARK: Plain files
 
     private mutating func adoptPlain(
-        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ seen: inout Set<FileID>, _ report: inout ScanReport
+        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ firstNew: FileID, _ seen: inout Set<FileID>,
+        _ report: inout ScanReport
     ) {
         guard let head = open.headBytes() else { return unreadable(sighting, EIO) }
         let copy = TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans)
-        for id in sameHead(head, source: sighting.source) {
-            guard let file = tracked[id], file.claim == nil, file.offset <= status.size else { continue }
+        let originals = sameHead(head, source: sighting.source) {
+            $0.isCompressed || $0.presence == .superseded
+                || ($0.presence == .resumed && $0.inode.number == open.inode.number)
+        }
+        for id in originals {
+            guard let file = tracked[id], file.offset <= status.size else { continue }
             let mark = open.sample(endingAt: file.offset, length: file.mark.length)
             guard mark == file.mark else { continue }
             let isMoved =
@@ -126,30 +133,107 @@ extension Tailer {
                 seen.insert(id)
                 return
             }
+            if file.isCompressed, file.hasBacking, file.offset == 0 {
+                // Nothing was read of the compressed file yet: it is the one to be compared.
+                let plain = start(sighting, open, status, head)
+                seen.insert(plain)
+                report.found.append(plain)
+                tracked[id]?.claim = TrackedFile.Claim(original: plain, position: status.size)
+                tracked[id]?.isIdle = false
+                return
+            }
             if file.isCompressed, file.hasBacking {
                 tracked[id]?.copies[copy.inode.key] = copy
                 copied[copy.inode.key] = id
                 return
             }
         }
+        let known = sameHead(head, source: sighting.source) {
+            !$0.isCompressed && $0.hasBacking && $0.head.length == head.count && $0.size >= status.size && $0.id < firstNew
+        }
         let id = start(sighting, open, status, head)
         seen.insert(id)
+        if let original = known.first(where: { repeats(open, status.size, $0) }) {
+            tracked[id]?.claim = TrackedFile.Claim(original: original, position: status.size)
+            return
+        }
         report.found.append(id)
-        guard head.count == Fingerprint.sampleBytes, let digest = tracked[id]?.head else { return }
-        for other in tracked.values where other.id != id && other.head == digest && other.source == sighting.source {
+        warnSameHead(id)
+    }
+
+    /// Whether the last bytes before `size` of a plain file are those of `id` at the same place.
+    private mutating func repeats(_ open: OpenFile, _ size: Int, _ id: FileID) -> Bool {
+        guard case .success(let other) = opened(id) else { return false }
+        let length = min(size, Fingerprint.sampleBytes)
+        let own = open.sample(endingAt: size, length: length)
+        return own != nil && own == other.sample(endingAt: size, length: length)
+    }
+
+    /// Decides about plain files that repeated another one at the last scan.
+    mutating func settlePlainClaims(_ seen: inout Set<FileID>, _ report: inout ScanReport) {
+        for id in tracked.keys.sorted() {
+            guard let file = tracked[id], let claim = file.claim, !file.isCompressed else { continue }
+            let original = tracked[claim.original]
+            guard case .success(let open) = opened(id), let original, seen.contains(id) else {
+                release(id, &report)
+                continue
+            }
+            if original.presence == .superseded {
+                guard file.size >= original.offset,
+                    open.sample(endingAt: original.offset, length: original.mark.length) == original.mark, let status = file.stamp
+                else {
+                    release(id, &report)
+                    continue
+                }
+                tracked[id] = nil
+                uncarry(file.inode.key, id)
+                let match = Glob.Match(path: file.path, target: file.target, status: status)
+                move(
+                    original.id, to: TrackedFile.Copy(match: match, inode: file.inode, isCompressed: false, lastSeen: scans), open
+                )
+                seen.insert(original.id)
+            } else if file.isStalled || !original.hasBacking || file.size > original.size
+                || !repeats(open, file.size, original.id)
+            {
+                release(id, &report)
+            }
+        }
+    }
+
+    /// A held plain file is one of its own.
+    private mutating func release(_ id: FileID, _ report: inout ScanReport) {
+        tracked[id]?.claim = nil
+        tracked[id]?.isStalled = false
+        tracked[id]?.isIdle = false
+        report.found.append(id)
+        warnSameHead(id)
+    }
+
+    mutating func warnSameHead(_ id: FileID) {
+        guard let file = tracked[id], file.head.length == Fingerprint.sampleBytes else { return }
+        for other in tracked.values where other.id != id && other.head == file.head && other.source == file.source {
             ledger.happened(
                 warning(
-                    .sameHead, source: sighting.source, path: sighting.match.path,
-                    "\(sighting.match.path) begins with the same 4 KiB as \(other.path); both are read: keep copies out of the "
+                    .sameHead, source: file.source, path: file.path,
+                    "\(file.path) begins with the same 4 KiB as \(other.path); both are read: keep copies out of the "
                         + "pattern"), oncePerPath: true)
             break
         }
     }
 
     /// Tracked files of a source whose known head is how `head` begins, the best first: without a backing, read furthest.
-    private func sameHead(_ head: [UInt8], source: Int) -> [FileID] {
-        head.withUnsafeBytes { bytes in
-            tracked.values.filter { $0.source == source && $0.head.length > 0 && $0.head.matchesStart(of: bytes) }
+    func sameHead(_ head: [UInt8], source: Int, where isCandidate: (TrackedFile) -> Bool) -> [FileID] {
+        var samples: [Int: ContentSample] = [:]  // by length: thousands of files share a few
+        return head.withUnsafeBytes { bytes in
+            tracked.values.filter { file in
+                let length = file.head.length
+                guard file.source == source, file.claim == nil, length > 0, length <= bytes.count, isCandidate(file) else {
+                    return false
+                }
+                let sample = samples[length] ?? ContentSample(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+                samples[length] = sample
+                return sample == file.head
+            }
         }
         .sorted {
             ($0.hasBacking ? 1 : 0, $0.copies.count, -$0.offset, $0.id.rawValue)
@@ -176,138 +260,5 @@ extension Tailer {
         guard let copy = copies.first else { return false }
         move(id, to: copy, nil)
         return true
-    }
-
-    // MARK: Compressed files
-
-    /// Starts or holds a compressed file. Returns true where too little of it is there: with `dryRun` only that is found out.
-    private mutating func adoptCompressed(
-        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ isUnchanged: Bool, _ seen: inout Set<FileID>,
-        _ report: inout ScanReport, dryRun: Bool
-    ) -> Bool {
-        guard let head = open.headBytes() else {
-            unreadable(sighting, EIO)
-            return true
-        }
-        if dryRun {
-            let isWholeHead = head.count == Fingerprint.sampleBytes || open.ending != .open
-            if !isWholeHead, !isUnchanged { return true }
-            guard head.isEmpty else { return false }
-            if open.ending != .whole {
-                ledger.condition(
-                    warning(
-                        .corrupt, source: sighting.source, path: sighting.match.path,
-                        "\(sighting.match.path) begins like a compressed file and nothing of it decodes; it is skipped until it "
-                            + "changes"))
-            }
-            rejected.insert(sighting.key)
-            return true
-        }
-        let originals = originals(of: head, open, source: sighting.source)
-        let id = start(sighting, open, status, head)
-        seen.insert(id)
-        if let original = originals.first {
-            let position = tracked[original]?.size ?? 0
-            tracked[id]?.claim = TrackedFile.Claim(original: original, position: position)
-        } else {
-            report.found.append(id)
-        }
-        return false
-    }
-
-    /// What a compressed file that begins with `head` may be a copy of.
-    private mutating func originals(of head: [UInt8], _ open: OpenFile, source: Int) -> [FileID] {
-        var found = sameHead(head, source: source).filter { tracked[$0]?.claim == nil }
-        guard head.count < Fingerprint.sampleBytes, !head.isEmpty else { return found }
-        // The plain file may have grown since it was compressed: then its head is longer.
-        let own = head.withUnsafeBytes { ContentSample($0) }
-        for id in tracked.keys.sorted() where !found.contains(id) {
-            guard let file = tracked[id], file.source == source, file.claim == nil, !file.isCompressed, file.hasBacking,
-                file.head.length > head.count, case .success(let plain) = opened(id), let bytes = plain.headBytes()
-            else { continue }
-            if bytes.withUnsafeBytes(own.matchesStart) { found.append(id) }
-        }
-        return found
-    }
-
-    /// Compares a held file with what it may be a copy of, as far as one call goes.
-    mutating func settleClaim(_ id: FileID) -> ReadOutcome {
-        guard let file = tracked[id], let claim = file.claim else { return .working }
-        let open: OpenFile
-        switch opened(id) {
-        case .success(let own): open = own
-        case .failure(let error): return .unavailable(error.code)
-        }
-        guard let original = tracked[claim.original], original.claim == nil else { return refute(id) }
-        var position = original.offset
-        var plain: OpenFile?
-        if !original.isCompressed, original.hasBacking, case .success(let other) = opened(original.id) {
-            plain = other
-            position = max(claim.position, original.offset)
-        }
-        if position == 0 { return confirm(id, isShorter: false) }
-
-        let length = plain == nil ? original.mark.length : min(position, Fingerprint.sampleBytes)
-        var expected = plain == nil ? original.mark : plain?.sample(endingAt: position, length: length)
-        var sample = ContentSample.none
-        let outcome = withUnsafeTemporaryAllocation(byteCount: max(1, length), alignment: 8) { room in
-            let bytes = UnsafeMutableRawBufferPointer(rebasing: room[..<length])
-            let outcome = open.read(at: position - length, into: bytes)
-            sample = ContentSample(UnsafeRawBufferPointer(bytes))
-            return outcome
-        }
-        switch outcome {
-        case .working: return .working
-        case .failed(let code): return .unavailable(code)
-        case .bytes(length): return sample == expected ? confirm(id, isShorter: false) : refute(id)
-        case .bytes: break
-        }
-        guard open.ending != .open || file.isStalled || !file.hasBacking || file.presence == .deleted else {
-            tracked[id]?.isIdle = true  // still being written
-            return .caughtUp
-        }
-        // It ends before the place to compare.
-        let end = open.contentEnd
-        let tail = min(end, Fingerprint.sampleBytes)
-        guard let plain else { return confirm(id, isShorter: true) }
-        expected = plain.sample(endingAt: end, length: tail)
-        return open.sample(endingAt: end, length: tail) == expected ? confirm(id, isShorter: false) : refute(id)
-    }
-
-    private mutating func confirm(_ id: FileID, isShorter: Bool) -> ReadOutcome {
-        guard let file = tracked[id], let claim = file.claim, let original = tracked[claim.original] else { return .working }
-        if isShorter {
-            ledger.happened(
-                warning(
-                    .shorterCopy, source: file.source, path: file.path,
-                    "\(file.path) begins like \(original.path) and ends before byte \(original.offset), up to which that one was "
-                        + "read; it is taken for a copy and not read"))
-        }
-        tracked[id] = nil
-        uncarry(file.inode.key, id)
-        guard let status = file.stamp else { return .copy(of: original.id) }
-        let match = Glob.Match(path: file.path, target: file.target, status: status)
-        let copy = TrackedFile.Copy(match: match, inode: file.inode, isCompressed: true, lastSeen: scans)
-        let needsBacking = !original.hasBacking || (original.presence == .deleted && original.isComplete)
-        if needsBacking {
-            move(original.id, to: copy, file.open)
-        } else {
-            tracked[original.id]?.copies[copy.inode.key] = copy
-            copied[copy.inode.key] = original.id
-        }
-        return .copy(of: original.id)
-    }
-
-    private mutating func refute(_ id: FileID) -> ReadOutcome {
-        guard var claim = tracked[id]?.claim, let file = tracked[id] else { return .working }
-        claim.refuted.insert(claim.original)
-        tracked[id]?.claim = nil
-        guard let open = file.open, let head = open.headBytes() else { return .working }
-        if let next = originals(of: head, open, source: file.source).first(where: { $0 != id && !claim.refuted.contains($0) }) {
-            claim.original = next
-            claim.position = tracked[next]?.size ?? 0
-            tracked[id]?.claim = claim
-        }
-        return .working
     }
 }

@@ -25,7 +25,7 @@ package enum ReadOutcome: Hashable, Sendable {
 extension Tailer {
     /// Appends whole lines of `id` to `buffer`, the last one ended by `\n`, and moves the file's offset behind them.
     ///
-    /// About `maxBytes` at most; more where a line within the source's limit needs it.
+    /// About `maxBytes` at most; more where a line within the limit of the source needs it, and never less than 4 KiB at a time.
     package mutating func read(_ id: FileID, upTo maxBytes: Int, into buffer: inout LineBuffer) -> ReadOutcome {
         take(id, upTo: maxBytes, into: &buffer, consuming: true)
     }
@@ -106,7 +106,7 @@ extension Tailer {
         _ id: FileID, upTo maxBytes: Int, into buffer: inout LineBuffer, consuming: Bool
     ) -> ReadOutcome {
         guard let listed = tracked[id] else { return .unavailable(ENOENT) }
-        if listed.claim != nil { return settleClaim(id) }
+        if listed.claim != nil { return listed.isCompressed ? settleClaim(id) : .caughtUp }
         if listed.presence == .superseded { return .truncated }
         if listed.isComplete { return .ended }
         let open: OpenFile
@@ -118,7 +118,7 @@ extension Tailer {
         if file.overlong != nil { return passOver(&file, open) }
 
         let limit = sources[file.source].maxLineBytes + Tailer.lineSlack
-        let want = max(maxBytes, limit)
+        let want = max(maxBytes, limit, Fingerprint.sampleBytes)  // the head is compared with the first chunk
         var outcome = ReadOutcome.working
         var isTruncated = false
         buffer.append(room: want) { room in
@@ -220,12 +220,14 @@ extension Tailer {
                 let index = UnsafeRawPointer(found) - base
                 let before = index > 0 ? bytes[index - 1] : overlong.lastByte
                 let end = overlong.scanned + index
+                overlong.keep(UnsafeRawBufferPointer(rebasing: bytes[..<index]))
                 let line = finished(overlong, end: end + 1, length: end - overlong.start - (before == 0x0D ? 1 : 0))
                 outcome = .tooLong(line)
                 file.overlong = nil
                 advance(&file, open, to: end + 1)
             } else {
                 overlong.scanned += count
+                overlong.keep(bytes)
                 if let last = bytes.last { overlong.lastByte = last }
                 file.overlong = overlong
                 if count < chunkBytes { outcome = atEnd(&file, open) }
@@ -240,12 +242,13 @@ extension Tailer {
     }
 
     private func finished(_ overlong: TrackedFile.Overlong, end: Int, length: Int) -> TooLongLine {
-        TooLongLine(offset: overlong.start, end: end, length: length, head: overlong.head)
+        TooLongLine(offset: overlong.start, end: end, length: length, head: Array(overlong.head.prefix(length)))
     }
 
     /// Nothing more at present, or for good.
     private func atEnd(_ file: inout TrackedFile, _ open: OpenFile) -> ReadOutcome {
         file.isIdle = true
+        file.isCutShort = open.isCompressed && open.isCutShort
         let isWhole = open.isCompressed ? open.ending != .open || file.isStalled : file.presence == .deleted
         if isWhole { file.isComplete = !file.isStalled }
         return isWhole ? .ended : .caughtUp

@@ -15,15 +15,15 @@ extension Tailer {
         ledger.beginRound()
         var report = ScanReport()
         let (sightings, failed) = look()
-        var newest: [UInt64: Int64] = [:]
+        newestChange = [:]
         for sighting in sightings {
-            newest[sighting.key.device] = max(newest[sighting.key.device] ?? .min, sighting.match.status.changed)
+            newestChange[sighting.key.device] = max(newestChange[sighting.key.device] ?? .min, sighting.match.status.changed)
         }
 
         var seen = Set<FileID>()
         var unknown: [Sighting] = []
         for sighting in sightings {
-            if let id = recognise(sighting, newest) {
+            if let id = recognise(sighting) {
                 seen.insert(id)
             } else if let owner = copied[sighting.key], tracked[owner]?.copies[sighting.key] != nil {
                 tracked[owner]?.copies[sighting.key]?.lastSeen = scans
@@ -31,12 +31,15 @@ extension Tailer {
                 unknown.append(sighting)
             }
         }
-        let stillPending = adopt(unknown, newest, &seen, &report)
-        settleUnseen(seen, failed, &report)
+        settlePlainClaims(&seen, &report)
+        hasUndecided = adopt(unknown, &seen, &report)
+        settleUnseen(seen, failed)
 
-        report.needsAnotherScan = report.needsAnotherScan || stillPending
+        let originals = Set(tracked.values.compactMap { $0.claim?.original })
         for id in tracked.keys.sorted() {
-            guard let file = tracked[id], !file.isReportedEnded, file.copies.isEmpty, file.claim == nil else { continue }
+            guard let file = tracked[id], !file.isReportedEnded, file.copies.isEmpty, file.claim == nil,
+                !originals.contains(id)
+            else { continue }
             let isEnded = file.presence == .gone || file.presence == .superseded || (file.presence == .deleted && file.isComplete)
             guard isEnded else { continue }
             tracked[id]?.isReportedEnded = true
@@ -103,17 +106,20 @@ extension Tailer {
     }
 
     /// The tracked file that the sighted inode carries, updated; nil when the inode is not known, or carries something new.
-    private mutating func recognise(_ sighting: Sighting, _ newest: [UInt64: Int64]) -> FileID? {
-        for id in carried[sighting.key] ?? [] where recheck(id, sighting, newest) { return id }
+    private mutating func recognise(_ sighting: Sighting) -> FileID? {
+        for id in carried[sighting.key] ?? [] where recheck(id, sighting) { return id }
         return nil
     }
 
     /// Whether the sighted inode still carries the content of `id`; brings its path and status up to date.
-    private mutating func recheck(_ id: FileID, _ sighting: Sighting, _ newest: [UInt64: Int64]) -> Bool {
+    private mutating func recheck(_ id: FileID, _ sighting: Sighting) -> Bool {
         guard var file = tracked[id] else { return false }
         let status = sighting.match.status
         let wasResumed = file.presence == .resumed
-        if file.stamp == status, file.isSettled {
+        if file.stamp == status, file.isSettled, !file.isCutShort || file.isStalled {
+            if file.isStalled, file.isCompressed { warnCutShort(file) }
+            if file.claim != nil { tracked[id]?.isStalled = true }
+            tracked[id]?.isReportedEnded = false
             tracked[id]?.path = sighting.match.path
             tracked[id]?.target = sighting.match.target
             tracked[id]?.presence = .present
@@ -162,9 +168,17 @@ extension Tailer {
                     "\(file.path) got shorter by \(file.size - now.size) bytes beyond what had been read; lines may be lost"))
         }
         if file.stamp != now { file.isIdle = file.isIdle && file.stamp?.size == now.size && file.stamp?.modified == now.modified }
-        file.isStalled = open.isCutShort && file.stamp == now
-        if file.isStalled { warnCutShort(file) }
-        file.isSettled = now.changed < newest[sighting.key.device] ?? .min
+        let isStalled = file.isCutShort && file.stamp == now
+        if isStalled {
+            warnCutShort(file)
+            if !file.isStalled, file.claim != nil { file.isIdle = false }
+        } else if file.stamp != now {
+            file.isCutShort = false
+        }
+        file.isStalled = isStalled || (file.claim != nil && file.stamp == now)
+        if file.isCompressed, !wasResumed, now.size > file.size { file.isComplete = false }
+        file.isReportedEnded = false
+        file.isSettled = isSettled(now)
         file.stamp = now
         file.size = now.size
         file.presence = .present
@@ -176,6 +190,10 @@ extension Tailer {
         if wasClosed { keepOpen(open, id) }
         return true
     }
+
+    /// Whether any later change of the file is sure to show in its status: a timestamp of the kernel stands for some
+    /// milliseconds, and on that device they are over.
+    func isSettled(_ status: FileStatus) -> Bool { status.changed < newestChange[status.key.device] ?? .min }
 
     mutating func warnCutShort(_ file: TrackedFile) {
         ledger.condition(
@@ -213,9 +231,17 @@ extension Tailer {
     }
 
     /// What became of the files that no pattern showed in this scan.
-    private mutating func settleUnseen(_ seen: Set<FileID>, _ failed: Set<Int>, _ report: inout ScanReport) {
+    private mutating func settleUnseen(_ seen: Set<FileID>, _ failed: Set<Int>) {
         for id in tracked.keys.sorted() where !seen.contains(id) {
-            guard var file = tracked[id], !failed.contains(file.source) else { continue }
+            guard var file = tracked[id] else { continue }
+            if failed.contains(file.source) {
+                // A failed listing is not a deletion; what is open is read on.
+                if let now = file.open?.status, now != file.stamp {
+                    tracked[id]?.isIdle = false
+                    tracked[id]?.size = now.size
+                }
+                continue
+            }
             for (key, copy) in file.copies where copy.lastSeen < scans - 1 {
                 file.copies[key] = nil
                 copied[key] = nil
@@ -233,7 +259,7 @@ extension Tailer {
                 file.missedScans += 1
                 if file.missedScans == 1, let found = findByInode(file) {
                     tracked[id] = file
-                    if recheck(id, found, [:]) {
+                    if recheck(id, found) {
                         tracked[id]?.missedScans = 1
                         continue
                     }
@@ -241,7 +267,6 @@ extension Tailer {
                 }
                 if file.presence != .superseded {
                     vanish(&file)
-                    if file.presence == .missing { report.needsAnotherScan = true }
                 }
             }
             tracked[id] = file
@@ -261,7 +286,6 @@ extension Tailer {
         }
         let wasUnread = !file.isIdle && !file.isComplete && file.size > 0
         file.presence = .gone
-        uncarry(file.inode.key, file.id)
         guard file.copies.isEmpty, !isHeldCopyWaiting(file.id), !file.isComplete else { return }
         if !isKnown {
             ledger.happened(

@@ -10,7 +10,9 @@ import Glibc
 //    before the offset) have to agree as well.
 // 2. Where the inode agrees and the content does not, the file was truncated and written anew: the tracked file is
 //    *superseded* (a possible loss, counted), and the inode starts a new one at offset 0. A plain copy of the old content,
-//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree.
+//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree. Because a scan may come
+//    between the copying and the cutting, a new plain file that so far repeats one known before is held until the next
+//    scan: when it did not change and the other was not cut, it is a file of its own.
 // 3. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes up to where
 //    the other can be compared, gives nothing, and ends with a verdict: the same content, then it is remembered as a
 //    copy and takes over, at the offset reached, when the backing goes away; or another one, then it is read from 0.
@@ -42,7 +44,9 @@ package struct Tailer: ~Copyable {
 
     package let sources: [TailedSource]
     let globs: [Glob]
-    let limits: Limits
+    private var limits: Limits
+    /// Files that were opened; some may have been closed since.
+    private var openIDs: Set<FileID> = []
     var tracked: [FileID: TrackedFile] = [:]
     /// Which tracked file an inode carries; several only after a restart, until one is found to agree.
     var carried: [InodeKey: [FileID]] = [:]
@@ -52,11 +56,15 @@ package struct Tailer: ~Copyable {
     var pending: [InodeKey: FileStatus] = [:]
     /// Those of them of which nothing can be decoded: left alone until they change.
     var rejected: Set<InodeKey> = []
+    /// Whether the last scan left any of them for the next one.
+    var hasUndecided = false
     var ledger = WarningLedger()
     var losses: [ScanReport.PossibleLoss] = []
     var scans = 0
+    /// The latest change among the files of a device that the last scan saw.
+    var newestChange: [UInt64: Int64] = [:]
     var uses = 0
-    private var nextID = 0
+    private(set) var nextID = 0
 
     /// The directories that the last scan listed or looked for: what to give to `FileWatch`.
     package internal(set) var directories: Set<String> = []
@@ -86,6 +94,17 @@ package struct Tailer: ~Copyable {
         tracked.values.filter { $0.number == nil && $0.claim == nil && $0.hasBacking }.map(\.id).sorted()
     }
 
+    /// Whether something waits for a second look: a file that was not found once, a compressed one that may be still being
+    /// written. Before a run is complete, scan and read until this is false and nothing was left to read.
+    package var needsAnotherScan: Bool {
+        hasUndecided
+            || tracked.values.contains { file in
+                let isMissedOnce = file.missedScans == 1 && (file.presence == .resumed || file.presence == .missing)
+                let isHeldCopy = file.claim != nil && !file.isCompressed
+                return isMissedOnce || isHeldCopy || (file.isCutShort && !file.isStalled && file.hasBacking)
+            }
+    }
+
     /// Gives a file its number, which its checkpoints carry from then on.
     package mutating func setNumber(_ number: Int, of id: FileID) { tracked[id]?.number = number }
 
@@ -109,7 +128,8 @@ package struct Tailer: ~Copyable {
             isComplete: file.isComplete && offset == file.offset, isSuperseded: file.presence == .superseded)
     }
 
-    /// Drops a file that `ScanReport.ended` named. One that still exists would be found again as a new one.
+    /// Drops a file that `ScanReport.ended` named. Not forgetting at once costs little memory, and lets a file be known again
+    /// that comes back, as from a directory that was unmounted; once forgotten it would be read anew.
     package mutating func forget(_ id: FileID) {
         guard let file = tracked.removeValue(forKey: id) else { return }
         uncarry(file.inode.key, id)
@@ -162,9 +182,7 @@ package struct Tailer: ~Copyable {
             }
             let code = errno
             if code == EINTR { continue }
-            guard code == EMFILE || code == ENFILE, closeLongestUnused(compressed: nil) else {
-                return .failure(SystemError(code: code))
-            }
+            guard code == EMFILE || code == ENFILE, makeRoom() else { return .failure(SystemError(code: code)) }
         }
     }
 
@@ -173,28 +191,49 @@ package struct Tailer: ~Copyable {
         uses += 1
         tracked[id]?.open = open
         tracked[id]?.lastUse = uses
-        if open.isCompressed, openCount(compressed: true) > limits.decompressors {
-            _ = closeLongestUnused(compressed: true, except: id)
+        openIDs.insert(id)
+        if open.isCompressed {
+            dropClosed()
+            if openIDs.count(where: { tracked[$0]?.open?.isCompressed == true }) > limits.decompressors {
+                closeLongestUnused(1, compressed: true, except: id)
+            }
         }
-        if openCount(compressed: nil) > limits.descriptors { _ = closeLongestUnused(compressed: nil, except: id) }
+        guard openIDs.count > limits.descriptors else { return }
+        dropClosed()
+        // Several at a time, so that going through thousands of files does not sort the open ones for each.
+        let excess = openIDs.count - limits.descriptors
+        if excess > 0 { closeLongestUnused(excess + limits.descriptors / 4, compressed: nil, except: id) }
     }
 
-    private func openCount(compressed: Bool?) -> Int {
-        tracked.values.count { $0.open.map { compressed == nil || $0.isCompressed == compressed } ?? false }
+    private mutating func dropClosed() { openIDs = openIDs.filter { tracked[$0]?.open != nil } }
+
+    /// The process is out of descriptors: closes a quarter of the open files and keeps to the rest from now on, so that
+    /// directories can be listed and other parts of the program can open theirs. False when nothing could be closed.
+    private mutating func makeRoom() -> Bool {
+        dropClosed()
+        let before = openIDs.count
+        limits.descriptors = max(1, before * 3 / 4)
+        closeLongestUnused(before - limits.descriptors, compressed: nil, except: nil)
+        return openIDs.count < before
     }
 
-    /// Closes the open file that was not used for longest, one without unread lines first, out of those that can be opened
-    /// again; false when there is none.
-    private mutating func closeLongestUnused(compressed: Bool?, except kept: FileID? = nil) -> Bool {
-        let closable = tracked.values.filter {
-            $0.isClosable && $0.id != kept && (compressed == nil || $0.open?.isCompressed == compressed)
+    /// Closes `count` open files that were not used for longest, those without unread lines first, out of those that can be
+    /// opened again.
+    private mutating func closeLongestUnused(_ count: Int, compressed: Bool?, except kept: FileID?) {
+        var closable: [(rank: Int, lastUse: Int, id: FileID)] = []
+        for id in openIDs where id != kept {
+            guard let file = tracked[id], file.isClosable, let open = file.open,
+                compressed == nil || open.isCompressed == compressed
+            else { continue }
+            closable.append((file.isIdle ? 0 : 1, file.lastUse, id))
         }
-        for victim in closable.sorted(by: { ($0.isIdle ? 0 : 1, $0.lastUse) < ($1.isIdle ? 0 : 1, $1.lastUse) }) {
+        var left = count
+        for victim in closable.sorted(by: { ($0.rank, $0.lastUse) < ($1.rank, $1.lastUse) }) where left > 0 {
             // One that was deleted since the last scan must stay open.
-            guard let links = victim.open?.status?.links, links > 0 else { continue }
+            guard let links = tracked[victim.id]?.open?.status?.links, links > 0 else { continue }
             tracked[victim.id]?.open = nil
-            return true
+            openIDs.remove(victim.id)
+            left -= 1
         }
-        return false
     }
 }

@@ -1,5 +1,4 @@
 import CDigest
-import Glibc
 
 /// SHA-256 from libmd, which the engine is given so that it needs no library itself.
 package enum Digest {
@@ -14,12 +13,7 @@ package enum Digest {
 
     /// A random id, for what needs an identity of its own: 32 hexadecimal digits from the system.
     package static func randomID() -> String {
-        var bytes = [UInt8](repeating: 0, count: 16)
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { getrandom($0.baseAddress.map { $0 + filled }, 16 - filled, 0) }
-            if count > 0 { filled += count } else if errno != EINTR { break }
-        }
+        let bytes = (0..<16).map { _ in UInt8.random(in: 0...255) }
         return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

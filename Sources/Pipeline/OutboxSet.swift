@@ -157,7 +157,7 @@ package struct OutboxSet {
                         waiting.append(entry)
                     }
                 }
-            } catch let error as OutboxError {
+            } catch {
                 if error.kind == .inputOutput { throw error }
                 boxes[index].trouble = "\(error)"
                 waiting += mine

@@ -71,13 +71,15 @@ package struct Pipeline: ~Copyable {
             writtenOffsets[row.number] = row.offset
         }
         let clock = try store?.engineClock() ?? EngineClock()
+        let prescribed = try controlLog?.prescriptions() ?? [:]
+        let waiting = try store?.waiting() ?? []
+        if let store, store.directory != nil { try Self.adopt(rules, store, clock.now) }
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor, maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        if let controlLog { reader.prescribed = try controlLog.prescriptions() }
-        for chunk in try store?.waiting() ?? [] { reader.restore(chunk, appliedBefore: clock.now) }
         engine = Engine(rules: rules, clock: clock, hasStore: store != nil, sha256: Digest.sha256)
-        if let store, isDurable { try Self.adopt(rules, store, clock.now) }
+        reader.prescribed = prescribed
+        for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
 
     /// A changed set of segments or calendars is judged on everybody once, quietly.
@@ -116,16 +118,18 @@ package struct Pipeline: ~Copyable {
 
     /// Reads, applies and commits one batch.
     ///
-    /// - Parameter wallNow: the wall clock, where it counts (`clock: wall`).
+    /// - Parameters:
+    ///   - wallNow: the wall clock, where it counts (`clock: wall`).
+    ///   - until: the engine goes no further than this time.
     /// - Returns: whether anything was read or done; false means: wait for news.
     @discardableResult
-    package mutating func step(wallNow: Instant?) throws -> Bool {
+    package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
         let start = tally.lines
         let goal = reader.sequencer.count + Self.batchEvents
         while !reader.isCaughtUp, reader.sequencer.count < goal {
             guard read(wallNow: wallNow) else { break }
         }
-        let watermark = self.watermark(wallNow: wallNow)
+        let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
         let before = engine.counters.events
         let now = engine.clock.now
         if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
@@ -371,10 +375,14 @@ package struct Pipeline: ~Copyable {
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
     package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
 
-    /// The next moment at which something is due, resident or stored.
-    package mutating func nextWake() throws -> Instant? {
+    package var hasUnmarked: Bool { if case .outboxes(let set) = destination { set.hasUnmarked } else { false } }
+    /// Whether something waits for an outbox to be usable again.
+    package var isTroubled: Bool { if case .outboxes(let set) = destination { set.isWaiting } else { false } }
+
+    /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
+    package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
         let stored = try store?.nextWake() ?? nil
-        return [resident, stored].compactMap { $0 }.min()
+        return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

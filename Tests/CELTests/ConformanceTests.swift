@@ -6,7 +6,8 @@ import Testing
 enum ConformanceCases {
     static let directory: URL = {
         if let path = ProcessInfo.processInfo.environment["NUDGED_CEL_CASES"] { return URL(fileURLWithPath: path) }
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
         return root.appendingPathComponent("../shared/data/cel").standardizedFileURL
     }()
 
@@ -76,7 +77,9 @@ struct ConformanceCase {
             environment.declare(name, .dyn)
         }
         for declaration in test["typeEnv"] as? [[String: Any]] ?? [] {
-            guard let name = declaration["name"] as? String, let identifier = declaration["ident"] as? [String: Any] else { continue }
+            guard let name = declaration["name"] as? String, let identifier = declaration["ident"] as? [String: Any] else {
+                continue
+            }
             environment.declare(name, try Self.type(identifier["type"] as? [String: Any] ?? [:]))
         }
         let program = try environment.compile(test["expr"] as? String ?? "")

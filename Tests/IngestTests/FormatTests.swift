@@ -87,6 +87,15 @@ import Testing
         #expect(decoded.properties == #"{"available":true,"product_id":"p","variant":"M"}"#)
     }
 
+    @Test func aLogOfOneKindOfEventNamesItNowhere() {
+        let mapping = MappingFormat(
+            customer: nil, event: .always("Product Stock Changed"), time: .init(path: "ts", unit: .s),
+            properties: .members([("product_id", "product"), ("variant", "size"), ("available", "available")]))
+        let decoded = mapped(mapping, #"{"ts": 1768457963, "product": "p", "size": "XS", "available": 1}"#)
+        #expect(decoded.event?.name == StateEvent.productStockChanged.eventName)
+        #expect(decoded.properties == #"{"available":1,"product_id":"p","variant":"XS"}"#)
+    }
+
     @Test func aCloudEventIsRead() throws {
         var vocabulary = Vocabulary()
         let name = vocabulary.add("com.shop.seen", needsProperties: true)

@@ -224,7 +224,14 @@ private struct TailerModel {
         let name = freshName()
         log("copytruncate g\(live) to \(name)")
         hasUnseenCopy = true
+        // Caught in the act: the original was known, and a scan finds both whole.
+        let isCaught = chance(2)
+        if isCaught { scan(&tailer) }
         directory.append(directory.contents("app.log"), to: name)
+        if isCaught {
+            scan(&tailer)
+            if chance(2) { readAll(&tailer) }
+        }
         directory.rewrite("app.log")
         generations[live].name = name
         live = generations.count

@@ -113,17 +113,15 @@ struct Collector {
 
     /// Scans and reads until there is nothing more; with `confirming` also what only a second scan settles.
     mutating func drain(_ tailer: inout Tailer, confirming: Bool = false, forgetting: Bool = true) {
-        var rounds = 0
-        while rounds < 10 {
-            rounds += 1
+        for _ in 0..<10 {
             let report = tailer.scan()
             warnings += report.warnings
             losses += report.possibleLosses
             let progressed = readAll(&tailer)
             if forgetting { for id in report.ended { tailer.forget(id) } }
-            if !progressed, !(confirming && report.needsAnotherScan) { return }
-            if !confirming, !report.needsAnotherScan { return }
+            if !confirming || (!progressed && !tailer.needsAnotherScan) { return }
         }
+        Issue.record("the tailer does not settle")
     }
 
     /// Reads every file to its end; true when something came.

@@ -30,7 +30,7 @@ nudged_json_parser *nudged_json_parser_create(void);
 void nudged_json_parser_destroy(nudged_json_parser *parser);
 
 /// Parses one JSON text, validating all of it. `line` must be readable for 64 bytes beyond `length`; what stands there does not
-/// matter. Values nested deeper than 512 are refused.
+/// matter. More than 512 arrays and objects around a value are refused.
 nudged_json_document nudged_json_parse(nudged_json_parser *parser, const uint8_t *line, size_t length);
 
 #ifdef __cplusplus

@@ -64,6 +64,11 @@ extension Engine {
         return result
     }
 
+    /// Instances that run, wait in line or are held, of resident customers.
+    package var pendingInstances: Int {
+        profiles.indices.reduce(0) { $0 + (isUsed[$1] ? profiles[$1].instances.count : 0) }
+    }
+
     package func isResident(_ number: Int64) -> Bool { slotByNumber[number] != nil }
     package func isResident(_ product: ProductKey) -> Bool { productIndex[product] != nil }
 

@@ -85,7 +85,7 @@ struct SegmentSensitivity: Sendable {
 /// Everything a configuration declares about behaviour, compiled once: rules, segments, what is kept for them, and where each event
 /// name leads. A value: the engine is given one, and a changed configuration gives another.
 package struct RuleSet: Sendable {
-    package let definitions: Definitions
+    package private(set) var definitions: Definitions
     package let vocabulary: Vocabulary
     package let rules: [Rule]
     package let segments: [Segment]
@@ -128,6 +128,13 @@ package struct RuleSet: Sendable {
         var wanted = Set(indices)
         for index in indices { wanted.formUnion(dependents[index]) }
         return segmentOrder.filter { wanted.contains($0) }
+    }
+
+    /// The same rules, making no messages before `time`.
+    package func publishing(from time: Instant) -> RuleSet {
+        var copy = self
+        copy.definitions.publishFrom = time
+        return copy
     }
 
     package func rule(named name: String) -> Int? { rules.firstIndex { $0.name.same(as: name) } }

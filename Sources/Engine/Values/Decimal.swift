@@ -115,11 +115,15 @@ package struct Decimal: Hashable, Sendable, Comparable {
         guard !overflow else { return nil }
         var result = product
         var scale = self.scale + other.scale
-        while scale > Self.maximalScale {
+        while scale > Self.maximalScale + 1 {
             result /= 10
             scale -= 1
         }
-        guard abs(Double(result)) / Double(Self.powers[scale]) < Self.magnitudeLimit else { return nil }
+        if scale > Self.maximalScale {
+            result = (result + (result < 0 ? -5 : 5)) / 10
+            scale -= 1
+        }
+        guard result.magnitude < (1_000_000_000_000_000_000 * Self.powers[scale]).magnitude else { return nil }
         return Decimal(mantissa: result, scale: scale)
     }
 

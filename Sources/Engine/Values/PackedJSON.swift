@@ -136,24 +136,30 @@ package struct JSONView: Sendable {
     package var entries: [(key: String, value: JSONView)] {
         guard tag == .object else { return [] }
         var result: [(key: String, value: JSONView)] = []
-        var seen: [String: Int] = [:]
+        // Swift's String keys compare by canonical equivalence; JSON keys are equal only as the same code points.
+        var keys: [ArraySlice<UInt8>] = []
+        var seen: [ArraySlice<UInt8>: Int] = [:]
         var position = offset + 9
         let end = self.end
         while position < end {
             let length = bytes.littleUInt32(at: position)
-            let key = String(decoding: bytes[(position + 4)..<(position + 4 + length)], as: UTF8.self)
+            let key = bytes[(position + 4)..<(position + 4 + length)]
             let value = JSONView(bytes: bytes, offset: position + 4 + length)
-            // Swift's String keys compare by canonical equivalence; JSON keys are equal only as the same code points.
-            if let index = seen[key], result[index].key.utf8.elementsEqual(key.utf8) {
-                result[index].value = value
+            // A look through a few keys is quicker than hashing them; among many it would be slow.
+            if keys.count == Self.fewKeys, seen.isEmpty { for (index, key) in keys.enumerated() { seen[key] = index } }
+            let known = keys.count < Self.fewKeys ? keys.firstIndex(of: key) : seen[key]
+            if let known {
+                result[known].value = value
             } else {
-                seen[key] = result.count
-                result.append((key, value))
+                if keys.count < Self.fewKeys { keys.append(key) } else { seen[key] = result.count }
+                result.append((String(decoding: key, as: UTF8.self), value))
             }
             position = value.end
         }
         return result
     }
+
+    private static let fewKeys = 16
 
     /// The value at a path of object keys.
     package func value(at path: [String]) -> JSONView? {

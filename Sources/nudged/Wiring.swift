@@ -1,0 +1,133 @@
+import ArgumentParser
+import Configuration
+import Engine
+import Glibc
+import Ingest
+import Pipeline
+
+/// `--config`, which nearly every command has.
+struct ConfigurationOption: ParsableArguments {
+    static let standard = "/etc/nudged/nudged.yaml"
+
+    @Option(name: [.customShort("c"), .customLong("config")], help: ArgumentHelp("The configuration file.", valueName: "file"))
+    var path = standard
+}
+
+/// A configuration with its rules compiled.
+struct Loaded {
+    let configuration: Configuration
+    let rules: RuleSet
+    let zones: ZoneDatabase
+
+    static var environment: [String: String] {
+        var result: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
+            entry += 1
+        }
+        return result
+    }
+
+    /// Reads and compiles everything; all issues are printed, and an error ends the command with 78.
+    static func load(_ path: String) throws -> Loaded {
+        let (loaded, report) = examine(path)
+        if !report.text.isEmpty { complain(report.text) }
+        guard let loaded else {
+            throw Failure(.configuration, "\(path): the configuration has \(report.errors) error\(report.errors == 1 ? "" : "s"); correct \(report.errors == 1 ? "it" : "them") and try again")
+        }
+        return loaded
+    }
+
+    /// As `load`, giving the report instead of printing it.
+    static func examine(_ path: String) -> (loaded: Loaded?, report: IssueReport) {
+        let zones = ZoneDatabase()
+        let draft = Configuration.draft(path: path, environment: environment)
+        var issues = draft.issues
+        var rules: RuleSet?
+        if let configuration = draft.configuration {
+            let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
+            // The same fault may be visible to both.
+            issues += compiled.issues.filter { issue in !issues.contains { $0.position == issue.position && $0.severity == issue.severity } }
+            rules = compiled.rules
+        }
+        let report = IssueReport(issues) { draft.line(of: $0) }
+        guard draft.isUsable, let configuration = draft.configuration, let rules else { return (nil, report) }
+        return (Loaded(configuration: configuration, rules: rules, zones: zones), report)
+    }
+
+    var settings: Settings {
+        var settings = Settings(
+            sources: configuration.sources.map { source in
+                LogSource(name: source.name.value, patterns: [source.path], format: Format(source.format), lateness: source.lateness)
+            })
+        settings.outboxes = configuration.outboxes.map {
+            Settings.OutboxSettings(
+                name: $0.name, path: $0.path, claimTimeout: $0.claimTimeout, maxPending: $0.maxPending, keep: $0.keep)
+        }
+        settings.clock = configuration.clock == .wall ? .wall : .log
+        settings.maxFuture = configuration.maxFuture
+        settings.maxLineBytes = configuration.maxLineBytes
+        settings.memory = configuration.memory
+        return settings
+    }
+}
+
+/// Issues as a person reads them: place, what is wrong, the line with the place marked, what to do.
+struct IssueReport {
+    let errors: Int
+    let warnings: Int
+    let text: String
+
+    init(_ issues: [Issue], line: (Position) -> String?) {
+        errors = issues.count { $0.severity == .error }
+        warnings = issues.count - errors
+        text = issues.map { issue in
+            var text = "\(issue.position.file):\(issue.position.line):\(issue.position.column): "
+                + (issue.severity == .error ? "error: " : "warning: ") + issue.message
+            if !issue.message.contains("\n"), let line = line(issue.position) {
+                text += "\n    \(line)\n    " + String(repeating: " ", count: max(0, issue.position.column - 1)) + "^"
+            }
+            if let hint = issue.hint { text += "\n    \(hint)" }
+            return text
+        }.joined(separator: "\n")
+    }
+}
+
+extension Format {
+    init(_ definition: FormatDefinition) {
+        switch definition {
+        case .preset(let preset): self = Format(preset: preset.rawValue) ?? .segment
+        case .mapping(let mapping):
+            let properties: MappingFormat.Properties =
+                switch mapping.properties {
+                case .rest: .others
+                case .object(let path): .object(path)
+                case .fields(let fields): .members(fields.map { ($0.name, $0.path) })
+                }
+            self = .mapping(
+                MappingFormat(
+                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous, event: .path(mapping.event),
+                    time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
+                    received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
+                    properties: properties))
+        }
+    }
+}
+
+/// An absolute path from one given on the command line.
+func absolute(_ path: String) -> String {
+    if path.hasPrefix("/") { return path }
+    var room = [CChar](repeating: 0, count: Int(PATH_MAX))
+    guard getcwd(&room, room.count) != nil else { return path }
+    let directory = String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return directory + "/" + path
+}
+
+/// Milliseconds since 1970 by the wall clock.
+func wallClock() -> Instant {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Instant(time.tv_sec) * 1000 + Instant(time.tv_nsec) / 1_000_000
+}

@@ -1,0 +1,209 @@
+import Glibc
+import Testing
+
+@testable import Ingest
+
+@Suite struct TailerCompressionTests {
+    let directory = TestDirectory()
+
+    func tailer(resuming: [FileCheckpoint] = [], limits: Tailer.Limits = .init()) -> Tailer {
+        Tailer(
+            sources: [TailedSource(name: "app", pattern: directory.file("app.log*"))], resuming: resuming, limits: limits)
+    }
+
+    func text(_ prefix: String, _ lines: Range<Int>) -> String {
+        lines.map { "\(prefix)-\($0)-\($0 &* 2_654_435_761 % 1_000_003)\n" }.joined()
+    }
+
+    func expected(_ prefix: String, _ lines: Range<Int>) -> [String] {
+        text(prefix, lines).split(separator: "\n").map(String.init)
+    }
+
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `a compressed file alone is read once, also over a restart`(_ format: Decompressor.Format) {
+        directory.append(compressed(Array(text("a", 0..<3000).utf8), format), to: "app.log.1.z")
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = tailer()
+            out.drain(&tailer, confirming: true)
+            stored = Collector.checkpoints(tailer)
+        }
+        #expect(out.lines == expected("a", 0..<3000))
+        #expect(stored.map(\.isComplete) == [true])
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 3000)
+        #expect(out.warnings.isEmpty)
+    }
+
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `several members are one content, also when one is appended later`(_ format: Decompressor.Format) {
+        let parts = [text("a", 0..<2000), text("a", 2000..<2001), text("a", 2001..<9000)].map {
+            compressed(Array($0.utf8), format)
+        }
+        directory.append(parts[0] + parts[1], to: "app.log.1.z")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer)
+        #expect(out.lines.count == 2001)
+        directory.append(parts[2], to: "app.log.1.z")
+        out.drain(&tailer)
+        #expect(out.lines == expected("a", 0..<9000))
+    }
+
+    @Test func `a plain file and its copy that exist together are read once`() {
+        directory.append(text("a", 0..<1000), to: "app.log.1")
+        directory.compress("app.log.1", to: "app.log.1.gz")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<1000))
+        directory.delete("app.log.1")
+        out.drain(&tailer, confirming: true)
+        out.drain(&tailer)
+        #expect(out.lines.count == 1000)
+        #expect(tailer.files.map(\.isFinished) == [true])
+        #expect(tailer.files.map(\.path) == [directory.file("app.log.1.gz")])
+        directory.move("app.log.1.gz", to: "app.log.2.gz")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 1000)
+        #expect(out.warnings.isEmpty)
+    }
+
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `compressed while down, it goes on at the uncompressed offset`(_ format: Decompressor.Format) {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = tailer()
+            directory.append(text("a", 0..<500), to: "app.log")
+            out.drain(&tailer)
+            tailer.setNumber(7, of: tailer.files[0].id)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append(text("a", 500..<900), to: "app.log")
+        directory.compress("app.log", to: "app.log.1.z", format)
+        directory.delete("app.log")
+        directory.append(text("b", 0..<3), to: "app.log")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.filter { $0.hasPrefix("a") } == expected("a", 0..<900))
+        #expect(out.lines.filter { $0.hasPrefix("b") } == expected("b", 0..<3))
+        #expect(tailer.files.compactMap(\.number) == [7])
+        #expect(out.kinds == [])
+    }
+
+    @Test func `a copy that is still being written is waited for`() {
+        directory.append(text("a", 0..<2000), to: "app.log.1")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer)
+        let bytes = compressed(directory.contents("app.log.1"), .gzip)
+        for cut in [0..<1, 1..<10, 10..<bytes.count / 2, bytes.count / 2..<bytes.count] {
+            directory.append(Array(bytes[cut]), to: "app.log.1.gz")
+            out.drain(&tailer)
+        }
+        directory.delete("app.log.1")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<2000))
+    }
+
+    @Test func `another log that begins with the same 4 KiB is read as well`() {
+        let preamble = text("preamble", 0..<400)
+        directory.append(preamble + text("a", 0..<50), to: "app.log.1")
+        directory.append(compressed(Array((preamble + text("b", 0..<60)).utf8), .gzip), to: "app.log.2.gz")
+        directory.append(compressed(Array((preamble + text("c", 0..<60)).utf8), .gzip), to: "app.log.3.gz")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 1200 + 170)
+        for (prefix, count) in [("a", 50), ("b", 60), ("c", 60)] {
+            #expect(out.lines.filter { $0.hasPrefix(prefix) } == expected(prefix, 0..<count))
+        }
+    }
+
+    @Test func `a plain file that comes back beside its compressed form is not read again`() {
+        let bytes = Array(text("a", 0..<800).utf8)
+        directory.append(compressed(bytes, .gzip), to: "app.log.1.gz")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer)
+        directory.append(bytes, to: "app.log.1")
+        out.drain(&tailer)
+        directory.delete("app.log.1.gz")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<800))
+    }
+
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `a file cut short is a warning and its readable part is read`(_ format: Decompressor.Format) {
+        let bytes = compressed(Array(text("a", 0..<20000).utf8), format)
+        directory.append(Array(bytes.prefix(bytes.count * 2 / 3)), to: "app.log.1.z")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count > 1000)
+        #expect(out.lines == expected("a", 0..<out.lines.count))
+        #expect(out.kinds == [.cutShort])
+        out.drain(&tailer)
+        #expect(out.kinds == [.cutShort], "told once")
+        directory.append(Array(bytes.dropFirst(bytes.count * 2 / 3)), to: "app.log.1.z")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<20000))
+        #expect(out.kinds == [.cutShort])
+    }
+
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `garbage in a file is a warning and what came before is read`(_ format: Decompressor.Format) {
+        let member = compressed(Array(text("a", 0..<2000).utf8), format)
+        directory.append(member + Array("garbage that is no member".utf8), to: "app.log.1.z")
+        directory.append([0x1F, 0x8B] + Array("nothing of this decodes at all".utf8), to: "app.log.2.gz")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer, confirming: true)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<2000))
+        #expect(out.kinds.sorted { $0.rawValue < $1.rawValue } == [.corrupt, .corrupt])
+    }
+
+    @Test func `few decoders at a time give the same lines`() {
+        var limits = Tailer.Limits()
+        limits.decompressors = 1
+        limits.descriptors = 2
+        for index in 0..<4 {
+            directory.append(
+                compressed(Array(text("f\(index)", 0..<3000).utf8), index % 2 == 0 ? .gzip : .zstd), to: "app.log.\(index)")
+        }
+        var tailer = tailer(limits: limits)
+        _ = tailer.scan()
+        var out = Collector()
+        var buffer = LineBuffer()
+        var isAnyMore = true
+        while isAnyMore {
+            isAnyMore = false
+            for file in tailer.files {
+                buffer.removeAll()
+                if case .lines(let offset, let count) = tailer.read(file.id, upTo: 9000, into: &buffer) {
+                    out.take(buffer, offset, count, file.id, 1 << 20)
+                    isAnyMore = true
+                }
+            }
+            #expect(tailer.tracked.values.count { $0.open != nil } <= 2)
+        }
+        for index in 0..<4 { #expect(out.lines.filter { $0.hasPrefix("f\(index)") } == expected("f\(index)", 0..<3000)) }
+    }
+
+    @Test func `highly compressible content comes out whole in small pieces`() {
+        let line = String(repeating: "z", count: 100_000)
+        let content = Array((0..<40).map { "\($0)\(line)\n" }.joined().utf8)
+        for format in [Decompressor.Format.gzip, .zstd] {
+            let name = "app.log.\(format)"
+            directory.append(compressed(content, format), to: name)
+        }
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 80)
+    }
+}

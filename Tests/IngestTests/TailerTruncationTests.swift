@@ -1,0 +1,150 @@
+import Glibc
+import Testing
+
+@testable import Ingest
+
+@Suite struct TailerTruncationTests {
+    let directory = TestDirectory()
+
+    func tailer(_ pattern: String = "app.log*", resuming: [FileCheckpoint] = []) -> Tailer {
+        Tailer(sources: [TailedSource(name: "app", pattern: directory.file(pattern))], resuming: resuming)
+    }
+
+    @Test(arguments: ["", "n\n", "new1\nnew\n", "new1\nnew2\nnew3\n"])
+    func `content cut under the same inode is noticed, whether smaller, as large or larger`(_ content: String) {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append("old1\nold2\n", to: "app.log")
+        out.drain(&tailer)
+        directory.rewrite("app.log", content)
+        out.drain(&tailer, confirming: true)
+        let fresh = content.split(separator: "\n").map(String.init)
+        #expect(out.lines == ["old1", "old2"] + fresh)
+        #expect(out.losses.map(\.reason) == [.truncated])
+        #expect(out.losses.map(\.continues) == [false])
+        #expect(out.kinds == [.truncated])
+        directory.append("more\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["old1", "old2"] + fresh + ["more"])
+    }
+
+    @Test func `a read notices it too, and gives out nothing of the new content under the old offset`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append("old1\nold2\n", to: "app.log")
+        out.drain(&tailer)
+        let id = tailer.files[0].id
+        directory.rewrite("app.log", "completely\nother and longer\n")
+        var buffer = LineBuffer()
+        let outcome = tailer.read(id, upTo: 100, into: &buffer)
+        #expect(outcome == .truncated)
+        #expect(buffer.count == 0)
+        out.drain(&tailer)
+        #expect(out.lines == ["old1", "old2", "completely", "other and longer"])
+    }
+
+    @Test func `content replaced before any of it was read is noticed by the head`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append("old1\nold2\n", to: "app.log")
+        _ = tailer.scan()
+        directory.rewrite("app.log", "new1\nnew2\nnew3\n")
+        out.drain(&tailer)
+        out.drain(&tailer)
+        #expect(out.lines == ["new1", "new2", "new3"])
+        #expect(out.losses.count == 1)
+    }
+
+    @Test func `a copy made before the cut goes on where the original was left`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append("a1\n", to: "app.log")
+        out.drain(&tailer)
+        directory.append("a2\n", to: "app.log")
+        directory.append(directory.contents("app.log"), to: "app.log.1")
+        directory.rewrite("app.log", "b1\n")
+        let report = tailer.scan()
+        #expect(report.possibleLosses.map(\.continues) == [true])
+        out.readAll(&tailer)
+        #expect(out.lines.sorted() == ["a1", "a2", "b1"])
+        #expect(Set(out.byFile.values.map { $0 }) == [["a1", "a2"], ["b1"]])
+    }
+
+    @Test func `a scan between the copying and the cutting does not take the copy for a new file`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append((0..<2000).map { "a\($0)\n" }.joined(), to: "app.log")
+        out.drain(&tailer)
+        let bytes = directory.contents("app.log")
+        directory.append(Array(bytes[..<5000]), to: "app.log.1")
+        out.drain(&tailer)
+        directory.append(Array(bytes[5000...]), to: "app.log.1")
+        out.drain(&tailer)
+        directory.rewrite("app.log", "b1\n")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 2001)
+        #expect(out.losses.map(\.continues) == [true])
+        directory.append("late\n", to: "app.log.1")
+        out.drain(&tailer)
+        #expect(out.lines.last == "late")
+    }
+
+    @Test func `a lasting copy of a live log is a file of its own, with a warning`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append((0..<2000).map { "a\($0)\n" }.joined(), to: "app.log")
+        out.drain(&tailer)
+        directory.append(directory.contents("app.log"), to: "app.log.1")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 4000)
+        #expect(out.kinds == [.sameHead])
+    }
+
+    @Test func `a cut while down is noticed at restart, also when the file has grown beyond the offset`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = tailer()
+            directory.append("old1\nold2\n", to: "app.log")
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.rewrite("app.log", "new1\nnew2\nnew3\n")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer)
+        #expect(out.lines == ["old1", "old2", "new1", "new2", "new3"])
+        #expect(out.losses.count == 1)
+    }
+
+    @Test func `the same head with another text before the offset is another content`() {
+        let head = String(repeating: "h", count: 5000) + "\n"
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = tailer()
+            directory.append(head + head + "old-tail\n", to: "app.log")
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.rewrite("app.log", head + head + "new-tail\nmore\n")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer)
+        #expect(out.lines.suffix(4).map { $0.prefix(8) } == ["hhhhhhhh", "hhhhhhhh", "new-tail", "more"])
+        #expect(out.losses.count == 1)
+    }
+
+    @Test func `an end cut off beyond what was read is a possible loss and no new file`() {
+        var tailer = tailer()
+        var out = Collector()
+        directory.append("a1\n", to: "app.log")
+        out.drain(&tailer)
+        directory.append("a2\na3\n", to: "app.log")
+        _ = tailer.scan()
+        #expect(truncate(directory.file("app.log"), 3) == 0)
+        out.drain(&tailer)
+        directory.append("a4\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["a1", "a4"])
+        #expect(out.losses.map(\.reason) == [.shrunk])
+    }
+}
