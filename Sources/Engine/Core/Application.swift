@@ -88,8 +88,11 @@ extension Engine {
             properties: properties, mentions: mentions)
         if listens { change(slot, &context) }
         let changes = judgeSegments(slot, event: event, all: merging != nil || adopts, isQuiet: adopts && !isNew)
-        if listens { fire(slot, context) }
-        fire(slot, changes, at: event.time)
+        // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
+        for action in [Trigger.Action.cancel, .start] {
+            if listens { fire(slot, context, action) }
+            fire(slot, changes, action)
+        }
         settle(slot)
         return true
     }
@@ -207,7 +210,6 @@ extension Engine {
             context.cartID = profiles[slot].carts.target(of: context.properties)
         case .paymentFailed, .paymentSucceeded, .subscriptionStarted, .subscriptionCancelled, .subscriptionExpired:
             let id = context.subscriptionID ?? ""
-            context.subscriptionID = id
             let place: Int
             if let found = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) {
                 place = found
@@ -295,7 +297,7 @@ extension Engine {
 
     /// Takes interests away that were expressed no later than `until`.
     mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
-        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.since <= until }
+        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.last <= until }
         guard !gone.isEmpty else { return }
         profiles[slot].interests.removeAll { gone.contains($0) }
         for interest in gone { unfollow(interest.kind, slot, product) }
