@@ -119,7 +119,7 @@ struct RuleCompiler {
         var rank = [Int](repeating: 0, count: rules.count)
         for (place, rule) in byName.enumerated() { rank[rule] = place }
         return RuleSet(
-            definitions: definitions, delivery: DeliveryPolicy(definitions, rules: rules, zoneNamed: timeZone), vocabulary: vocabulary, rules: rules, segments: segments, series: series, longest: longest,
+            definitions: definitions, vocabulary: vocabulary, rules: rules, segments: segments, series: series, longest: longest,
             marks: marks, rank: rank, seriesByEvent: seriesByEvent, markByEvent: markByEvent, triggersByEvent: triggersByEvent,
             entering: entering, leaving: leaving, calendars: calendars, segmentsByEvent: segmentsByEvent, sensitivity: sensitivity,
             indexedInterests: indexed,
