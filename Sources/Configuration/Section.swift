@@ -48,11 +48,9 @@ package enum Section: String, CaseIterable, Sendable {
     package var keysWithoutEffect: Set<String> {
         switch self {
         case .configuration: ["templates", "retention", "identity", "safety"]
-        case .delivery: ["quiet_hours", "caps", "holdout", "send_time"]
         case .rule:
             [
-                "tag", "tags", "exempt", "uncounted", "on_cap", "holdout", "variants", "experiment", "send_time", "template", "retract",
-                "conversion",
+                "template", "retract", "conversion",
             ]
         default: []
         }

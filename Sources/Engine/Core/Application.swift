@@ -112,8 +112,12 @@ extension Engine {
             profiles[slot].locale = Stamped(batch.string(event.locale), at: event.time)
         }
         if !event.timezone.isEmpty, profiles[slot].timezone.map({ $0.at <= event.time }) ?? true {
-            profiles[slot].timezone = Stamped(batch.string(event.timezone), at: event.time)
+            let timezone = batch.string(event.timezone)
+            let isNew = profiles[slot].timezone.map { !$0.value.same(as: timezone) } ?? true
+            profiles[slot].timezone = Stamped(timezone, at: event.time)
+            if isNew { moveHolds(slot) }
         }
+        countActivity(slot, at: event.time)
         if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
         let name = Int(event.name.index)
         guard name != 0 else { return }

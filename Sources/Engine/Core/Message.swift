@@ -57,7 +57,7 @@ extension Engine {
     }
 
     /// The message of an instance as of now. Absent things are left out, never null.
-    mutating func message(_ slot: Int, _ candidate: Candidate) -> Message {
+    mutating func message(_ slot: Int, _ candidate: Candidate, sequence number: Int64) -> Message {
         let instance = candidate.instance
         let rule = candidate.rule
         let customer = text(of: slot)
@@ -83,15 +83,19 @@ extension Engine {
         case .subscription: data.append(("subscription", subscriptionJSON(slot, instance.key)))
         case .customer: break
         }
-        let sequence = String(clock.sequence)
-        let envelope = CanonicalJSON.object([
+        let sequence = String(number)
+        var fields: [(key: String, value: CanonicalJSON)] = [
             ("specversion", .string("1.0")), ("id", .string(id)), ("source", .string("/nudged/" + rules.definitions.instance)),
             ("type", .string("nudged.message")), ("subject", .string(customer)), ("time", .string(clock.now.rfc3339)),
             ("datacontenttype", .string("application/json")), ("expirytime", .string(expires.rfc3339)),
-            ("sequence", .string(String(repeating: "0", count: max(0, 16 - sequence.utf8.count)) + sequence)), ("data", .object(data)),
-        ])
+            ("data", .object(data)),
+        ]
+        if number > 0 {
+            fields.append(("sequence", .string(String(repeating: "0", count: max(0, 16 - sequence.utf8.count)) + sequence)))
+        }
+        let envelope = CanonicalJSON.object(fields)
         return Message(
-            id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: clock.sequence,
+            id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
             outbox: rule.outbox ?? candidate.channel.flatMap { rules.delivery.outboxes[$0] }, channel: candidate.channel,
             variant: candidate.variant, json: envelope.bytes)
     }

@@ -83,5 +83,8 @@ package struct Passage: Sendable {
 
 package enum Gates {
     /// In the order of `delivery.md`.
-    static let inOrder: [any Gate] = [CooldownGate(), SuppressionGate(), ChannelGate()]
+    static let inOrder: [any Gate] = [
+        CooldownGate(), SuppressionGate(), ChannelGate(), VariantGate(), SendTimeGate(), QuietHoursGate(), CapGate(),
+        HoldoutGate(),
+    ]
 }

@@ -75,7 +75,8 @@ package struct RuleDelivery: Sendable {
         experiment = own.experiment ?? rule.name.value
         holdout = own.holdout ?? common.holdout
         holdoutScope = own.holdout == nil ? "" : experiment
-        variants = own.variants
+        // By name, so that the order in which they are written doesn't matter.
+        variants = own.variants.sorted { $0.name.precedes($1.name) }
         waitsForBestHour = (own.sendTime ?? common.sendTime) == .best
         template = own.template?.value
         retract = own.retract
