@@ -48,14 +48,15 @@ package struct Pipeline: ~Copyable {
     /// Told of the notes before the commit that relies on them.
     private let controlLog: ControlLog?
 
-    /// About how many events one commit takes when far behind.
+    /// About how many lines one commit takes when far behind.
     private static let batchEvents = 200_000
     private static let readBytes = 1 << 20
 
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
     package init(
-        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil
+        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
+        publishFrom: Instant? = nil
     ) throws {
         self.settings = settings
         self.store = store
@@ -77,7 +78,7 @@ package struct Pipeline: ~Copyable {
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor, maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        engine = Engine(rules: rules, clock: clock, hasStore: store != nil, sha256: Digest.sha256)
+        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         reader.prescribed = prescribed
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
@@ -124,17 +125,16 @@ package struct Pipeline: ~Copyable {
     /// - Returns: whether anything was read or done; false means: wait for news.
     @discardableResult
     package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
-        let start = tally.lines
-        let goal = reader.sequencer.count + Self.batchEvents
-        while !reader.isCaughtUp, reader.sequencer.count < goal {
-            guard read(wallNow: wallNow) else { break }
-        }
-        let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
-        let before = engine.counters.events
-        let now = engine.clock.now
-        if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        let lines = tally.lines
+        let events = engine.counters.events
+        repeat {
+            // Applied chunk by chunk, while it is in the caches; committed together.
+            _ = reader.isCaughtUp ? false : read(wallNow: wallNow)
+            let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
+            if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        } while !reader.isCaughtUp && tally.lines - lines < Self.batchEvents && engine.dirtyCount < settings.profileLimit / 2
         try commit(wallNow: wallNow)
-        return tally.lines > start || engine.counters.events > before || engine.clock.now > now && tally.lines > start
+        return tally.lines > lines || engine.counters.events > events
     }
 
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {

@@ -40,8 +40,11 @@ extension Engine {
     /// A trigger's `where`, judged after the event has been applied.
     private mutating func holds(_ condition: Condition, _ slot: Int, _ context: EventContext) -> Bool {
         let facts = context.product.flatMap { productIndex[$0] }.map { products[$0].facts }
-        let result = withUnsafePointer(to: profiles[slot]) { profile in
-            var scope = Scope(condition: condition, rules: rules, profile: profile, now: clock.now)
+        let now = clock.now
+        let rules = rules
+        let result = profiles.withUnsafeBufferPointer { profiles in
+            let profile = profiles.baseAddress.map { $0 + slot }
+            var scope = Scope(condition: condition, rules: rules, profile: profile, now: now)
             scope.eventName = context.name
             scope.eventID = context.id
             scope.eventTime = context.event.time
