@@ -27,6 +27,9 @@ struct Trial {
         do {
             let told = try Driver(rules: try RuleSet.compiled(world.definitions)).run(sorted, until: end)
             let expected = Reference.run(world, sorted, until: end)
+            if ProcessInfo.processInfo.environment["NUDGED_TRACE"] != nil {
+                print("engine:", told.decisions, "reference:", expected.decisions, separator: "\n")
+            }
             if let difference = Self.difference(Self.settled(told.decisions), Self.settled(expected.decisions)) {
                 return "decisions: " + difference
             }

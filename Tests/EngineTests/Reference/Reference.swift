@@ -296,6 +296,8 @@ final class Reference {
     func applyInterests(_ line: LogLine, _ customer: Customer) {
         func note(_ kind: Interested.Kind, _ product: String) {
             if let at = customer.interests.firstIndex(where: { $0.kind == kind && $0.product == product }) {
+                // A late request has its effect at its own time: who asked first stands first.
+                customer.interests[at].since = min(customer.interests[at].since, line.time)
                 customer.interests[at].last = max(customer.interests[at].last, line.time)
             } else {
                 customer.interests.append(Interested(kind: kind, product: product, since: line.time, last: line.time))
