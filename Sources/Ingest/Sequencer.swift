@@ -22,6 +22,9 @@ package struct Sequencer: Sendable {
     /// How many events wait.
     package var count: Int { chunks.reduce(0) { $0 + $1.remaining.count } }
 
+    /// The earliest turn of all that wait.
+    package var earliest: Instant? { chunks.compactMap { $0.remaining.first?.order }.min() }
+
     /// Takes in decoded events, in any order.
     package mutating func add(_ batch: EventBatch) {
         guard !batch.events.isEmpty else { return }

@@ -48,14 +48,15 @@ package struct Pipeline: ~Copyable {
     /// Told of the notes before the commit that relies on them.
     private let controlLog: ControlLog?
 
-    /// About how many events one commit takes when far behind.
+    /// About how many lines one commit takes when far behind.
     private static let batchEvents = 200_000
     private static let readBytes = 1 << 20
 
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
     package init(
-        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil
+        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
+        publishFrom: Instant? = nil
     ) throws {
         self.settings = settings
         self.store = store
@@ -77,20 +78,25 @@ package struct Pipeline: ~Copyable {
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor, maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        engine = Engine(rules: rules, clock: clock, hasStore: store != nil, sha256: Digest.sha256)
+        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         reader.prescribed = prescribed
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
 
-    /// A changed set of segments or calendars is judged on everybody once, quietly.
+    /// A changed set of segments or calendars is judged on everybody once, quietly. What a new condition keeps starts empty, and the state
+    /// remembers since when it is kept.
     private static func adopt(_ rules: RuleSet, _ store: Store, _ now: Instant) throws {
-        let key = "judgement"
-        let known = try store.meta(key)
+        let known = try store.meta("judgement")
         let current = String(rules.judgement)
-        guard known != current else { return }
+        let kept = try store.keptSince()
+        let names = rules.series.map(\.name) + rules.marks.map { "mark|\($0)" }
+        let isFirst = try store.meta("clock") == nil
+        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) }) else { return }
         try store.begin()
-        if known != nil { try store.wakeAll(at: now) }
-        try store.setMeta(key, current)
+        if known != nil, known != current { try store.wakeAll(at: now) }
+        try store.setMeta("judgement", current)
+        for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
+        for name in kept.keys where !names.contains(name) { try store.dropKept(name) }
         try store.commit()
     }
 
@@ -124,17 +130,16 @@ package struct Pipeline: ~Copyable {
     /// - Returns: whether anything was read or done; false means: wait for news.
     @discardableResult
     package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
-        let start = tally.lines
-        let goal = reader.sequencer.count + Self.batchEvents
-        while !reader.isCaughtUp, reader.sequencer.count < goal {
-            guard read(wallNow: wallNow) else { break }
-        }
-        let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
-        let before = engine.counters.events
-        let now = engine.clock.now
-        if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        let lines = tally.lines
+        let events = engine.counters.events
+        repeat {
+            // Applied chunk by chunk, while it is in the caches; committed together.
+            _ = reader.isCaughtUp ? false : read(wallNow: wallNow)
+            let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
+            if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        } while !reader.isCaughtUp && tally.lines - lines < Self.batchEvents && engine.dirtyCount < settings.profileLimit / 2
         try commit(wallNow: wallNow)
-        return tally.lines > start || engine.counters.events > before || engine.clock.now > now && tally.lines > start
+        return tally.lines > lines || engine.counters.events > events
     }
 
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
@@ -375,10 +380,14 @@ package struct Pipeline: ~Copyable {
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
     package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
 
-    /// The next moment at which something is due, resident or stored.
-    package mutating func nextWake() throws -> Instant? {
+    package var hasUnmarked: Bool { if case .outboxes(let set) = destination { set.hasUnmarked } else { false } }
+    /// Whether something waits for an outbox to be usable again.
+    package var isTroubled: Bool { if case .outboxes(let set) = destination { set.isWaiting } else { false } }
+
+    /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
+    package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
         let stored = try store?.nextWake() ?? nil
-        return [resident, stored].compactMap { $0 }.min()
+        return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

@@ -37,10 +37,13 @@ extension Engine {
         let merging = userSlot != anonymousSlot ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
         let acting = event.user.isEmpty ? anonymousSlot : userSlot
 
-        let slots = [acting, merging].compactMap { $0 }
         let listens = event.name != .unmentioned
-        if listens || merging != nil {
-            requireProducts(event, properties, slots: slots, isMerging: merging != nil, &missing)
+        var mentions: [ProductMention] = []
+        if listens, let properties {
+            if let mention = ProductMention(properties) { mentions = [mention] } else { mentions = ProductMention.list(properties) ?? [] }
+        }
+        if rules.usesProducts || needsPrice(event.name), listens || merging != nil {
+            requireProducts(event, properties, mentions, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
             guard missing.isEmpty else { return false }
         }
 
@@ -82,11 +85,14 @@ extension Engine {
 
         var context = EventContext(
             event: event, name: listens ? rules.vocabulary[event.name].name : "", id: listens ? batch.string(event.id) : "",
-            properties: properties)
+            properties: properties, mentions: mentions)
         if listens { change(slot, &context) }
         let changes = judgeSegments(slot, event: event, all: merging != nil || adopts, isQuiet: adopts && !isNew)
-        if listens { fire(slot, context) }
-        fire(slot, changes, at: event.time)
+        // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
+        for action in [Trigger.Action.cancel, .start] {
+            if listens { fire(slot, context, action) }
+            fire(slot, changes, action)
+        }
         settle(slot)
         return true
     }
@@ -157,17 +163,13 @@ extension Engine {
 
     /// Notes the products that the event's effects, conditions or cancelled instances may touch.
     private mutating func requireProducts(
-        _ event: Event, _ properties: JSONView?, slots: [Int], isMerging: Bool, _ missing: inout Missing
+        _ event: Event, _ properties: JSONView?, _ mentions: [ProductMention], slots: [Int], isMerging: Bool, _ missing: inout Missing
     ) {
-        guard rules.usesProducts || needsPrice(event.name) else { return }
         var keys: [ProductKey] = []
         func add(_ key: ProductKey) { if !keys.contains(key) { keys.append(key) } }
-        if let properties, let state = StateEvent(rawValue: event.name.index), isProductChange(state) || rules.readsProductInTriggers {
-            if let mention = ProductMention(properties) { add(mention.product) }
-            for mention in ProductMention.list(properties) ?? [] { add(mention.product) }
-        } else if let properties {
-            if let mention = ProductMention(properties) { add(mention.product) }
-        }
+        for mention in mentions { add(mention.product) }
+        // An event with a product of its own may carry a list besides.
+        if mentions.count == 1, let properties { for mention in ProductMention.list(properties) ?? [] { add(mention.product) } }
         for slot in slots {
             for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
@@ -188,26 +190,13 @@ extension Engine {
         }
     }
 
-    private func isProductChange(_ event: StateEvent) -> Bool {
-        switch event {
-        case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted, .productViewed,
-            .productAddedToWishlist, .productRemovedFromWishlist, .backInStockRequested, .backInStockCancelled:
-            true
-        default: false
-        }
-    }
-
     // MARK: Carts, interests, subscriptions
 
     /// Carries out what the state understands of the event, and finds its cart, products and subscription.
     private mutating func change(_ slot: Int, _ context: inout EventContext) {
         let event = context.event
         let state = StateEvent(rawValue: event.name.index)
-        if let properties = context.properties {
-            if let mention = ProductMention(properties) { context.mentions = [mention] }
-            if context.mentions.isEmpty { context.mentions = ProductMention.list(properties) ?? [] }
-            context.subscriptionID = Subscription.id(properties)
-        }
+        context.subscriptionID = Subscription.id(context.properties)
         profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         let before = rules.indexedInterests.contains(.cart) ? cartProducts(slot) : []
         switch state {
@@ -221,7 +210,6 @@ extension Engine {
             context.cartID = profiles[slot].carts.target(of: context.properties)
         case .paymentFailed, .paymentSucceeded, .subscriptionStarted, .subscriptionCancelled, .subscriptionExpired:
             let id = context.subscriptionID ?? ""
-            context.subscriptionID = id
             let place: Int
             if let found = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) {
                 place = found
@@ -309,7 +297,7 @@ extension Engine {
 
     /// Takes interests away that were expressed no later than `until`.
     mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
-        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.since <= until }
+        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.last <= until }
         guard !gone.isEmpty else { return }
         profiles[slot].interests.removeAll { gone.contains($0) }
         for interest in gone { unfollow(interest.kind, slot, product) }
@@ -376,8 +364,11 @@ extension Engine {
 
     /// A segment's or trigger's condition on the profile alone.
     private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
-        let result = withUnsafePointer(to: profiles[slot]) { profile in
-            condition.program.evaluate(Scope(condition: condition, rules: rules, profile: profile, now: clock.now))
+        let now = clock.now
+        let rules = rules
+        let result = profiles.withUnsafeBufferPointer { profiles in
+            let profile = profiles.baseAddress.map { $0 + slot }
+            return condition.program.evaluate(Scope(condition: condition, rules: rules, profile: profile, now: now))
         }
         switch result {
         case .value(.bool(let value)): return value

@@ -83,8 +83,9 @@ struct SegmentSensitivity: Sendable {
 }
 
 /// Everything a configuration declares about behaviour, compiled once: rules, segments, what is kept for them, and where each event
-/// name leads. A value: the engine is given one, and a changed configuration gives another.
-package struct RuleSet: Sendable {
+/// name leads. It never changes: the engine is given one, and a changed configuration gives another. A class only so that handing it on to a
+/// condition costs one retain instead of twenty.
+package final class RuleSet: Sendable {
     package let definitions: Definitions
     package let vocabulary: Vocabulary
     package let rules: [Rule]
@@ -121,6 +122,36 @@ package struct RuleSet: Sendable {
     let readsProductInTriggers: Bool
     /// Whether customers' events can concern product records at all.
     let usesProducts: Bool
+
+    init(
+        definitions: Definitions, vocabulary: Vocabulary, rules: [Rule], segments: [Segment], series: [SeriesDefinition], longest: [Milliseconds], marks: [String], rank: [Int], seriesByEvent: [[Int]], markByEvent: [Int?], triggersByEvent: [[Trigger]], entering: [[Trigger]], leaving: [[Trigger]], calendars: [CalendarTrigger], segmentsByEvent: [[Int]], sensitivity: SegmentSensitivity, indexedInterests: Set<InterestKind>, indexedSegments: [Int], keepsViews: Bool, judgement: UInt64, timeZone: @escaping @Sendable (String) -> TimeZone?, segmentOrder: [Int], dependents: [[Int]], readsProductInTriggers: Bool, usesProducts: Bool
+    ) {
+        self.definitions = definitions
+        self.vocabulary = vocabulary
+        self.rules = rules
+        self.segments = segments
+        self.series = series
+        self.longest = longest
+        self.marks = marks
+        self.rank = rank
+        self.seriesByEvent = seriesByEvent
+        self.markByEvent = markByEvent
+        self.triggersByEvent = triggersByEvent
+        self.entering = entering
+        self.leaving = leaving
+        self.calendars = calendars
+        self.segmentsByEvent = segmentsByEvent
+        self.sensitivity = sensitivity
+        self.indexedInterests = indexedInterests
+        self.indexedSegments = indexedSegments
+        self.keepsViews = keepsViews
+        self.judgement = judgement
+        self.timeZone = timeZone
+        self.segmentOrder = segmentOrder
+        self.dependents = dependents
+        self.readsProductInTriggers = readsProductInTriggers
+        self.usesProducts = usesProducts
+    }
 
     /// These segments and all that are made of them, in order, each once.
     func withDependents(_ indices: [Int]) -> [Int] {

@@ -1,0 +1,288 @@
+import CLinux
+import Engine
+import Glibc
+import Ingest
+import Outbox
+import Storage
+
+/// What the service runs: read anew when it is told to reload.
+package struct Deployment: Sendable {
+    package var settings: Settings
+    package var rules: RuleSet
+    /// The state directory.
+    package var state: String
+
+    package init(settings: Settings, rules: RuleSet, state: String) {
+        self.settings = settings
+        self.rules = rules
+        self.state = state
+    }
+}
+
+/// The daemon: waits for news (a log grew, a timer is due, a signal came), and lets the pipeline take one step at a time.
+package struct Service: ~Copyable {
+    package enum Mode: Sendable {
+        case daemon
+        /// Read all there is, commit, publish, end. Draining ends as a replay does.
+        case once(drain: Bool)
+    }
+
+    private var deployment: Deployment
+    /// Reads the configuration anew; throws, having said why, if it is bad.
+    private let reload: () throws -> Deployment
+    private let log = ServiceLog()
+    private let notification = ServiceNotification()
+    private let store: Store
+    private var pipeline: Pipeline
+    private let watch = FileWatch()
+    private let started = Service.wallClock()
+    private var isStopping = false
+    private var troubles: [String] = []
+    private var statusWrittenAt: Instant = 0
+    private var scannedAt: Instant = 0
+    private var tendedAt: Instant = 0
+
+    /// Without inotify, and as a second look beside it, directories are scanned this often.
+    private static let scanEvery: Milliseconds = 10_000
+    private static let tendEvery: Milliseconds = 30_000
+
+    package init(_ deployment: Deployment, reload: @escaping () throws -> Deployment) throws {
+        let store = try Store.open(directory: deployment.state)
+        let pipeline = try Self.assemble(deployment, store)
+        self.deployment = deployment
+        self.reload = reload
+        self.store = store
+        self.pipeline = pipeline
+    }
+
+    private static func assemble(_ deployment: Deployment, _ store: Store) throws -> Pipeline {
+        var publishFrom: Instant?
+        if deployment.rules.definitions.publishFrom == nil, deployment.settings.clock == .wall {
+            // The first start: what the logs held before it builds state, and makes no messages.
+            let key = "publish_from"
+            let first = try store.meta(key).flatMap { Instant($0) } ?? wallClock()
+            try store.begin()
+            try store.setMeta(key, String(first))
+            try store.commit()
+            publishFrom = first
+        }
+        return try Pipeline(
+            settings: deployment.settings, rules: deployment.rules, store: store,
+            destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
+            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom)
+    }
+
+    package static func wallClock() -> Instant {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Instant(time.tv_sec) * 1000 + Instant(time.tv_nsec) / 1_000_000
+    }
+
+    /// The wall clock where it counts.
+    private var wallNow: Instant? { deployment.settings.clock == .wall ? Self.wallClock() : nil }
+
+    // MARK: Running
+
+    package mutating func run(_ mode: Mode) throws {
+        let signals = nudged_signal_descriptor()
+        guard signals >= 0 else { throw StoreError(.other, "signals can't be received (\(String(cString: strerror(errno))))") }
+        defer { close(signals) }
+        scan()
+        notification.ready()
+        report()
+        switch mode {
+        case .once(let drain): try runOnce(drain: drain, signals)
+        case .daemon: try loop(signals)
+        }
+        try pipeline.settle()
+        writeStatus(force: true)
+        notification.stopping()
+    }
+
+    private mutating func runOnce(drain: Bool, _ signals: Int32) throws {
+        repeat {
+            while !pipeline.isCaughtUp, !isStopping {
+                try pipeline.step(wallNow: wallNow)
+                try take(signals)
+                report()
+                if pipeline.isBlocked {
+                    throw OutboxError(kind: .other, operation: "publish into", path: pipeline.troubles.first ?? "the outbox")
+                }
+            }
+            guard !isStopping else { return }
+            scan()
+        } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
+        if drain { try pipeline.finish(until: nil, wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
+        try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
+        report()
+    }
+
+    private mutating func loop(_ signals: Int32) throws {
+        while !isStopping {
+            if !pipeline.isBlocked { try pipeline.step(wallNow: wallNow) }
+            notification.watchdog()
+            report()
+            try take(signals)
+            guard !isStopping else { break }
+            let now = Self.wallClock()
+            if pipeline.isTroubled ? now - tendedAt >= 1000 : now - tendedAt >= Self.tendEvery {
+                tendedAt = now
+                try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
+            }
+            if pipeline.isCaughtUp || pipeline.isBlocked {
+                try wait(signals)
+            } else if now - scannedAt >= Self.scanEvery {
+                scan()
+            }
+        }
+        log(.notice, "stopping")
+    }
+
+    /// Sleeps until a log changes, a signal comes, or something is due.
+    private mutating func wait(_ signals: Int32) throws {
+        let now = Self.wallClock()
+        var until = min(scannedAt + Self.scanEvery, tendedAt + (pipeline.isTroubled ? 1000 : Self.tendEvery))
+        if pipeline.hasUnmarked { until = min(until, now + 1000) }
+        if pipeline.needsAnotherScan { until = min(until, now + 100) }
+        if deployment.settings.clock == .wall, !pipeline.isBlocked, let next = try pipeline.nextMoment() {
+            // What is at t is taken once wall clock less lateness is above t.
+            until = min(until, next + pipeline.reader.largestLateness + 1)
+        }
+        var descriptors = [
+            pollfd(fd: signals, events: Int16(POLLIN), revents: 0), pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        let timeout = Int32(clamping: max(0, until - now))
+        if timeout > 0 { writeStatus(force: false) }
+        let ready = poll(&descriptors, 2, timeout)
+        if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
+        if watch.drain() || Self.wallClock() - scannedAt >= Self.scanEvery || pipeline.needsAnotherScan { scan() }
+    }
+
+    private mutating func scan() {
+        pipeline.scan()
+        watch.watch(pipeline.directories)
+        scannedAt = Self.wallClock()
+    }
+
+    // MARK: Signals
+
+    private mutating func take(_ signals: Int32) throws {
+        while true {
+            switch nudged_next_signal(signals) {
+            case 0: return
+            case SIGHUP: try reloadConfiguration()
+            default: isStopping = true
+            }
+        }
+    }
+
+    /// A bad configuration is refused, and the old one stays.
+    private mutating func reloadConfiguration() throws {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        notification.reloading(at: UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000)
+        do {
+            let fresh = try reload()
+            guard fresh.state == deployment.state else {
+                log(.error, "the configuration was not reloaded: `state` can't change while running; restart instead")
+                notification.ready()
+                return
+            }
+            try pipeline.settle()
+            deployment = fresh
+            pipeline = try Self.assemble(deployment, store)
+            scan()
+            log(.notice, "configuration reloaded")
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            log(.error, "the configuration was not reloaded, the old one stays: \(error)")
+        }
+        notification.ready()
+    }
+
+    // MARK: Saying how it goes
+
+    private mutating func report() {
+        for warning in pipeline.takeWarnings() { log(.warning, warning) }
+        let now = pipeline.troubles
+        for trouble in now where !troubles.contains(trouble) { log(.error, trouble) }
+        if now.isEmpty, !troubles.isEmpty { log(.notice, "publishing again") }
+        troubles = now
+        writeStatus(force: false)
+    }
+
+    private mutating func writeStatus(force: Bool) {
+        let now = Self.wallClock()
+        guard force || now - statusWrittenAt >= 1000 else { return }
+        statusWrittenAt = now
+        let tally = pipeline.tally
+        var text = "\(tally.lines) lines, \(tally.messages) messages"
+        if !pipeline.isCaughtUp { text += ", reading a backlog" }
+        if pipeline.pendingMessages > 0 { text += ", \(pipeline.pendingMessages) messages wait" }
+        if let trouble = troubles.first { text += "; " + trouble }
+        notification.status(text)
+        StatusFile(
+            pid: Int(getpid()), startedAt: started, writtenAt: now, lines: tally.lines, events: pipeline.engine.counters.events,
+            duplicates: pipeline.engine.counters.duplicates, late: pipeline.engine.counters.late, messages: tally.messages,
+            commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp, blocked: pipeline.isBlocked,
+            troubles: troubles
+        ).write(to: deployment.state)
+    }
+}
+
+/// What a running daemon leaves for `nudged status`, beside what the database says: replaced atomically about once a second while there is
+/// something to do.
+package struct StatusFile: Sendable {
+    package var pid: Int
+    package var startedAt: Instant
+    package var writtenAt: Instant
+    package var lines: Int
+    package var events: Int
+    package var duplicates: Int
+    package var late: Int
+    package var messages: Int
+    package var commits: Int
+    package var engineNow: Instant
+    package var caughtUp: Bool
+    package var blocked: Bool
+    package var troubles: [String]
+
+    static let fileName = "status.json"
+
+    /// Best effort: no run fails for it.
+    func write(to directory: String) {
+        let json = CanonicalJSON.object([
+            ("pid", .number(Double(pid))), ("started_at", .number(Double(startedAt))), ("written_at", .number(Double(writtenAt))),
+            ("lines", .number(Double(lines))), ("events", .number(Double(events))), ("duplicates", .number(Double(duplicates))),
+            ("late", .number(Double(late))), ("messages", .number(Double(messages))), ("commits", .number(Double(commits))),
+            ("engine_now", engineNow == .min ? .null : .number(Double(engineNow))), ("caught_up", .bool(caughtUp)),
+            ("blocked", .bool(blocked)), ("troubles", .array(troubles.map { .string($0) })),
+        ]).bytes
+        let path = directory + "/" + Self.fileName
+        let temporary = path + ".new"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { return }
+        let count = Glibc.write(file, json, json.count)
+        close(file)
+        if count == json.count { rename(temporary, path) }
+    }
+
+    /// Nil if there is none, or it can't be read.
+    package static func read(from directory: String) -> StatusFile? {
+        let file = open(directory + "/" + fileName, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = Glibc.read(file, &bytes, bytes.count)
+        guard count > 0, let packed = JSONText.pack(Array(bytes[..<count])) else { return nil }
+        let view = JSONView(bytes: packed, offset: 0)
+        func number(_ key: String) -> Int { Int(view[key]?.number ?? 0) }
+        return StatusFile(
+            pid: number("pid"), startedAt: Instant(number("started_at")), writtenAt: Instant(number("written_at")), lines: number("lines"),
+            events: number("events"), duplicates: number("duplicates"), late: number("late"), messages: number("messages"),
+            commits: number("commits"), engineNow: view["engine_now"]?.number.map { Instant($0) } ?? .min,
+            caughtUp: view["caught_up"]?.bool ?? false, blocked: view["blocked"]?.bool ?? false,
+            troubles: view["troubles"]?.elements.compactMap(\.string) ?? [])
+    }
+}

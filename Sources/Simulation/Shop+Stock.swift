@@ -1,0 +1,51 @@
+import Engine
+
+extension Shop {
+    /// The last pieces are gone; a few come back after some hours.
+    mutating func sellOut(_ item: Item, at time: Instant) {
+        guard catalog.stock(of: item) > 0 else { return }
+        changeStock(of: item, to: 0, at: time)
+        planRestock(of: item, at: time)
+    }
+
+    mutating func planRestock(of item: Item, at time: Instant) {
+        agenda.add(.restock(item), at: time + Instant(random.between(180, 3600)) * 60_000)
+    }
+
+    mutating func changeStock(of item: Item, to count: Int, at time: Instant) {
+        catalog.setStock(of: item, to: count)
+        postStock(item, count, at: time)
+    }
+
+    mutating func postStock(_ item: Item, _ available: Int, at time: Instant) {
+        beginLine("{\"type\":\"track\",\"event\":\"Product Stock Changed\"", nil, at: time)
+        writeItem(item)
+        line.text(",\"available\":")
+        line.integer(available)
+        line.text(",\"warehouse\":\"main\"")
+        endLine()
+    }
+
+    mutating func reprice(at time: Instant) {
+        let product = random.below(catalog.count)
+        guard catalog.reprice(product, &random) else { return }
+        for variant in catalog.variants(of: product) {
+            beginLine("{\"type\":\"track\",\"event\":\"Product Price Changed\"", nil, at: time)
+            writeItem(Item(product: Int32(product), variant: Int32(variant)))
+            line.text(",\"price\":")
+            line.amount(Int(catalog.prices[product]))
+            line.text(",\"currency\":\"EUR\"")
+            endLine()
+        }
+    }
+
+    /// `"product_id":…,"name":…,"category":…` and the variant, if it has one.
+    mutating func writeItem(_ item: Item) {
+        line.text(catalog.fragments[Int(item.product)])
+        if item.variant > 0 {
+            line.text(",\"variant\":\"")
+            line.text(Catalog.variants[Int(item.variant)])
+            line.byte(0x22)
+        }
+    }
+}

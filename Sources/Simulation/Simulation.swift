@@ -1,1 +1,0 @@
-// A seeded shop.
