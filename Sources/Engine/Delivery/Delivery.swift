@@ -65,6 +65,7 @@ extension Engine {
 
     /// The customer's zone has changed: what is held is released by the new one.
     mutating func moveHolds(_ slot: Int) {
+        guard profiles[slot].instances.contains(where: { $0.phase == .held }) else { return }
         for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase == .held {
             let rule = rules.rules[profiles[slot].instances[place].rule]
             var candidate = candidate(slot, place, rule)
@@ -78,6 +79,7 @@ extension Engine {
                 profiles[slot].instances[place].due = clock.now
             }
         }
+        settle(slot)
     }
 
     /// Counts an event for the hours in which the customer is active.
