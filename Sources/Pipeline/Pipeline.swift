@@ -125,7 +125,11 @@ package struct Pipeline: ~Copyable {
         while !reader.isCaughtUp, reader.sequencer.count < goal {
             guard read(wallNow: wallNow) else { break }
         }
-        let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
+        // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown, with
+        // lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds time back.
+        let reached = self.watermark(wallNow: wallNow)
+        scan()
+        let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
         let before = engine.counters.events
         let now = engine.clock.now
         if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
