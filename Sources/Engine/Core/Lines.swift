@@ -250,7 +250,8 @@ extension Engine {
             if holds {
                 let before = line
                 line.published = 0
-                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 }
+                // After a late start several paces may be over already: they are one.
+                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
                 set(line, at: index)
                 if !take(index, rule, &missing) {
                     set(before, at: index)
