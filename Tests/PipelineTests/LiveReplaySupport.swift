@@ -362,8 +362,10 @@ struct LogFeeder {
         }
     }
 
+    mutating func compress(_ index: Int) { compress(index) {} }
+
     /// Compresses one rotated file, as logrotate does: first the copy, then the original goes.
-    mutating func compress(_ index: Int, between: () throws -> Void = {}) rethrows {
+    mutating func compress(_ index: Int, between: () throws -> Void) rethrows {
         let path = rotated.remove(at: index)
         Files.write(Files.gzip(Files.read(path) ?? []), to: path + ".gz")
         try between()
