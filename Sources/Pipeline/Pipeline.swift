@@ -51,7 +51,8 @@ package struct Pipeline: ~Copyable {
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
     package init(
-        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil
+        settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
+        publishFrom: Instant? = nil
     ) throws {
         self.settings = settings
         self.store = store
@@ -73,20 +74,25 @@ package struct Pipeline: ~Copyable {
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor, maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        engine = Engine(rules: rules, clock: clock, hasStore: store != nil, sha256: Digest.sha256)
+        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         reader.prescribed = prescribed
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
 
-    /// A changed set of segments or calendars is judged on everybody once, quietly.
+    /// A changed set of segments or calendars is judged on everybody once, quietly. What a new condition keeps starts empty, and the state
+    /// remembers since when it is kept.
     private static func adopt(_ rules: RuleSet, _ store: Store, _ now: Instant) throws {
-        let key = "judgement"
-        let known = try store.meta(key)
+        let known = try store.meta("judgement")
         let current = String(rules.judgement)
-        guard known != current else { return }
+        let kept = try store.keptSince()
+        let names = rules.series.map(\.name) + rules.marks.map { "mark|\($0)" }
+        let isFirst = try store.meta("clock") == nil
+        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) }) else { return }
         try store.begin()
-        if known != nil { try store.wakeAll(at: now) }
-        try store.setMeta(key, current)
+        if known != nil, known != current { try store.wakeAll(at: now) }
+        try store.setMeta("judgement", current)
+        for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
+        for name in kept.keys where !names.contains(name) { try store.dropKept(name) }
         try store.commit()
     }
 
@@ -120,21 +126,24 @@ package struct Pipeline: ~Copyable {
     /// - Returns: whether anything was read or done; false means: wait for news.
     @discardableResult
     package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
-        let start = tally.lines
-        let goal = reader.sequencer.count + settings.batchEvents
-        while !reader.isCaughtUp, reader.sequencer.count < goal {
-            guard read(wallNow: wallNow) else { break }
-        }
-        // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown, with
-        // lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds time back.
-        let reached = self.watermark(wallNow: wallNow)
-        scan()
-        let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
-        let before = engine.counters.events
-        let now = engine.clock.now
-        if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        let lines = tally.lines
+        let events = engine.counters.events
+        repeat {
+            // Applied chunk by chunk, while it is in the caches; committed together.
+            let bytes = tally.bytes
+            while !reader.isCaughtUp, tally.bytes - bytes < settings.readBytes {
+                guard read(wallNow: wallNow) else { break }
+            }
+            // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown,
+            // with lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds
+            // time back.
+            let reached = self.watermark(wallNow: wallNow)
+            scan()
+            let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
+            if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+        } while !reader.isCaughtUp && tally.lines - lines < settings.batchEvents && engine.dirtyCount < settings.profileLimit / 2
         try commit(wallNow: wallNow)
-        return tally.lines > start || engine.counters.events > before || engine.clock.now > now && tally.lines > start
+        return tally.lines > lines || engine.counters.events > events
     }
 
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {

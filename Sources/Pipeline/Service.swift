@@ -63,20 +63,20 @@ package struct Service: ~Copyable {
     }
 
     private static func assemble(_ deployment: Deployment, _ store: Store) throws -> Pipeline {
-        var rules = deployment.rules
-        if rules.definitions.publishFrom == nil, deployment.settings.clock == .wall {
+        var publishFrom: Instant?
+        if deployment.rules.definitions.publishFrom == nil, deployment.settings.clock == .wall {
             // The first start: what the logs held before it builds state, and makes no messages.
             let key = "publish_from"
             let first = try store.meta(key).flatMap { Instant($0) } ?? wallClock()
             try store.begin()
             try store.setMeta(key, String(first))
             try store.commit()
-            rules = rules.publishing(from: first)
+            publishFrom = first
         }
         return try Pipeline(
-            settings: deployment.settings, rules: rules, store: store,
+            settings: deployment.settings, rules: deployment.rules, store: store,
             destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
-            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName))
+            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom)
     }
 
     package static func wallClock() -> Instant {

@@ -35,7 +35,7 @@ package struct Settings: Sendable {
     /// Bytes of profiles that may be held in memory.
     package var memory = 256 << 20
 
-    /// About how many events one commit takes when far behind.
+    /// About how many lines one commit takes when far behind.
     package var batchEvents = 200_000
     /// About how many bytes one read takes.
     package var readBytes = 1 << 20

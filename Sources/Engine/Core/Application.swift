@@ -37,10 +37,14 @@ extension Engine {
         let merging = userSlot != anonymousSlot ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
         let acting = event.user.isEmpty ? anonymousSlot : userSlot
 
-        let slots = [acting, merging].compactMap { $0 }
-        let listens = event.name != .unmentioned
-        if listens || merging != nil {
-            requireProducts(event, properties, slots: slots, isMerging: merging != nil, &missing)
+        // Most events only count: they have no effect on carts and the like, and trigger nothing.
+        let acts = rules.acts[Int(event.name.index)]
+        var mentions: [ProductMention] = []
+        if acts, let properties {
+            if let mention = ProductMention(properties) { mentions = [mention] } else { mentions = ProductMention.list(properties) ?? [] }
+        }
+        if acts || merging != nil, rules.usesProducts || needsPrice(event.name) {
+            requireProducts(event, properties, mentions, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
             guard missing.isEmpty else { return false }
         }
 
@@ -76,17 +80,26 @@ extension Engine {
         let isNew = profiles[slot].judgedBy == 0
         let adopts = profiles[slot].judgedBy != rules.judgement
         update(slot, event, properties, batch)
-        guard listens || !rules.sensitivity.always.isEmpty || event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
-            || merging != nil || adopts || !rules.calendars.isEmpty
-        else { return true }
+        let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
+        let isJudged = adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
+            || !rules.sensitivity.always.isEmpty || changesContext && !rules.sensitivity.context.isEmpty
+        guard acts || isJudged || !rules.calendars.isEmpty else { return true }
 
-        var context = EventContext(
-            event: event, name: listens ? rules.vocabulary[event.name].name : "", id: listens ? batch.string(event.id) : "",
-            properties: properties)
-        if listens { change(slot, &context) }
-        let changes = judgeSegments(slot, event: event, all: merging != nil || adopts, isQuiet: adopts && !isNew)
-        if listens { fire(slot, context) }
-        fire(slot, changes, at: event.time)
+        var context: EventContext?
+        if acts {
+            var found = EventContext(
+                event: event, name: rules.vocabulary[event.name].name, id: batch.string(event.id), properties: properties,
+                mentions: mentions)
+            change(slot, &found)
+            context = found
+        }
+        let changes = isJudged
+            ? judgeSegments(slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
+        // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
+        for action in [Trigger.Action.cancel, .start] {
+            if let context { fire(slot, context, action) }
+            if !changes.isEmpty { fire(slot, changes, action) }
+        }
         settle(slot)
         return true
     }
@@ -102,12 +115,8 @@ extension Engine {
     private mutating func update(_ slot: Int, _ event: Event, _ properties: JSONView?, _ batch: EventBatch) {
         profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
-        if !event.locale.isEmpty, profiles[slot].locale.map({ $0.at <= event.time }) ?? true {
-            profiles[slot].locale = Stamped(batch.string(event.locale), at: event.time)
-        }
-        if !event.timezone.isEmpty, profiles[slot].timezone.map({ $0.at <= event.time }) ?? true {
-            profiles[slot].timezone = Stamped(batch.string(event.timezone), at: event.time)
-        }
+        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, batch.bytes(event.locale), at: event.time) }
+        if !event.timezone.isEmpty { Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) }
         if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
         let name = Int(event.name.index)
         guard name != 0 else { return }
@@ -122,14 +131,27 @@ extension Engine {
         for definition in rules.seriesByEvent[name] { count(definition, slot, event.time, properties) }
     }
 
+    /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew.
+    private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) {
+        if let known = field {
+            guard known.at <= time else { return }
+            if known.value.utf8.elementsEqual(bytes) {
+                field?.at = time
+                return
+            }
+        }
+        field = Stamped(String(decoding: bytes, as: UTF8.self), at: time)
+    }
+
     private mutating func count(_ definition: Int, _ slot: Int, _ time: Instant, _ properties: JSONView?) {
-        let series = rules.series[definition]
-        let bucket = series.width.bucket(time)
-        if series.width != .lifetime, series.width.leaves(bucket, window: rules.longest[definition]) <= clock.now { return }
-        let path = series.property.isEmpty ? [] : series.property.split(separator: ".").map(String.init)
-        let value = series.statistic == .count || series.statistic == .ordered ? nil : properties?.value(at: path)
+        let width = rules.series[definition].width
+        let statistic = rules.series[definition].statistic
+        let bucket = width.bucket(time)
+        let longest = rules.longest[definition]
+        if width != .lifetime, width.leaves(bucket, window: longest) <= clock.now { return }
+        let value = statistic == .count || statistic == .ordered ? nil : properties?.value(at: rules.seriesPaths[definition])
         let number = value?.decimal
-        switch series.statistic {
+        switch statistic {
         case .sum: if number == nil { return }
         case .distinct, .top: if value == nil || value?.tag == .null { return }
         case .count, .ordered: break
@@ -141,8 +163,8 @@ extension Engine {
             profiles[slot].series.append(Series(definition: definition))
             place = profiles[slot].series.count - 1
         }
-        profiles[slot].series[place].prune(now: clock.now, longest: rules.longest[definition], width: series.width)
-        switch series.statistic {
+        profiles[slot].series[place].prune(now: clock.now, longest: longest, width: width)
+        switch statistic {
         case .count: profiles[slot].series[place].count(bucket)
         case .sum: if let number { profiles[slot].series[place].number(number, bucket) }
         case .distinct: if let value { profiles[slot].series[place].distinct(value.packed, bucket) }
@@ -157,17 +179,13 @@ extension Engine {
 
     /// Notes the products that the event's effects, conditions or cancelled instances may touch.
     private mutating func requireProducts(
-        _ event: Event, _ properties: JSONView?, slots: [Int], isMerging: Bool, _ missing: inout Missing
+        _ event: Event, _ properties: JSONView?, _ mentions: [ProductMention], slots: [Int], isMerging: Bool, _ missing: inout Missing
     ) {
-        guard rules.usesProducts || needsPrice(event.name) else { return }
         var keys: [ProductKey] = []
         func add(_ key: ProductKey) { if !keys.contains(key) { keys.append(key) } }
-        if let properties, let state = StateEvent(rawValue: event.name.index), isProductChange(state) || rules.readsProductInTriggers {
-            if let mention = ProductMention(properties) { add(mention.product) }
-            for mention in ProductMention.list(properties) ?? [] { add(mention.product) }
-        } else if let properties {
-            if let mention = ProductMention(properties) { add(mention.product) }
-        }
+        for mention in mentions { add(mention.product) }
+        // An event with a product of its own may carry a list besides.
+        if mentions.count == 1, let properties { for mention in ProductMention.list(properties) ?? [] { add(mention.product) } }
         for slot in slots {
             for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
@@ -188,26 +206,13 @@ extension Engine {
         }
     }
 
-    private func isProductChange(_ event: StateEvent) -> Bool {
-        switch event {
-        case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted, .productViewed,
-            .productAddedToWishlist, .productRemovedFromWishlist, .backInStockRequested, .backInStockCancelled:
-            true
-        default: false
-        }
-    }
-
     // MARK: Carts, interests, subscriptions
 
     /// Carries out what the state understands of the event, and finds its cart, products and subscription.
     private mutating func change(_ slot: Int, _ context: inout EventContext) {
         let event = context.event
         let state = StateEvent(rawValue: event.name.index)
-        if let properties = context.properties {
-            if let mention = ProductMention(properties) { context.mentions = [mention] }
-            if context.mentions.isEmpty { context.mentions = ProductMention.list(properties) ?? [] }
-            context.subscriptionID = Subscription.id(properties)
-        }
+        context.subscriptionID = Subscription.id(context.properties)
         profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         let before = rules.indexedInterests.contains(.cart) ? cartProducts(slot) : []
         switch state {
@@ -221,7 +226,6 @@ extension Engine {
             context.cartID = profiles[slot].carts.target(of: context.properties)
         case .paymentFailed, .paymentSucceeded, .subscriptionStarted, .subscriptionCancelled, .subscriptionExpired:
             let id = context.subscriptionID ?? ""
-            context.subscriptionID = id
             let place: Int
             if let found = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) {
                 place = found
@@ -309,7 +313,7 @@ extension Engine {
 
     /// Takes interests away that were expressed no later than `until`.
     mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
-        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.since <= until }
+        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.last <= until }
         guard !gone.isEmpty else { return }
         profiles[slot].interests.removeAll { gone.contains($0) }
         for interest in gone { unfollow(interest.kind, slot, product) }
@@ -344,11 +348,13 @@ extension Engine {
     // MARK: Segments
 
     /// Judges the segments that this event may have changed, and gives what changed. The first judgement under new segments is quiet.
-    private mutating func judgeSegments(_ slot: Int, event: Event, all: Bool, isQuiet: Bool) -> [SegmentChange] {
+    private mutating func judgeSegments(
+        _ slot: Int, event: Event, all: Bool, changesContext: Bool, isQuiet: Bool
+    ) -> [SegmentChange] {
         if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
         var indices = rules.segmentsByEvent[Int(event.name.index)]
         if !rules.sensitivity.always.isEmpty { indices += rules.sensitivity.always }
-        if event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty { indices += rules.sensitivity.context }
+        if changesContext, !rules.sensitivity.context.isEmpty { indices += rules.sensitivity.context }
         if indices.isEmpty { return [] }
         return judge(slot, rules.withDependents(indices), isQuiet: false)
     }
@@ -376,8 +382,11 @@ extension Engine {
 
     /// A segment's or trigger's condition on the profile alone.
     private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
-        let result = withUnsafePointer(to: profiles[slot]) { profile in
-            condition.program.evaluate(Scope(condition: condition, rules: rules, profile: profile, now: clock.now))
+        let now = clock.now
+        let rules = rules
+        let result = profiles.withUnsafeBufferPointer { profiles in
+            let profile = profiles.baseAddress.map { $0 + slot }
+            return condition.program.evaluate(Scope(condition: condition, rules: rules, profile: profile, now: now))
         }
         switch result {
         case .value(.bool(let value)): return value
@@ -402,17 +411,14 @@ extension Engine {
     /// The next moment at which a segment of this profile may change by time: a bucket leaves a window, or a `since` reaches its constant.
     private func nextSegmentChange(_ slot: Int) -> Instant {
         var next = Instant.max
-        for segment in rules.segments {
-            for (definition, window) in segment.windows {
-                guard let place = profiles[slot].series.firstIndex(where: { $0.definition == definition }) else { continue }
-                if let change = profiles[slot].series[place].nextChange(
-                    now: clock.now, window: window, width: rules.series[definition].width)
-                {
-                    next = min(next, change)
-                }
+        for place in profiles[slot].series.indices {
+            for moment in rules.windowMoments[profiles[slot].series[place].definition] {
+                let width = rules.series[profiles[slot].series[place].definition].width
+                if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) { next = min(next, change) }
             }
-            for (mark, constant) in segment.since {
-                guard let place = profiles[slot].marks.firstIndex(where: { $0.definition == mark }) else { continue }
+        }
+        for place in profiles[slot].marks.indices {
+            for constant in rules.sinceMoments[profiles[slot].marks[place].definition] {
                 let moment = profiles[slot].marks[place].last + constant
                 if moment > clock.now { next = min(next, moment) } else if moment + 1 > clock.now { next = min(next, moment + 1) }
             }

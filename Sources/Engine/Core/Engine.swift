@@ -36,10 +36,15 @@ package struct Engine: Sendable {
     /// Members of a segment, given by the store for the start at hand.
     var providedMembers: [Int: [(customer: Int64, enteredAt: Instant)]] = [:]
 
+    /// Before this time nothing is sent: state is built from old events without making messages. Nil: everything counts.
+    let publishFrom: Instant?
+
     package init(
-        rules: RuleSet, clock: EngineClock = EngineClock(), hasStore: Bool, sha256: @escaping @Sendable ([UInt8]) -> [UInt8]
+        rules: RuleSet, clock: EngineClock = EngineClock(), publishFrom: Instant? = nil, hasStore: Bool,
+        sha256: @escaping @Sendable ([UInt8]) -> [UInt8]
     ) {
         self.rules = rules
+        self.publishFrom = publishFrom ?? rules.definitions.publishFrom
         self.clock = clock
         self.hasStore = hasStore
         self.sha256 = sha256

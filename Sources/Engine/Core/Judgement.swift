@@ -18,8 +18,11 @@ extension Engine {
         profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         let subject = subject(slot, instance)
         let facts = subject.product.flatMap { productIndex[$0] }.map { products[$0].facts }
-        let result = withUnsafePointer(to: profiles[slot]) { profile in
-            var scope = Scope(condition: condition, rules: rules, profile: profile, now: clock.now)
+        let now = clock.now
+        let rules = rules
+        let result = profiles.withUnsafeBufferPointer { profiles in
+            let profile = profiles.baseAddress.map { $0 + slot }
+            var scope = Scope(condition: condition, rules: rules, profile: profile, now: now)
             scope.eventName = instance.eventName
             scope.eventID = instance.eventID
             scope.eventTime = instance.startedAt
@@ -60,7 +63,7 @@ extension Engine {
             return
         }
         // Installed on old logs, the program builds state from them, but nobody wants the reminders of last month.
-        if let from = rules.definitions.publishFrom, clock.now < from {
+        if let publishFrom, clock.now < publishFrom {
             end(slot, place, .expired, cause: "decided before publish_from")
             return
         }

@@ -19,7 +19,7 @@ package enum Slot: Hashable, Sendable {
 }
 
 /// A compiled CEL expression with its references resolved against the rule set.
-package struct Condition: Sendable {
+package final class Condition: Sendable {
     package let program: Program
     /// For each of `program.references`: what it reads, the keys below that, and the constant arguments of a call.
     let references: [(slot: Slot, keys: [Key], arguments: [Value])]
@@ -27,6 +27,13 @@ package struct Condition: Sendable {
     let calls: [Slot]
     /// The expression as written, and where.
     package let text: Located<String>
+
+    init(program: Program, references: [(slot: Slot, keys: [Key], arguments: [Value])], calls: [Slot], text: Located<String>) {
+        self.program = program
+        self.references = references
+        self.calls = calls
+        self.text = text
+    }
 
     /// The slots it reads, without duplicates, in order of appearance.
     package var slots: [Slot] {

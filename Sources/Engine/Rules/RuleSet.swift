@@ -83,9 +83,10 @@ struct SegmentSensitivity: Sendable {
 }
 
 /// Everything a configuration declares about behaviour, compiled once: rules, segments, what is kept for them, and where each event
-/// name leads. A value: the engine is given one, and a changed configuration gives another.
-package struct RuleSet: Sendable {
-    package private(set) var definitions: Definitions
+/// name leads. It never changes: the engine is given one, and a changed configuration gives another. A class only so that handing it on to a
+/// condition costs one retain instead of twenty.
+package final class RuleSet: Sendable {
+    package let definitions: Definitions
     package let vocabulary: Vocabulary
     package let rules: [Rule]
     package let segments: [Segment]
@@ -121,6 +122,48 @@ package struct RuleSet: Sendable {
     let readsProductInTriggers: Bool
     /// Whether customers' events can concern product records at all.
     let usesProducts: Bool
+    /// By event name: whether it has an effect on carts and the like, or triggers a rule. Other events are only counted.
+    let acts: [Bool]
+    /// By series: the parts of its property's path.
+    let seriesPaths: [[String]]
+    /// By series: the windows that segments look back over, each once.
+    let windowMoments: [[Milliseconds]]
+    /// By mark: the constants that segments compare its `since` with, each once.
+    let sinceMoments: [[Milliseconds]]
+
+    init(
+        definitions: Definitions, vocabulary: Vocabulary, rules: [Rule], segments: [Segment], series: [SeriesDefinition], longest: [Milliseconds], marks: [String], rank: [Int], seriesByEvent: [[Int]], markByEvent: [Int?], triggersByEvent: [[Trigger]], entering: [[Trigger]], leaving: [[Trigger]], calendars: [CalendarTrigger], segmentsByEvent: [[Int]], sensitivity: SegmentSensitivity, indexedInterests: Set<InterestKind>, indexedSegments: [Int], keepsViews: Bool, judgement: UInt64, timeZone: @escaping @Sendable (String) -> TimeZone?, segmentOrder: [Int], dependents: [[Int]], readsProductInTriggers: Bool, usesProducts: Bool, acts: [Bool], seriesPaths: [[String]], windowMoments: [[Milliseconds]], sinceMoments: [[Milliseconds]]
+    ) {
+        self.definitions = definitions
+        self.vocabulary = vocabulary
+        self.rules = rules
+        self.segments = segments
+        self.series = series
+        self.longest = longest
+        self.marks = marks
+        self.rank = rank
+        self.seriesByEvent = seriesByEvent
+        self.markByEvent = markByEvent
+        self.triggersByEvent = triggersByEvent
+        self.entering = entering
+        self.leaving = leaving
+        self.calendars = calendars
+        self.segmentsByEvent = segmentsByEvent
+        self.sensitivity = sensitivity
+        self.indexedInterests = indexedInterests
+        self.indexedSegments = indexedSegments
+        self.keepsViews = keepsViews
+        self.judgement = judgement
+        self.timeZone = timeZone
+        self.segmentOrder = segmentOrder
+        self.dependents = dependents
+        self.readsProductInTriggers = readsProductInTriggers
+        self.usesProducts = usesProducts
+        self.acts = acts
+        self.seriesPaths = seriesPaths
+        self.windowMoments = windowMoments
+        self.sinceMoments = sinceMoments
+    }
 
     /// These segments and all that are made of them, in order, each once.
     func withDependents(_ indices: [Int]) -> [Int] {
@@ -128,13 +171,6 @@ package struct RuleSet: Sendable {
         var wanted = Set(indices)
         for index in indices { wanted.formUnion(dependents[index]) }
         return segmentOrder.filter { wanted.contains($0) }
-    }
-
-    /// The same rules, making no messages before `time`.
-    package func publishing(from time: Instant) -> RuleSet {
-        var copy = self
-        copy.definitions.publishFrom = time
-        return copy
     }
 
     package func rule(named name: String) -> Int? { rules.firstIndex { $0.name.same(as: name) } }

@@ -17,7 +17,8 @@ package enum PackedJSON {
 
 /// A read-only view of one packed value inside a larger buffer.
 ///
-/// Reading out of bounds is impossible by the array's own checks; a view is made only by `PackedJSON.Writer` output.
+/// A view is only ever made of what `PackedJSON.Writer` (or the decoder's packer) wrote, so that its lengths are right; looking up a member,
+/// which is on the hot path, relies on that.
 package struct JSONView: Sendable {
     package let bytes: [UInt8]
     package let offset: Int
@@ -96,26 +97,47 @@ package struct JSONView: Sendable {
 
     /// The member of an object with exactly this key; the last one if it stands there twice.
     package subscript(key: StaticString) -> JSONView? {
-        key.withUTF8Buffer { buffer in member { $0.elementsEqual(buffer) } }
+        key.withUTF8Buffer { member($0) }
     }
 
     package subscript(key: String) -> JSONView? {
-        member { $0.elementsEqual(key.utf8) }
+        var key = key
+        return key.withUTF8 { member($0) }
     }
 
-    private func member(where matches: (ArraySlice<UInt8>) -> Bool) -> JSONView? {
+    private func member(_ key: UnsafeBufferPointer<UInt8>) -> JSONView? {
         guard tag == .object else { return nil }
-        var found: JSONView?
-        var position = offset + 9
+        var found = -1
         let end = self.end
-        while position < end {
-            let length = bytes.littleUInt32(at: position)
-            let key = bytes[(position + 4)..<(position + 4 + length)]
-            let value = JSONView(bytes: bytes, offset: position + 4 + length)
-            if matches(key) { found = value }
-            position = value.end
+        var position = offset + 9
+        bytes.withUnsafeBufferPointer { bytes in
+            while position < end {
+                let length = Self.length(bytes, position)
+                let start = position + 4
+                if length == key.count, Self.same(bytes, start, key) { found = start + length }
+                position = Self.end(bytes, start + length)
+            }
         }
-        return found
+        return found < 0 ? nil : JSONView(bytes: bytes, offset: found)
+    }
+
+    private static func same(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ key: UnsafeBufferPointer<UInt8>) -> Bool {
+        for index in 0..<key.count where bytes[start + index] != key[index] { return false }
+        return true
+    }
+
+    private static func length(_ bytes: UnsafeBufferPointer<UInt8>, _ position: Int) -> Int {
+        Int(bytes[position]) | Int(bytes[position + 1]) << 8 | Int(bytes[position + 2]) << 16 | Int(bytes[position + 3]) << 24
+    }
+
+    /// The byte after the value at a position.
+    private static func end(_ bytes: UnsafeBufferPointer<UInt8>, _ position: Int) -> Int {
+        switch PackedJSON.Tag(rawValue: bytes[position]) ?? .null {
+        case .null, .false, .true: position + 1
+        case .double, .int, .uint: position + 9
+        case .string: position + 5 + length(bytes, position + 1)
+        case .array, .object: position + 9 + length(bytes, position + 1)
+        }
     }
 
     /// The elements of an array; empty for anything else.
