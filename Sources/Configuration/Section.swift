@@ -47,11 +47,9 @@ package enum Section: String, CaseIterable, Sendable {
     /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
-        case .configuration: ["delivery", "templates", "retention", "identity", "safety"]
+        case .configuration: ["templates", "retention", "identity", "safety"]
         case .rule:
             [
-                "channels", "topic", "tag", "tags", "exempt", "uncounted", "on_cap", "holdout", "variants", "experiment",
-                "send_time",
                 "template", "retract", "conversion",
             ]
         default: []
