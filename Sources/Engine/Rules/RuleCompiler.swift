@@ -59,11 +59,11 @@ struct RuleCompiler {
             rules.append(compileRule(definition))
         }
         let indexed = Set(rules.filter(\.hasAudience).flatMap(\.interestKinds))
-        let allSlots = rules.flatMap { rule in
-            ([rule.condition, rule.limit].compactMap { $0 } + rule.data.map(\.condition)).flatMap(\.slots)
-        } + eventTriggers.compactMap(\.1.condition).flatMap(\.slots)
-        let readsInterest = allSlots.contains { if case .interest = $0 { true } else { false } }
-        let keepsViews = indexed.contains(.viewed) || (readsInterest && !rules.contains { $0.hasAudience })
+        // A rule whose audience names interests reads only those; any other rule reads whichever the customer has, views too.
+        let readsAnyInterest = rules.contains { rule in
+            rule.interestKinds.isEmpty && (([rule.condition].compactMap { $0 }) + rule.data.map(\.condition)).contains { $0.readsInterest }
+        } || eventTriggers.contains { $0.1.condition?.readsInterest ?? false }
+        let keepsViews = indexed.contains(.viewed) || readsAnyInterest
         if keepsViews { vocabulary.add(StateEvent.productViewed.name, needsProperties: true) }
 
         let names = vocabulary.entries.count
