@@ -18,7 +18,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
 }
 
 /// Issues as `Mistake` writes them; a file other than the main one stands in front.
-func written(_ issues: [Engine.Issue], main: String) -> [String] {
+func written(_ issues: [EngineIssue], main: String) -> [String] {
     issues.map { issue in
         let file = issue.position.file == main ? "" : (issue.position.file.split(separator: "/").last.map { $0 + " " } ?? "")
         let severity = issue.severity == .warning ? "?" : ""
