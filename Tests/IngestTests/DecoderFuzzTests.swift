@@ -5,7 +5,7 @@ import Testing
 @testable import Ingest
 
 /// SplitMix64: small, and the same everywhere for one seed.
-struct SeededGenerator: RandomNumberGenerator {
+struct FuzzGenerator: RandomNumberGenerator {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }
@@ -42,7 +42,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
             0x00, 0x1F, 0x7F, 0x80, 0xBF, 0xC3, 0xE2, 0xED, 0xF0, 0xF4, 0xFF, 0x0A, 0x0C,
         ]
 
-    private func mutated(_ line: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
+    private func mutated(_ line: [UInt8], _ generator: inout FuzzGenerator) -> [UInt8] {
         var bytes = line
         for _ in 0..<Int.random(in: 1...4, using: &generator) {
             let place = Int.random(in: 0...bytes.count, using: &generator)
@@ -62,7 +62,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
     }
 
     @Test func mutatedLinesAreJudgedAsByAPlainScan() {
-        var generator = SeededGenerator(seed: fuzzSeed)
+        var generator = FuzzGenerator(seed: fuzzSeed)
         var vocabulary = Vocabulary()
         for name in ["Page Viewed", "Identify"] { vocabulary.add(name, needsProperties: true) }
         var segment = Decoder(vocabulary: vocabulary, format: .segment)
@@ -97,7 +97,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
     /// Foundation's reader differs knowingly: it takes other encodings than UTF-8 and a byte-order mark, so those are left out,
     /// and it has its own limits of depth and numbers, so numbers here are short.
     @Test func jsonLikeTextsAreJudgedAsByFoundation() {
-        var generator = SeededGenerator(seed: fuzzSeed &+ 1)
+        var generator = FuzzGenerator(seed: fuzzSeed &+ 1)
         let pieces = [
             "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\n\"", "\"\\u00e9\"", "\"\\x\"", "1", "-2.5", "01", "1e2", "1.", ".5",
             "true", "false",
@@ -124,7 +124,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
         #expect(accepted > fuzzRounds / 20)
     }
 
-    private func value(depth: Int, _ generator: inout SeededGenerator) -> String {
+    private func value(depth: Int, _ generator: inout FuzzGenerator) -> String {
         switch Int.random(in: 0..<(depth == 0 ? 4 : 6), using: &generator) {
         case 0: return ["true", "false", "null"].randomElement(using: &generator) ?? "null"
         case 1: return String(Int32.random(in: .min ... .max, using: &generator))
