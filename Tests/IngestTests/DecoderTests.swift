@@ -204,7 +204,7 @@ extension Decoder {
 
     @Test(arguments: [
         (#"{"type":"alias","userId":"u","previousId":"p",\#(at)}"#, "u", "p"),
-        (#"{"type":"alias","userId":"u","previousId":"p","anonymousId":"a",\#(at)}"#, "u", "a"),
+        (#"{"type":"alias","userId":"u","previousId":"p","anonymousId":"a",\#(at)}"#, "u", "p"),
         (#"{"type":"alias","userId":"u","previousId":"p","anonymousId":"",\#(at)}"#, "u", "p"),
         (#"{"type":"track","event":"X","userId":"u","previousId":"p",\#(at)}"#, "u", ""),
         (#"{"type":"identify","userId":"u","anonymousId":"a",\#(at)}"#, "u", "a"),
