@@ -83,15 +83,20 @@ package struct Pipeline: ~Copyable {
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
 
-    /// A changed set of segments or calendars is judged on everybody once, quietly.
+    /// A changed set of segments or calendars is judged on everybody once, quietly. What a new condition keeps starts empty, and the state
+    /// remembers since when it is kept.
     private static func adopt(_ rules: RuleSet, _ store: Store, _ now: Instant) throws {
-        let key = "judgement"
-        let known = try store.meta(key)
+        let known = try store.meta("judgement")
         let current = String(rules.judgement)
-        guard known != current else { return }
+        let kept = try store.keptSince()
+        let names = rules.series.map(\.name) + rules.marks.map { "mark|\($0)" }
+        let isFirst = try store.meta("clock") == nil
+        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) }) else { return }
         try store.begin()
-        if known != nil { try store.wakeAll(at: now) }
-        try store.setMeta(key, current)
+        if known != nil, known != current { try store.wakeAll(at: now) }
+        try store.setMeta("judgement", current)
+        for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
+        for name in kept.keys where !names.contains(name) { try store.dropKept(name) }
         try store.commit()
     }
 

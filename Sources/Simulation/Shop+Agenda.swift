@@ -135,7 +135,7 @@ extension Shop {
 
     private mutating func renew(_ turn: Int, at time: Instant) {
         let index = Customer.subscriber(turn % subscribers)
-        if !departed.contains(index) {
+        if !unbilled.contains(UInt32(index)) {
             let amount = Int32(990 + 500 * random.below(4))
             let issue = PaymentIssue(customer: UInt32(index), amount: amount, attempt: 0, isHard: random.chance(250))
             if random.chance(800) { pay(issue, at: time) } else { fail(issue, at: time) }
@@ -148,15 +148,17 @@ extension Shop {
         let failed = PaymentIssue(
             customer: issue.customer, amount: issue.amount, attempt: issue.attempt + 1, isHard: issue.isHard)
         let next = failed.attempt <= 3 ? time + (Instant(failed.attempt) * 2 - 1) * Self.day : nil
+        unbilled.insert(issue.customer)
         reportFailure(failed, next: next, at: time)
         agenda.add(.retry(failed), at: next ?? time + Self.hour)
     }
 
     private mutating func retry(_ issue: PaymentIssue, at time: Instant) {
         if issue.attempt > 3 || random.chance(60) {
-            departed.insert(Int(issue.customer))
+            unbilled.insert(issue.customer)
             reportDeparture(issue, at: time)
         } else if random.chance(issue.isHard ? 200 : 500) {
+            unbilled.remove(issue.customer)
             pay(issue, at: time)
         } else {
             fail(issue, at: time)

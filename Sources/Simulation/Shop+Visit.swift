@@ -152,7 +152,7 @@ extension Shop {
         postOrder(order, bought, cart: cart.id, namesProducts: !left.isEmpty || random.chance(960), voice, at: time)
         for (item, left) in changed {
             if left == 0 { planRestock(of: item, at: time) }
-            postStock(item, left, at: time + Instant(random.between(1, 900)))
+            postStock(item, left, at: time)
         }
         follow(order, at: time)
     }

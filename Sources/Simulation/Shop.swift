@@ -23,8 +23,8 @@ package struct Shop {
     /// Visits under way or to be continued; `freeVisits` are places to use again.
     var visits: [Visit] = []
     var freeVisits: [Int] = []
-    /// Subscribers who left, so that they are not billed again.
-    var departed: Set<Int> = []
+    /// Subscribers who left or have a payment open, so that they are not billed again. Only asked for members, never listed.
+    var unbilled: Set<UInt32> = []
     /// Events so far; each message id is a hash of its number.
     private var events: UInt64 = 0
     var orders = 0
@@ -39,13 +39,18 @@ package struct Shop {
     /// Lines given so far, copies and torn ones included.
     package private(set) var linesWritten = 0
 
+    /// 9000-01-01, so that no year gets a fifth digit.
+    private static let latestStart: Instant = Instant(Civil.days(year: 9000, month: 1, day: 1)) * 86_400_000
+
     package init(_ settings: Settings) {
         var settings = settings
         settings.customers = min(max(1, settings.customers), 4_000_000_000)
         settings.products = min(max(1, settings.products), 1_000_000)
         settings.days = min(max(1, settings.days), 100_000)
         settings.visitsPerDay = min(max(1, settings.visitsPerDay), 1_000_000_000_000)
-        settings.disorder = min(max(0, settings.disorder), 365 * 86_400_000)
+        settings.disorder = min(max(0, settings.disorder), 86_400_000)
+        settings.billingDays = min(max(1, settings.billingDays), 3_650)
+        settings.start = min(max(0, settings.start), Self.latestStart)
         self.settings = settings
         random = RandomSource(seed: settings.seed)
         disturbance = RandomSource(seed: ~settings.seed)
@@ -53,13 +58,13 @@ package struct Shop {
         stride = Customer.stride(of: settings.customers)
         end = settings.lines == nil ? settings.start + Instant(settings.days) * 86_400_000 : .max
         // Visits are drawn at the rate of the busiest hour; the others lose some (`Country.hours`).
-        let day: UInt64 = 86_400_000 << 16
+        let day: UInt64 = 1000 * 86_400_000 << 16
         let visitsPerDay = UInt64(settings.visitsPerDay) * 256 / UInt64(Country.meanHour)
         // Where few of many customers come, few sign up or pay.
         let visits = settings.visitsPerDay * settings.days / 1000
         newcomers = min((settings.customers + 12) / 16, visits / 20)
         subscribers = min((settings.customers + 6) / 12, visits / 4)
-        visitGap = max(1, max(1, visitsPerDay).dividingFullWidth(day.multipliedFullWidth(by: 1000)).quotient)
+        visitGap = max(1, day / max(1, visitsPerDay))
         open()
     }
 

@@ -9,7 +9,7 @@ extension Shop {
         package var customers = 2_000
         /// Products there are, 1 to 1,000,000; a third of them in three sizes.
         package var products = 500
-        /// The time of the first visit.
+        /// When the shop opens, from 1970 to 9000.
         package var start: Instant = 1_772_409_600_000  // 2026-03-02T00:00:00Z, a Monday
         /// The days the shop is open, at least 1. New customers sign up evenly over them.
         package var days = 7
@@ -19,7 +19,8 @@ extension Shop {
         package var visitsPerDay = 500_000
         /// Subscribers are billed every so many days.
         package var billingDays = 30
-        /// A line is written less than this after its time, in milliseconds; 0 writes every line at its time, in order.
+        /// A line is written less than this after its time, in milliseconds; 0 writes every line at its time, in order;
+        /// at most a day. The lines of that long are kept in memory.
         package var disorder: Milliseconds = 2_000
         /// Lines that are written a second time, within `disorder` too, of a million.
         package var duplicates = 2_000
@@ -41,7 +42,7 @@ extension Shop {
         settings.customers = 200
         settings.products = 60
         settings.visitsPerDay = 50_000
-        settings.billingDays = 7
+        settings.billingDays = 4
         return Shop(settings)
     }
 
@@ -50,7 +51,7 @@ extension Shop {
     package static func benchmark(events: Int, customers: Int) -> Shop {
         var settings = Settings()
         settings.customers = customers
-        settings.products = 2_000
+        settings.products = min(2_000, max(40, events / 500))
         settings.days = 14
         settings.lines = events
         settings.visitsPerDay = min(max(1, events), 1_000_000_000_000) * 100_000 / 14 / Settings.linesPerVisit

@@ -135,4 +135,27 @@ package final class Store {
         statement.bind(2, value)
         try statement.run()
     }
+
+    // MARK: What is kept since when
+
+    /// By name of a series or mark: the engine time from which it is kept; nil inside: from the very beginning.
+    package func keptSince() throws(StoreError) -> [String: Instant?] {
+        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'kept|%'")
+        defer { statement.reset() }
+        var result: [String: Instant?] = [:]
+        while try statement.step() {
+            result[String((statement.text(0) ?? "").dropFirst(5))] = .some(statement.text(1).flatMap { Instant($0) })
+        }
+        return result
+    }
+
+    package func setKept(_ name: String, since: Instant?) throws(StoreError) {
+        try setMeta("kept|" + name, since.map { String($0) } ?? "")
+    }
+
+    package func dropKept(_ name: String) throws(StoreError) {
+        let statement = try database.statement("DELETE FROM meta WHERE key=?")
+        statement.bind(1, "kept|" + name)
+        try statement.run()
+    }
 }

@@ -3,9 +3,9 @@ import Foundation
 import Testing
 
 @Suite struct DecimalTests {
-    private typealias Ours = Engine.Decimal
+    private typealias Ours = ExactDecimal
 
-    private func decimal(_ text: String) -> Engine.Decimal? { Engine.Decimal(text: Array(text.utf8)) }
+    private func decimal(_ text: String) -> ExactDecimal? { ExactDecimal(text: Array(text.utf8)) }
 
     @Test(arguments: [
         ("0", "0"), ("-0", "0"), ("12.50", "12.5"), ("-12.50", "-12.5"), ("+3", "3"), ("1.5e3", "1500"), ("1.5E-3", "0.0015"),
@@ -40,10 +40,10 @@ import Testing
         (Double.leastNonzeroMagnitude, "0"), (0.3, "0.3"), (9007199254740993.0, "9007199254740992"), (1e-7, "0.0000001"),
         (2.5e-18, "0.000000000000000003"),
     ])
-    func aDoubleIsItsShortestDecimal(_ value: Double, _ expected: String) { #expect(Engine.Decimal(value)?.text == expected) }
+    func aDoubleIsItsShortestDecimal(_ value: Double, _ expected: String) { #expect(ExactDecimal(value)?.text == expected) }
 
     @Test(arguments: [1e18, -1e18, .infinity, -.infinity, .nan, 1e300]) func aDoubleBeyondTheRangeIsNone(_ value: Double) {
-        #expect(Engine.Decimal(value) == nil)
+        #expect(ExactDecimal(value) == nil)
     }
 
     @Test func arithmeticAgreesWithFoundation() {
@@ -69,7 +69,7 @@ import Testing
             #expect((x < y) == (u < v))
             #expect((x == y) == (u == v))
             #expect(decimal(x.text) == x)
-            #expect(Engine.Decimal(x.double) == x)
+            #expect(ExactDecimal(x.double) == x)
             #expect(x.double == Double(a))
         }
     }
@@ -83,7 +83,7 @@ import Testing
     @Test func productsLeaveTheRangeAsNone() {
         let large = decimal("999999999999999999.99")
         #expect(large.flatMap { $0.multiplied(by: $0) } == nil)
-        #expect(large.flatMap { $0.multiplied(by: Engine.Decimal(1)) } == large)
+        #expect(large.flatMap { $0.multiplied(by: ExactDecimal(1)) } == large)
         let small = decimal("0.000000000000000001")
         #expect(small.flatMap { $0.multiplied(by: $0) } == .zero)
         let half = decimal("0.5")

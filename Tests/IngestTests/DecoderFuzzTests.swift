@@ -4,24 +4,9 @@ import Testing
 
 @testable import Ingest
 
-/// SplitMix64: small, and the same everywhere for one seed.
-struct FuzzGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 /// `NUDGED_SEED` repeats a run.
 let fuzzSeed: UInt64 = {
-    let seed = ProcessInfo.processInfo.environment["NUDGED_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<(1 << 32))
+    let seed = ProcessInfo.processInfo.environment["NUDGED_SEED"].flatMap { UInt64($0) } ?? 20_260_301
     print("NUDGED_SEED=\(seed)")
     return seed
 }()
@@ -42,7 +27,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
             0x00, 0x1F, 0x7F, 0x80, 0xBF, 0xC3, 0xE2, 0xED, 0xF0, 0xF4, 0xFF, 0x0A, 0x0C,
         ]
 
-    private func mutated(_ line: [UInt8], _ generator: inout FuzzGenerator) -> [UInt8] {
+    private func mutated(_ line: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
         var bytes = line
         for _ in 0..<Int.random(in: 1...4, using: &generator) {
             let place = Int.random(in: 0...bytes.count, using: &generator)
@@ -62,7 +47,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
     }
 
     @Test func mutatedLinesAreJudgedAsByAPlainScan() {
-        var generator = FuzzGenerator(seed: fuzzSeed)
+        var generator = SeededGenerator(seed: fuzzSeed)
         var vocabulary = Vocabulary()
         for name in ["Page Viewed", "Identify"] { vocabulary.add(name, needsProperties: true) }
         var segment = Decoder(vocabulary: vocabulary, format: .segment)
@@ -97,7 +82,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
     /// Foundation's reader differs knowingly: it takes other encodings than UTF-8 and a byte-order mark, so those are left out,
     /// and it has its own limits of depth and numbers, so numbers here are short.
     @Test func jsonLikeTextsAreJudgedAsByFoundation() {
-        var generator = FuzzGenerator(seed: fuzzSeed &+ 1)
+        var generator = SeededGenerator(seed: fuzzSeed &+ 1)
         let pieces = [
             "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\n\"", "\"\\u00e9\"", "\"\\x\"", "1", "-2.5", "01", "1e2", "1.", ".5",
             "true", "false",
@@ -124,7 +109,7 @@ private let fuzzRounds = ProcessInfo.processInfo.environment["NUDGED_FUZZ_ROUNDS
         #expect(accepted > fuzzRounds / 20)
     }
 
-    private func value(depth: Int, _ generator: inout FuzzGenerator) -> String {
+    private func value(depth: Int, _ generator: inout SeededGenerator) -> String {
         switch Int.random(in: 0..<(depth == 0 ? 4 : 6), using: &generator) {
         case 0: return ["true", "false", "null"].randomElement(using: &generator) ?? "null"
         case 1: return String(Int32.random(in: .min ... .max, using: &generator))

@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `random bytes give the same lines however they are cut at line ends`() {
-        var random = SeededGenerator(state: 3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<2000 {
             let alphabet: [UInt8] = [
                 0, 0x0A, 0x0A, 0x0D, 0x20, 0x61, 0xEF, 0xBB, 0xBF, UInt8.random(in: 0...255, using: &random),

@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test func `however small the pieces, the lines are the same`() {
-        var random = SeededGenerator(state: 11)
+        var random = SeededGenerator(seed: 11)
         for round in 0..<60 {
             let name = "app.log"
             directory.rewrite(name)

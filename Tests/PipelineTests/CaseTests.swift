@@ -156,6 +156,11 @@ struct Case {
         return (0..<Int(found.gl_pathc)).compactMap { found.gl_pathv[$0].map { String(cString: $0) } }
     }
 
+    static func write(_ text: String, to path: String) throws {
+        unlink(path)
+        try append(text, to: path)
+    }
+
     private static func append(_ text: String, to path: String) throws {
         guard let stream = fopen(path, "a") else { throw Failure(description: "\(path) can't be written") }
         fputs(text, stream)

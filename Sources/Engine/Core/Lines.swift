@@ -250,7 +250,8 @@ extension Engine {
             if holds {
                 let before = line
                 line.published = 0
-                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 }
+                // Of a late start several paces may be over; the next is the first that is still to come.
+                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
                 set(line, at: index)
                 if !take(index, rule, &missing) {
                     set(before, at: index)
@@ -261,11 +262,12 @@ extension Engine {
                 line.paceDue = nil
                 set(line, at: index)
             }
-        } else if !take(index, rule, &missing) {
+        } else if line.isOpen, !take(index, rule, &missing) {
             moment.due.append(timer)
             return false
         }
-        if let paced = products[index].lines.first(where: { $0.rule == rule })?.paceDue, paced > moment.at { wake(product: index) }
+        // Another rule's pace at this product may be the next.
+        if products[index].wake(now: moment.at) > moment.at { wake(product: index) }
         return true
     }
 

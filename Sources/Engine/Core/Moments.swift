@@ -114,7 +114,7 @@ extension Engine {
         let isQuiet = profiles[slot].judgedBy != rules.judgement
         let changes = judge(slot, rules.segmentOrder, isQuiet: isQuiet)
         let before = profiles[slot].instances.count
-        fire(slot, changes, at: clock.now)
+        for action in [Trigger.Action.cancel, .start] { fire(slot, changes, action) }
         startCalendars(slot)
         guard profiles[slot].instances.count != before || !changes.isEmpty else { return }
         for instance in profiles[slot].instances

@@ -1,9 +1,9 @@
 import CEL
 
 extension Engine {
-    /// Cancels and starts what the event triggers for its customer: cancels first, then starts, rules in their order.
-    mutating func fire(_ slot: Int, _ context: EventContext) {
-        for trigger in rules.triggersByEvent[Int(context.event.name.index)] {
+    /// Cancels or starts what the event triggers for its customer, rules in their order.
+    mutating func fire(_ slot: Int, _ context: EventContext, _ action: Trigger.Action) {
+        for trigger in rules.triggersByEvent[Int(context.event.name.index)] where trigger.action == action {
             let rule = rules.rules[trigger.rule]
             // A rule with an audience is started by product events only; its cancels come from the customer's own events.
             if trigger.action == .start, rule.hasAudience { continue }
@@ -20,11 +20,11 @@ extension Engine {
         }
     }
 
-    /// Cancels and starts what follows from segments entered and left.
-    mutating func fire(_ slot: Int, _ changes: [SegmentChange], at time: Instant) {
+    /// Cancels or starts what follows from segments entered and left.
+    mutating func fire(_ slot: Int, _ changes: [SegmentChange], _ action: Trigger.Action) {
         for change in changes {
             let triggers = change.entered ? rules.entering[change.segment] : rules.leaving[change.segment]
-            for trigger in triggers {
+            for trigger in triggers where trigger.action == action {
                 switch trigger.action {
                 case .cancel: cancel(slot, trigger.rule, keys: nil, at: clock.now, by: "", name: rules.segments[change.segment].name)
                 case .start:
@@ -86,6 +86,7 @@ extension Engine {
         _ slot: Int, _ rule: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String, properties: JSONView?
     ) {
         let definition = rules.rules[rule]
+        guard mayStart(slot, rule, key: key, at: time) else { return }
         if let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) }) {
             guard definition.restart else { return }
             profiles[slot].instances[place].add(because: id)
@@ -98,7 +99,6 @@ extension Engine {
             remember(properties, slot, place, definition, id: id, name: name)
             return
         }
-        guard mayStart(slot, rule, key: key, at: time) else { return }
         var instance = Instance(rule: rule, key: key, product: product, startedAt: time, due: time + definition.wait)
         instance.add(because: id)
         profiles[slot].instances.append(instance)

@@ -125,7 +125,18 @@ struct RuleCompiler {
             keepsViews: keepsViews, judgement: judgement(), timeZone: timeZone, segmentOrder: order,
             dependents: dependents(segments, order: order), readsProductInTriggers: eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
             usesProducts: !indexed.isEmpty || rules.contains { $0.hasAudience || $0.readsProduct }
-                || eventTriggers.contains { $0.1.condition?.readsProduct ?? false })
+                || eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
+            acts: (0..<names).map { index in
+                guard let state = StateEvent(rawValue: UInt16(index)) else { return !triggersByEvent[index].isEmpty }
+                return state != .productViewed || keepsViews || !triggersByEvent[index].isEmpty
+            },
+            seriesPaths: series.map { $0.property.isEmpty ? [] : $0.property.split(separator: ".").map(String.init) },
+            windowMoments: series.indices.map { index in
+                Set(segments.flatMap(\.windows).filter { $0.series == index }.map(\.window)).sorted()
+            },
+            sinceMoments: marks.indices.map { index in
+                Set(segments.flatMap(\.since).filter { $0.mark == index }.map(\.constant)).sorted()
+            })
     }
 
     // MARK: Rules

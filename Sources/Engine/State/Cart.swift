@@ -182,6 +182,7 @@ package struct Carts: Sendable, Equatable {
 
     /// Marks a cart as touched at `time`, creating it if needed, and returns where it now is.
     package mutating func touch(id: String, at time: Instant) -> Int {
+        if let index = index(id: id), list[index].touchedAt > time { return index }
         var cart = index(id: id).map { list.remove(at: $0) } ?? Cart(id: id, touchedAt: time)
         cart.touchedAt = max(cart.touchedAt, time)
         // A late touch does not overtake carts touched at a later time.

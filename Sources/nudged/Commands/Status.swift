@@ -25,7 +25,7 @@ struct Status: ParsableCommand {
             let isRunning = file.map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
             let report = StatusReport(
                 overview: overview, file: file, isRunning: isRunning, now: wallClock(), sources: loaded.configuration.sources.map(\.name.value),
-                unbuilt: loaded.rules)
+                building: try Building.list(store, loaded.rules))
             print(json ? report.json : report.text, terminator: "\n")
         }
     }
@@ -38,7 +38,7 @@ struct StatusReport {
     let isRunning: Bool
     let now: Instant
     let sources: [String]
-    let unbuilt: RuleSet
+    let building: [Building]
 
     private func size(of path: String) -> Int64? {
         var status = stat()
@@ -57,6 +57,16 @@ struct StatusReport {
             ("messages", .object(overview.messages.map { ($0.state, .number(Double($0.count))) })),
             ("verdicts", .object(overview.verdicts.map { ($0.verdict, .number(Double($0.count))) })),
             ("dead_letters", .object(overview.deadLetters.map { ($0.reason, .number(Double($0.count))) })),
+            (
+                "building",
+                .array(
+                    building.map {
+                        .object([
+                            ("what", .string($0.what)), ("since", .string($0.since.rfc3339)),
+                            ("complete_at", $0.completeAt.map { .string($0.rfc3339) } ?? .null),
+                        ])
+                    })
+            ),
             (
                 "sources",
                 .array(
@@ -89,6 +99,12 @@ struct StatusReport {
         lines.append("messages       " + counts(overview.messages.map { ($0.state, $0.count) }))
         lines.append("verdicts       " + counts(overview.verdicts.map { ($0.verdict, $0.count) }))
         lines.append("dead letters   " + counts(overview.deadLetters.map { ($0.reason, $0.count) }))
+        for part in building {
+            lines.append(
+                "building       \(part.what): kept since \(part.since.rfc3339), "
+                    + (part.completeAt.map { "complete at \($0.rfc3339)" } ?? "never complete by itself")
+                    + "; a replay of the old logs rebuilds it")
+        }
         for source in sources {
             let files = overview.files.filter { $0.source == source }
             lines.append("source \(source): \(files.count) file\(files.count == 1 ? "" : "s")")
@@ -101,5 +117,33 @@ struct StatusReport {
             }
         }
         return lines.joined(separator: "\n")
+    }
+}
+
+/// Something a new condition keeps that does not reach back as far as it should yet.
+struct Building {
+    let what: String
+    let since: Instant
+    /// Nil: it looks back over everything, so that only a replay can complete it.
+    let completeAt: Instant?
+
+    static func list(_ store: Store, _ rules: RuleSet) throws -> [Building] {
+        let kept = try store.keptSince()
+        let now = try store.engineClock()?.now ?? .min
+        var result: [Building] = []
+        for (series, longest) in zip(rules.series, rules.longest) {
+            guard let since = kept[series.name] ?? nil else { continue }
+            let complete = series.width == .lifetime ? nil : since + longest
+            if complete.map({ $0 > now }) ?? true {
+                let window = series.width == .lifetime ? "lifetime" : DurationLiteral.text(longest)
+                let property = series.property.isEmpty ? "" : ".\(series.property)"
+                result.append(
+                    Building(what: "\(series.statistic.rawValue) of \"\(series.event)\"\(property) (\(window))", since: since, completeAt: complete))
+            }
+        }
+        for mark in rules.marks {
+            if let since = kept["mark|\(mark)"] ?? nil { result.append(Building(what: "times of \"\(mark)\"", since: since, completeAt: nil)) }
+        }
+        return result
     }
 }
