@@ -18,11 +18,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
 }
 
 /// Issues as `Mistake` writes them; a file other than the main one stands in front.
-<<<<<<< HEAD
-func written(_ issues: [EngineIssue], main: String) -> [String] {
-=======
 func written(_ issues: [ConfigurationIssue], main: String) -> [String] {
->>>>>>> 209d6f665a1a661c0c2105c9d3f3267d4406a196
     issues.map { issue in
         let file = issue.position.file == main ? "" : (issue.position.file.split(separator: "/").last.map { $0 + " " } ?? "")
         let severity = issue.severity == .warning ? "?" : ""
