@@ -327,16 +327,17 @@ package struct LogReader: ~Copyable {
                 }
                 let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
                 let limit = note?.kind == .future ? Instant.min : note == nil ? wallLimit : nil
+                let first = batch.events.count
                 switch decoders[state.source].decoder.decode(
                     line: text, source: UInt32(state.source), file: UInt32(state.number), offset: UInt64(line.offset),
                     length: UInt32(clamping: line.length), receivedBefore: limit, into: &batch)
                 {
                 case .event:
-                    let index = batch.events.count - 1
-                    let time = batch.events[index].time
+                    // All events of a line have one time.
+                    let time = batch.events[first].time
                     var order = state.newest.map { max(time, $0 - lateness) } ?? time
                     if order - time > lateFor {
-                        batch.events.removeLast()
+                        batch.events.removeSubrange(first...)
                         var letter = DeadLetter(
                             reason: .tooLate, message: "the line is later than `late_for`", line: text, source: UInt32(state.source),
                             file: UInt32(state.number), offset: UInt64(line.offset), length: UInt32(clamping: line.length))
@@ -353,10 +354,12 @@ package struct LogReader: ~Copyable {
                             ReadingNote(
                                 kind: .overtaken, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
                     }
-                    batch.events[index].order = order
-                    if keepsLines {
+                    for index in first..<batch.events.count {
+                        batch.events[index].order = order
                         // Copied out again only for the few that will have to wait; see `Sequencer.take`.
-                        batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                        if keepsLines {
+                            batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                        }
                     }
                 case .deadLetter(var letter):
                     letter.sourceName = name
@@ -422,8 +425,12 @@ package struct LogReader: ~Copyable {
     package mutating func unkeptLines() -> (lines: [UInt8], lastOrder: Instant)? {
         var bytes: [UInt8] = []
         var last = Instant.min
+        var previous: (source: UInt32, file: UInt32, offset: UInt64)?
         sequencer.forEachUnkept { event, batch in
             last = max(last, event.order)
+            // Events of one line stand together, and come back together from it.
+            if let previous, previous == (event.source, event.file, event.offset) { return }
+            previous = (event.source, event.file, event.offset)
             let name = Array(sources[Int(event.source)].name.utf8)
             let line = batch.bytes(event.raw)
             bytes.appendLittle(UInt32(name.count))
@@ -459,14 +466,17 @@ package struct LogReader: ~Copyable {
             guard order >= now, let source = sources.firstIndex(where: { $0.name == name }) else { continue }
             let padded = Array(line) + [UInt8](repeating: 0x20, count: LineBuffer.padding)
             padded.withUnsafeBytes { bytes in
+                let first = batch.events.count
                 let result = decoders[source].decoder.decode(
                     line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file), offset: offset,
                     length: UInt32(clamping: length), receivedBefore: nil, into: &batch)
                 guard case .event = result else { return }
-                let index = batch.events.count - 1
-                batch.events[index].order = order
-                batch.events[index].raw = batch.add(line)
-                batch.events[index].isKept = true
+                let raw = batch.add(line)
+                for index in first..<batch.events.count {
+                    batch.events[index].order = order
+                    batch.events[index].raw = raw
+                    batch.events[index].isKept = true
+                }
             }
         }
         sequencer.add(batch)
