@@ -20,7 +20,9 @@ extension Engine {
     mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         missing = Missing()
         let properties = batch.properties(of: event)
-        guard !event.user.isEmpty || !event.anonymous.isEmpty else { return applyProduct(event, properties, of: batch, &missing) }
+        if event.user.isEmpty && event.anonymous.isEmpty || isProductsOwn(event.name) {
+            return applyProduct(event, properties, of: batch, &missing)
+        }
 
         // Who. Nothing is changed until all that is needed is resident.
         let user = batch.bytes(event.user)
@@ -102,6 +104,16 @@ extension Engine {
         }
         settle(slot)
         return true
+    }
+
+    /// Whether an event is about a product and nobody's, also if it names somebody, as many log libraries make every event do: changes of
+    /// stock and price, and what only starts rules with an audience.
+    private func isProductsOwn(_ name: EventName) -> Bool {
+        guard rules.vocabulary[name].isProductEvent else { return false }
+        if let state = StateEvent(rawValue: name.index) { return state == .productStockChanged || state == .productPriceChanged }
+        let index = Int(name.index)
+        return rules.seriesByEvent[index].isEmpty && rules.markByEvent[index] == nil
+            && rules.triggersByEvent[index].allSatisfy { $0.action == .start && rules.rules[$0.rule].hasAudience }
     }
 
     private mutating func create(isAnonymous: Bool, _ id: ArraySlice<UInt8>, at time: Instant) -> Int {
