@@ -51,7 +51,7 @@ package enum Section: String, CaseIterable, Sendable {
         case .configuration: ["templates", "retention", "identity", "safety"]
         case .rule:
             [
-                "template", "retract", "conversion",
+                "template", "conversion",
             ]
         default: []
         }

@@ -100,5 +100,9 @@ enum Schema {
             SELECT sequence, m.id, rule, coalesce(c.id, '') AS customer, decided_at, expires_at, outbox, file, state, channel, variant, json
             FROM message m LEFT JOIN customer c ON c.number = m.customer;
         """,
+        """
+        ALTER TABLE message ADD COLUMN retracts INTEGER;
+        CREATE INDEX message_retracting ON message (retracts) WHERE retracts IS NOT NULL;
+        """,
     ]
 }
