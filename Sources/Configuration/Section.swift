@@ -49,10 +49,7 @@ package enum Section: String, CaseIterable, Sendable {
     package var keysWithoutEffect: Set<String> {
         switch self {
         case .configuration: ["templates", "retention", "identity", "safety"]
-        case .rule:
-            [
-                "template", "conversion",
-            ]
+        case .rule: ["template"]
         default: []
         }
     }

@@ -220,6 +220,7 @@ extension Store {
         try write(changes.followers)
         try write(changes.output.memberships, rules: rules)
         try write(changes.output.decisions)
+        try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")
     }
 

@@ -81,6 +81,7 @@ package struct Output: Sendable {
     package var removed: [Int64] = []
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
+    package var outcomes: [Outcome] = []
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
     /// What the gates saw; only while tracing.
     package var passages: [Passage] = []
