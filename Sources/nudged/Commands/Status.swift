@@ -17,7 +17,7 @@ struct Status: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let loaded = try Loaded.load(absolute(config.path))
+            let loaded = try Loaded.load(absolute(config.path), readsLogs: false)
             let directory = loaded.configuration.state
             let store = try Store.reader(directory: directory)
             let overview = try store.overview()
