@@ -39,19 +39,28 @@ package struct ReadingNote: Sendable, Equatable {
 
     package var kind: Kind
     package var source: String
-    /// Hexadecimal digest of the file's head.
-    package var file: String
+    /// Of the file's head as it was then: a small file's head grows, and is known later by its first `head.length` bytes.
+    package var head: ContentSample
     package var offset: UInt64
     /// Engine time at the decision.
     package var at: Instant
 
-    package init(kind: Kind, source: String, file: String, offset: UInt64, at: Instant) {
+    package init(kind: Kind, source: String, head: ContentSample, offset: UInt64, at: Instant) {
         self.kind = kind
         self.source = source
-        self.file = file
+        self.head = head
         self.offset = offset
         self.at = at
     }
+
+    /// What a line is looked up by.
+    package struct Place: Hashable, Sendable {
+        package var source: String
+        package var head: ContentSample
+        package var offset: UInt64
+    }
+
+    package var place: Place { Place(source: source, head: head, offset: offset) }
 }
 
 /// What one read of one file gave.
@@ -72,7 +81,9 @@ package struct LogReader: ~Copyable {
         var newest: Instant?
         var backlog: Bool
         var isEnded = false
-        var digest = ""
+        var head = ContentSample.none
+        /// By which heads the control log knows this file; nil before that was looked up.
+        var notedHeads: [ContentSample]?
     }
 
     package let sources: [LogSource]
@@ -92,8 +103,11 @@ package struct LogReader: ~Copyable {
     package var needsAnotherScan: Bool { tailer.needsAnotherScan }
     /// Whether waiting events keep their lines, so that they can be made durable.
     private let keepsLines: Bool
-    /// Decisions that a control log prescribes: (file digest, offset) → note.
-    package var prescribed: [String: ReadingNote] = [:]
+    /// Decisions that a control log prescribes.
+    package var prescribed: [ReadingNote.Place: ReadingNote] = [:] {
+        didSet { prescribedHeads = Set(prescribed.keys.map(\.head)) }
+    }
+    private var prescribedHeads: Set<ContentSample> = []
 
     /// - Parameter sources: in any order; positions follow the order of their names.
     package init(
@@ -117,7 +131,7 @@ package struct LogReader: ~Copyable {
         for (file, position) in zip(tailer.files, resumed) {
             states[file.id] = FileState(
                 number: position.number, source: sourceOfTailed[file.source], newest: position.newest, backlog: false, isEnded: position.isEnded,
-                digest: Self.digest(file))
+                head: file.fingerprint.head)
             tailer.setNumber(position.number, of: file.id)
         }
     }
@@ -153,7 +167,7 @@ package struct LogReader: ~Copyable {
             states[id] = nil
             return
         }
-        states[id]?.digest = Self.digest(file)
+        states[id]?.head = file.fingerprint.head
         switch file.backlog {
         case .none: states[id]?.backlog = false
         case .lines: states[id]?.backlog = true
@@ -178,7 +192,7 @@ package struct LogReader: ~Copyable {
         for entry in found {
             guard let file = tailer.file(entry.id) else { continue }
             tailer.setNumber(nextNumber, of: entry.id)
-            states[entry.id] = FileState(number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, digest: entry.digest)
+            states[entry.id] = FileState(number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, head: file.fingerprint.head)
             nextNumber += 1
         }
     }
@@ -285,6 +299,11 @@ package struct LogReader: ~Copyable {
         _ id: FileID, offset: Int, count: Int, wallLimit: Instant?, engineNow: Instant, into chunk: inout ReadChunk
     ) {
         guard var state = states[id] else { return }
+        if !prescribed.isEmpty, state.notedHeads == nil {
+            let noted = tailer.heads(of: id, among: prescribedHeads)
+            state.notedHeads = noted
+            states[id]?.notedHeads = noted
+        }
         var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var batch = EventBatch()
         batch.events.reserveCapacity(count / 256)
@@ -302,7 +321,10 @@ package struct LogReader: ~Copyable {
                     chunk.deadLetters.append(letter)
                     continue
                 }
-                let note = prescribed.isEmpty ? nil : prescribed["\(state.digest) \(line.offset)"]
+                var note: ReadingNote?
+                for head in state.notedHeads ?? [] where note == nil {
+                    note = prescribed[ReadingNote.Place(source: name, head: head, offset: UInt64(line.offset))]
+                }
                 let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
                 let limit = note?.kind == .future ? Instant.min : note == nil ? wallLimit : nil
                 switch decoders[state.source].decoder.decode(
@@ -329,7 +351,7 @@ package struct LogReader: ~Copyable {
                         order = engineNow
                         chunk.notes.append(
                             ReadingNote(
-                                kind: .overtaken, source: name, file: state.digest, offset: UInt64(line.offset), at: engineNow))
+                                kind: .overtaken, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
                     }
                     batch.events[index].order = order
                     if keepsLines {
@@ -340,7 +362,7 @@ package struct LogReader: ~Copyable {
                     letter.sourceName = name
                     if letter.reason == .future {
                         chunk.notes.append(
-                            ReadingNote(kind: .future, source: name, file: state.digest, offset: UInt64(line.offset), at: engineNow))
+                            ReadingNote(kind: .future, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
                     }
                     chunk.deadLetters.append(letter)
                 case .ignored: break
