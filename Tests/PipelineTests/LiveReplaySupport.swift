@@ -389,6 +389,9 @@ func published(_ outbox: String) -> [String: [UInt8]] {
 }
 
 /// Compares two outboxes, and says what differs in few words.
+func compare(_ live: [String: [UInt8]], _ replay: [String: [UInt8]], _ seed: String) { expectSame(live, replay, seed) }
+
+/// Compares two outboxes, and says what differs in few words.
 func expectSame(_ live: [String: [UInt8]], _ replay: [String: [UInt8]], _ seed: String) {
     if live == replay { return }
     let missing = replay.keys.filter { live[$0] == nil }.sorted()
