@@ -8,8 +8,11 @@ package struct LogSource: Sendable {
     package var format: Format
     /// How far out of order its events may come, in milliseconds.
     package var lateness: Milliseconds
+    /// The id that names its customers, if not the format's own.
+    package var identity: IdentityKey?
 
-    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds) {
+    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds, identity: IdentityKey? = nil) {
+        self.identity = identity
         self.name = name
         self.patterns = patterns
         self.format = format
@@ -124,7 +127,7 @@ package struct LogReader: ~Copyable {
         }
         sourceOfTailed = tailed.map(\.0)
         tailer = Tailer(sources: tailed.map(\.1), resuming: positions.map(\.checkpoint))
-        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, format: $0.format) }
+        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, source: $0) }
         nextNumber = (positions.map(\.number).max() ?? 0) + 1
         // The tailer's ids of resumed files are in the order of its checkpoints, of sources that still exist.
         let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
@@ -487,5 +490,7 @@ package struct LogReader: ~Copyable {
 private final class DecoderCell {
     var decoder: Decoder
 
-    init(vocabulary: Vocabulary, format: Format) { decoder = Decoder(vocabulary: vocabulary, format: format) }
+    init(vocabulary: Vocabulary, source: LogSource) {
+        decoder = Decoder(vocabulary: vocabulary, format: source.format, identity: source.identity)
+    }
 }
