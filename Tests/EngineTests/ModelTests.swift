@@ -30,7 +30,9 @@ struct Trial {
             if ProcessInfo.processInfo.environment["NUDGED_TRACE"] != nil {
                 print("engine:", told.decisions, "reference:", expected.decisions, separator: "\n")
             }
-            if let difference = Self.difference(Self.settled(told.decisions), Self.settled(expected.decisions)) {
+            // The reference does not take messages back: a withdrawal changes nothing but the verdict of what was published before.
+            let decisions = told.decisions.filter { !$0.contains("] withdrawn ") }
+            if let difference = Self.difference(Self.settled(decisions), Self.settled(expected.decisions)) {
                 return "decisions: " + difference
             }
             return Self.difference(told.messages.map(Self.summary), expected.messages).map { "messages: " + $0 }
