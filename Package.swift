@@ -16,6 +16,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
     ],
     targets: [
         // C: what Debian keeps (sqlite3, simdjson, zlib, zstd, libmd) and the Linux calls that Glibc's module lacks.
@@ -37,6 +38,10 @@ let package = Package(
         // YAML to values; the one place that knows the configuration's spelling.
         .target(name: "Configuration", dependencies: ["Engine", "Yams"], swiftSettings: settings),
 
+        // Mustache to the content of messages.
+        .target(
+            name: "Templates", dependencies: ["Engine", .product(name: "Mustache", package: "swift-mustache")], swiftSettings: settings),
+
         // A seeded shop that writes a log: for the demo, benchmarks, and trying rules.
         .target(name: "Simulation", dependencies: ["Engine"], swiftSettings: settings),
 
@@ -45,7 +50,7 @@ let package = Package(
         .executableTarget(
             name: "nudged",
             dependencies: [
-                "Configuration", "Pipeline", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Configuration", "Pipeline", "Simulation", "Templates", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 
@@ -55,6 +60,7 @@ let package = Package(
         .testTarget(
             name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),
+        .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),

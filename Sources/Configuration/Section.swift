@@ -46,8 +46,7 @@ package enum Section: String, CaseIterable, Sendable {
     /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
-        case .configuration: ["templates", "retention", "safety"]
-        case .rule: ["template"]
+        case .configuration: ["retention", "safety"]
         default: []
         }
     }

@@ -280,10 +280,11 @@ package struct Pipeline: ~Copyable {
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
         isChanged = false
-        let changes = engine.takeChanges(records: store != nil)
+        var changes = engine.takeChanges(records: store != nil)
+        if let render = settings.render { changes.output.render(render) }
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
-        for decision in changes.output.decisions { 
+        for decision in changes.output.decisions {
             tally.verdicts[decision.verdict.rawValue, default: 0] += 1
             // It takes the place of the verdict that was counted before.
             if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }

@@ -40,6 +40,9 @@ package struct Settings: Sendable {
     /// About how many bytes one read takes.
     package var readBytes = 1 << 20
 
+    /// Renders a message's content, by its rule; nil: messages go out as they were decided.
+    package var render: (@Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8])?
+
     package init(sources: [LogSource]) { self.sources = sources }
 
     /// About what a profile takes in memory; measured on the simulated shop, where it is 1 to 2 KiB.

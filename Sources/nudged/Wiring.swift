@@ -4,6 +4,7 @@ import Engine
 import Glibc
 import Ingest
 import Pipeline
+import Templates
 
 /// `--config`, which nearly every command has.
 struct ConfigurationOption: ParsableArguments {
@@ -18,10 +19,12 @@ struct Loaded {
     let configuration: Configuration
     let rules: RuleSet
     let zones: ZoneDatabase
+    let templates: TemplateSet
     /// The key of e-mail addresses' hashes, where ids are joined by them.
     private var secret: [UInt8]?
 
-    init(configuration: Configuration, rules: RuleSet, zones: ZoneDatabase) {
+    init(configuration: Configuration, rules: RuleSet, zones: ZoneDatabase, templates: TemplateSet) {
+        self.templates = templates
         self.configuration = configuration
         self.rules = rules
         self.zones = zones
@@ -57,15 +60,19 @@ struct Loaded {
         let draft = Configuration.draft(path: path, environment: environment)
         var issues = draft.issues
         var rules: RuleSet?
+        var templates = TemplateSet()
         if let configuration = draft.configuration {
             let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
             // The same fault may be visible to both.
             issues += compiled.issues.filter { issue in !issues.contains { $0.position == issue.position && $0.severity == issue.severity } }
             rules = compiled.rules
+            let read = TemplateSet.load(configuration.definitions.rules, from: configuration.templates)
+            issues += read.issues
+            templates = read.templates
         }
         let report = IssueReport(issues) { draft.line(of: $0) }
-        guard draft.isUsable, let configuration = draft.configuration, let rules else { return (nil, report) }
-        return (Loaded(configuration: configuration, rules: rules, zones: zones), report)
+        guard report.errors == 0, draft.isUsable, let configuration = draft.configuration, let rules else { return (nil, report) }
+        return (Loaded(configuration: configuration, rules: rules, zones: zones, templates: templates), report)
     }
 
     var settings: Settings {
@@ -83,6 +90,7 @@ struct Loaded {
         settings.maxFuture = configuration.maxFuture
         settings.maxLineBytes = configuration.maxLineBytes
         settings.memory = configuration.memory
+        if !templates.isEmpty { settings.render = { [templates] in templates.render(rule: $0, $1) } }
         return settings
     }
 }

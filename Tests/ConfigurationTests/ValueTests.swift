@@ -70,7 +70,7 @@ import Testing
 
             """)
         let (loaded, issues) = Configuration.load(path: path, environment: [:])
-        #expect(written(issues, main: path) == ["?25:1 `templates` has no effect yet"])
+        #expect(written(issues, main: path) == [])
         let configuration = try #require(loaded)
         let etc = folder.path + "/etc/"
         #expect(

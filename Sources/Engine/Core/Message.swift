@@ -16,7 +16,7 @@ package struct Message: Sendable {
     /// The sequence of the message that this one takes back; nil for an ordinary one.
     package let retracts: Int64?
     /// One line, without its newline.
-    package let json: [UInt8]
+    package internal(set) var json: [UInt8]
 
     package init(
         id: String, rule: String, customer: Int64, time: Instant, expires: Instant, sequence: Int64, outbox: String?,
@@ -242,5 +242,15 @@ package enum Base64 {
             }
         }
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+extension Output {
+    /// Gives messages their content: those that go out, and those that were held out.
+    package mutating func render(_ content: (_ rule: String, _ json: [UInt8]) -> [UInt8]) {
+        for place in messages.indices { messages[place].json = content(messages[place].rule, messages[place].json) }
+        for place in decisions.indices {
+            if let message = decisions[place].message { decisions[place].message = content(decisions[place].rule, message) }
+        }
     }
 }

@@ -1,0 +1,91 @@
+import Engine
+import Mustache
+
+/// One file: fields, each a Mustache template, then a blank line and the body.
+///
+/// ```
+/// content-type: text/html
+/// subject: You left {{cart.items.count}} things behind
+///
+/// <p>Dear {{customer.traits.first_name}}, …
+/// ```
+///
+/// Data is text to it, never a template: values are escaped for the content type, in fields not at all, and line breaks in a field's value become
+/// spaces. Partials and inheritance are refused, because a template that is missing at run time would be an empty place in a letter.
+package struct Template: Sendable {
+    package struct Fault: Error, Equatable {
+        package let line: Int
+        package let message: String
+    }
+
+    private let fields: [(name: String, template: MustacheTemplate)]
+    private let body: MustacheTemplate
+    private let contentType: String
+
+    package init(_ text: String) throws(Fault) {
+        var fields: [(name: String, template: MustacheTemplate)] = []
+        var contentType = "text/plain"
+        let lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        var next = 0
+        while next < lines.count, !lines[next].isEmpty {
+            let parts = lines[next].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            let isName = !name.isEmpty && name.utf8.allSatisfy { $0 >= 0x61 && $0 <= 0x7A || $0 == 0x5F || $0 == 0x2D }
+            guard parts.count == 2, isName else {
+                throw Fault(line: next + 1, message: "a field is written `name: text`; a blank line ends the fields")
+            }
+            let value = String(parts[1].drop { $0 == " " })
+            guard name != "body", !fields.contains(where: { $0.name == name }) else {
+                throw Fault(line: next + 1, message: "`\(name)` is given twice; the body is what follows the blank line")
+            }
+            if name == "content-type" {
+                guard value == "text/plain" || value == "text/html" else {
+                    throw Fault(line: next + 1, message: "the content type is text/plain or text/html, not \"\(value)\"")
+                }
+                contentType = value
+            } else {
+                fields.append((name, try Self.parse(value, type: "TEXT", line: next + 1)))
+            }
+            next += 1
+        }
+        self.fields = fields
+        self.contentType = contentType
+        let body = lines.dropFirst(next + 1).joined(separator: "\n")
+        self.body = try Self.parse(body, type: contentType == "text/html" ? "HTML" : "TEXT", line: next + 2)
+    }
+
+    private static func parse(_ text: String, type: String, line: Int) throws(Fault) -> MustacheTemplate {
+        for mark in ["{{>", "{{<", "{{$", "{{%", "{{="] where text.contains(mark) {
+            throw Fault(line: line, message: "`\(mark)` is not supported: write the text where it belongs")
+        }
+        do {
+            return try MustacheTemplate(string: "{{% CONTENT_TYPE:\(type) }}" + text)
+        } catch {
+            throw Fault(line: line, message: "this is no Mustache template: \(error)")
+        }
+    }
+
+    /// `subject`, `body`, … and `content_type`.
+    package func render(_ data: JSONView) -> CanonicalJSON {
+        let values = Self.value(data)
+        var content: [(key: String, value: CanonicalJSON)] = fields.map { field in
+            let text = field.template.render(values)
+            return (field.name, .string(String(text.map { $0.isNewline ? " " : $0 })))
+        }
+        content.append(("body", .string(body.render(values))))
+        content.append(("content_type", .string(contentType)))
+        return .object(content)
+    }
+
+    /// As Mustache sees it: numbers as the message writes them.
+    private static func value(_ view: JSONView) -> Any {
+        switch view.tag {
+        case .true: true
+        case .false, .null: false
+        case .double, .int, .uint: CanonicalJSON(view).text
+        case .string: view.string ?? ""
+        case .array: view.elements.map { value($0) }
+        case .object: Dictionary(view.entries.map { ($0.key, value($0.value)) }, uniquingKeysWith: { $1 })
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Engine
+import Glibc
+
+/// The templates that rules name, in all their languages, read and parsed once.
+package struct TemplateSet: Sendable {
+    /// By rule.
+    private var languages: [String: Languages] = [:]
+
+    private struct Languages: Sendable {
+        /// In lower case (`tr-tr`).
+        var templates: [String: Template] = [:]
+        var fallback = ""
+
+        /// `tr-TR`, then `tr`, then the default.
+        func template(for locale: String?) -> Template? {
+            var name = locale.map { $0.lowercased().replacing("_", with: "-") } ?? ""
+            while !name.isEmpty {
+                if let template = templates[name] { return template }
+                name = name.lastIndex(of: "-").map { String(name[..<$0]) } ?? ""
+            }
+            return templates[fallback]
+        }
+    }
+
+    package var isEmpty: Bool { languages.isEmpty }
+
+    package init() {}
+
+    /// Reads the files of every template that a rule names from `directory`. What is missing or broken is an issue at the rule.
+    package static func load(_ rules: [RuleDefinition], from directory: String) -> (templates: TemplateSet, issues: [Issue]) {
+        var set = TemplateSet()
+        var issues: [Issue] = []
+        let files = entries(directory)
+        for rule in rules {
+            guard let name = rule.delivery.template else { continue }
+            var found = Languages()
+            var isWhole = true
+            for file in files where file.hasPrefix(name.value + ".") && file.hasSuffix(".mustache") {
+                let locale = file.dropFirst(name.value.count + 1).dropLast(".mustache".count)
+                guard !locale.isEmpty, !locale.contains(".") else { continue }
+                do {
+                    found.templates[locale.lowercased()] = try Template(try text(directory + "/" + file))
+                } catch let fault as Template.Fault {
+                    isWhole = false
+                    issues.append(
+                        Issue(at: Position(file: directory + "/" + file, line: fault.line, column: 1), fault.message))
+                } catch {
+                    isWhole = false
+                    issues.append(Issue(at: name.position, "\(directory)/\(file) can't be read: \(error)"))
+                }
+            }
+            let known = found.templates
+            found.fallback =
+                known["default"] != nil ? "default" : known["en"] != nil ? "en" : known.count == 1 ? known.keys.first ?? "" : ""
+            if isWhole, known.isEmpty {
+                issues.append(
+                    Issue(
+                        at: name.position, "there is no template \"\(name.value)\" in \(directory)",
+                        hint: "Write \(name.value).en.mustache there, or name another directory as `templates`."))
+            } else if isWhole, found.fallback.isEmpty {
+                issues.append(
+                    Issue(
+                        at: name.position,
+                        "the template \"\(name.value)\" has no default: neither \(name.value).default.mustache nor .en.",
+                        hint: "Customers without a locale, or with another one, need one."))
+            }
+            set.languages[rule.name.value] = found
+        }
+        return (set, issues)
+    }
+
+    /// The message with `data.content`, if its rule has a template; otherwise as it is. Depends on nothing but the bytes of both.
+    package func render(rule: String, _ json: [UInt8]) -> [UInt8] {
+        guard let languages = languages[rule], let packed = JSONText.pack(json) else { return json }
+        let message = JSONView(bytes: packed, offset: 0)
+        guard message["type"]?.string == "nudged.message", let data = message["data"],
+            let template = languages.template(for: data["customer"]?["locale"]?.string)
+        else { return json }
+        var members = data.entries.map { (key: $0.key, value: CanonicalJSON($0.value)) }
+        members.append(("content", template.render(data)))
+        return CanonicalJSON.object(
+            message.entries.map { (key: $0.key, value: $0.key == "data" ? .object(members) : CanonicalJSON($0.value)) }
+        ).bytes
+    }
+
+    private struct Unreadable: Error, CustomStringConvertible {
+        let code: Int32
+        var description: String { code == 0 ? "it is not UTF-8" : String(cString: strerror(code)) }
+    }
+
+    /// Names in the directory, sorted; none if it can't be read.
+    private static func entries(_ directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        }
+        return names.sorted()
+    }
+
+    private static func text(_ path: String) throws -> String {
+        guard let stream = fopen(path, "r") else { throw Unreadable(code: errno) }
+        defer { fclose(stream) }
+        var bytes: [UInt8] = []
+        var room = [UInt8](repeating: 0, count: 65_536)
+        while case let count = fread(&room, 1, room.count, stream), count > 0 { bytes += room[..<count] }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Unreadable(code: 0) }
+        return text
+    }
+}
