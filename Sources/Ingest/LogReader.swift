@@ -139,7 +139,6 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    private static func digest(_ file: TailedFile) -> String { file.fingerprint.head.digest.hexadecimal }
 
     /// Directories to watch for changes.
     package var directories: Set<String> { tailer.directories }
@@ -178,18 +177,19 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    /// Files found together are numbered by the event time of their first line, then by the hash of their head.
+    /// Files found together are numbered by the event time of their first line, then by its hash. Only the first line counts, because it is
+    /// all that a file that is just being written and the same file in a replay have in common; one that is no event comes first.
     private mutating func number() {
-        var found: [(id: FileID, time: Instant, digest: String)] = []
+        var found: [(id: FileID, time: Instant, digest: ContentDigest)] = []
         for id in tailer.unnumbered {
             guard let file = tailer.file(id), tailer.hasCompleteLine(id) else { continue }
             var peeked = LineBuffer()
             // A first line that can't be shown yet (a long one, a copy being compared) is read first, with the lowest time there is.
-            var time = Instant.min
+            var first = (time: Instant.min, digest: ContentSample.none.digest)
             if case .lines(let offset, let count) = tailer.peek(id, upTo: 1 << 16, into: &peeked) {
-                time = firstTime(peeked, offset: offset, count: count, source: sourceOfTailed[file.source]) ?? .min
+                first = firstLine(peeked, offset: offset, count: count, source: sourceOfTailed[file.source])
             }
-            found.append((id, time, Self.digest(file)))
+            found.append((id, first.time, first.digest))
         }
         found.sort { $0.time != $1.time ? $0.time < $1.time : $0.digest != $1.digest ? $0.digest < $1.digest : $0.id < $1.id }
         for entry in found {
@@ -200,18 +200,20 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    /// The event time of the first line that is an event.
-    private mutating func firstTime(_ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int) -> Instant? {
+    /// The event time of the first line (the lowest there is, if it is no event), and the digest of its bytes.
+    private mutating func firstLine(
+        _ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int
+    ) -> (time: Instant, digest: ContentDigest) {
         var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var scratch = EventBatch()
         return buffer.withBytes { bytes in
-            while let line = splitter.next(in: bytes) {
-                let result = decoders[source].decoder.decode(
-                    line: UnsafeRawBufferPointer(rebasing: bytes[line.bytes]), source: 0, file: 0, offset: UInt64(line.offset),
-                    length: UInt32(clamping: line.length), receivedBefore: nil, into: &scratch)
-                if case .event = result { return scratch.events.first?.time }
-            }
-            return nil
+            guard let line = splitter.next(in: bytes) else { return (.min, ContentSample.none.digest) }
+            let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
+            let result = decoders[source].decoder.decode(
+                line: text, source: 0, file: 0, offset: UInt64(line.offset), length: UInt32(clamping: line.length), receivedBefore: nil,
+                into: &scratch)
+            guard case .event = result, let event = scratch.events.first else { return (.min, ContentDigest(text)) }
+            return (event.time, ContentDigest(text))
         }
     }
 
@@ -222,7 +224,7 @@ package struct LogReader: ~Copyable {
     }
 
     /// Whether every file's complete lines have been read.
-    package var isCaughtUp: Bool { !states.values.contains { $0.backlog } }
+    package var isCaughtUp: Bool { !states.contains { $0.value.backlog || $0.value.isEnded && !finals.contains($0.key) } }
 
     /// The smallest watermark over the files that have complete unread lines; nil when all are caught up.
     package var backlogWatermark: Instant? {

@@ -41,6 +41,7 @@ package struct OutboxSet {
                 let id = known.split(separator: " ")[1]
                 directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
             } else {
+                if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
                 // Its id is committed before it is created, so that a crash in between leads back here with the same id.
                 let known = try store.meta(key).flatMap { text in
                     text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
@@ -61,6 +62,17 @@ package struct OutboxSet {
             boxes[index].directory = nil
             boxes[index].trouble = "\(error)"
         }
+    }
+
+    /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
+    /// was renamed already.
+    private mutating func settle(_ known: String, _ index: Int, _ store: Store) throws {
+        let name = boxes[index].settings.name
+        guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
+        let parts = known.split(separator: " ", maxSplits: 2)
+        guard parts.count == 3 else { return }
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]))
+        try recover(index, &old, store)
     }
 
     private mutating func recover(_ index: Int, _ directory: inout OutboxDirectory, _ store: Store) throws {

@@ -43,7 +43,7 @@ package struct Pipeline: ~Copyable {
     private var deadLetters: [DeadLetter] = []
     private var notes: [ReadingNote] = []
     /// Files' positions as of the last commit, so that only what moved is written.
-    private var writtenOffsets: [Int64: Int64] = [:]
+    private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
     private var isChanged = false
     /// Told of the notes before the commit that relies on them.
     private let controlLog: ControlLog?
@@ -65,7 +65,7 @@ package struct Pipeline: ~Copyable {
                 throw StoreError(.corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
             }
             positions.append(position)
-            writtenOffsets[row.number] = row.offset
+            written[row.number] = (row.offset, row.isEnded)
         }
         let clock = try store?.engineClock() ?? EngineClock()
         let prescribed = try controlLog?.prescriptions() ?? [:]
@@ -319,10 +319,11 @@ package struct Pipeline: ~Copyable {
         var moved: [SourceFileRow] = []
         for row in reader.positions().map(FileRecord.row) {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if writtenOffsets[row.number] != row.offset || row.isEnded { moved.append(row) }
+            if let known = written[row.number], known == (row.offset, row.isEnded) { continue }
+            moved.append(row)
         }
         try store.write(moved)
-        for row in moved { writtenOffsets[row.number] = row.offset }
+        for row in moved { written[row.number] = (row.offset, row.isEnded) }
         if let unkept = reader.unkeptLines() { try store.addWaiting(unkept.lines, lastOrder: unkept.lastOrder) }
         try store.dropWaiting(before: engine.clock.now)
         let now = engine.clock.now
