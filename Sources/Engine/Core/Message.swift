@@ -76,7 +76,7 @@ extension Engine {
         data.append(("customer", customerJSON(slot, rule)))
         data.append(("started_at", .string(instance.startedAt.rfc3339)))
         data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
-        data.append(("because", .array(instance.because.map { .string($0) })))
+        if !instance.because.isEmpty { data.append(("because", .array(instance.because.map { .string($0) }))) }
         switch rule.per {
         case .cart: data.append(("cart", cartJSON(slot, instance.key)))
         case .product: if let product = instance.product { data.append(("product", productJSON(product))) }
