@@ -3,7 +3,8 @@ import Testing
 
 /// Messages are CloudEvents: what the cases send validates against the specification's JSON Schema, by python3's jsonschema.
 @Suite struct MessageSchemaTests {
-    static let schema = Case.root + "/../shared/data/cloudevents/cloudevents.json"
+    static let schema =
+        (ProcessInfo.processInfo.environment["NUDGED_DATA"] ?? Case.root + "/../shared/data") + "/cloudevents/cloudevents.json"
 
     private static func python(_ script: String, _ arguments: [String], input: String) throws -> (status: Int32, output: String) {
         let process = Process()
@@ -27,7 +28,7 @@ import Testing
         return (try? python("import jsonschema", [], input: "").status) == 0
     }()
 
-    @Test(.enabled(if: canValidate, "needs ../shared/data/cloudevents/cloudevents.json and python3 with jsonschema"))
+    @Test(.enabled(if: canValidate, "needs cloudevents/cloudevents.json in ../shared/data or NUDGED_DATA, and python3 with jsonschema"))
     func messagesAreCloudEvents() throws {
         var messages: [String] = []
         for name in Case.names where name.hasPrefix("format-") || name.hasPrefix("rule-") { messages += try Case(name: name).replay(keepsState: false).messages }
