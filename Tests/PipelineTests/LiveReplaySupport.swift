@@ -347,7 +347,8 @@ struct LogFeeder {
         for (index, line) in zip(lines.indices, lines) {
             var stream = line.stream
             let source = streams[stream].source
-            let isFirstAllowed = firsts[source].map { line.time > $0 } ?? true
+            // A line that is no event has no time to number its file by.
+            let isFirstAllowed = (firsts[source].map { line.time > $0 } ?? true) && !line.text.hasPrefix("{\"broken\"")
             if !isFirstAllowed, !streams[stream].isOpen {
                 stream = streams.indices.first { streams[$0].source == source && streams[$0].isOpen } ?? stream
             }
