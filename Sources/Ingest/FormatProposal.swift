@@ -17,17 +17,23 @@ package struct FormatProposal: Sendable {
     }
 
     /// What logs call things, likeliest first.
-    private static let times = ["timestamp", "ts", "time", "event_time", "at", "occurred_at", "created_at", "created", "date", "datetime"]
+    private static let times = [
+        "timestamp", "ts", "time", "event_time", "at", "occurred_at", "created_at", "created", "date", "datetime",
+    ]
     private static let events = ["event", "event_name", "event_type", "type", "action", "name", "kind", "activity"]
     private static let customers = [
-        "user_id", "userid", "user", "customer_id", "customerid", "customer", "uid", "account_id", "account", "member_id", "client_id",
+        "user_id", "userid", "user", "customer_id", "customerid", "customer", "uid", "account_id", "account", "member_id",
+        "client_id",
     ]
-    private static let visitors = ["anonymous_id", "anonymousid", "visitor_id", "visitor", "device_id", "session_id", "session", "cookie"]
+    private static let visitors = [
+        "anonymous_id", "anonymousid", "visitor_id", "visitor", "device_id", "session_id", "session", "cookie",
+    ]
     private static let ids = ["message_id", "messageid", "event_id", "eventid", "id", "uuid"]
     private static let properties = [
         "product_id": ["product_id", "productid", "item_id", "itemid", "item", "product", "article", "sku"],
         "quantity": ["quantity", "qty", "count"], "price": ["price", "unit_price"], "variant": ["variant", "variant_id", "size"],
-        "order_id": ["order_id", "orderid"], "cart_id": ["cart_id", "cartid", "basket_id"], "available": ["available", "stock", "in_stock"],
+        "order_id": ["order_id", "orderid"], "cart_id": ["cart_id", "cartid", "basket_id"],
+        "available": ["available", "stock", "in_stock"],
     ]
     private static let names = [
         "Product Viewed": ["pv", "view", "views", "click", "clicks", "product_view", "view_item", "product_viewed"],
@@ -47,11 +53,14 @@ package struct FormatProposal: Sendable {
         for object in objects { Self.collect(object, under: "", into: &fields) }
         let common = fields.filter { $0.count * 10 >= objects.count * 9 }
         func pick(_ words: [String], _ isFit: (Field) -> Bool) -> Field? {
-            for word in words { if let field = common.first(where: { $0.name.lowercased() == word && isFit($0) }) { return field } }
+            for word in words {
+                if let field = common.first(where: { $0.name.lowercased() == word && isFit($0) }) { return field }
+            }
             return nil
         }
         func unit(_ field: Field) -> MappingFormat.Unit? { field.times.first { $0.value * 10 >= field.count * 9 }?.key }
-        guard let time = pick(Self.times, { unit($0) != nil }) ?? common.first(where: { unit($0) != nil }), let unit = unit(time) else { return nil }
+        guard let time = pick(Self.times, { unit($0) != nil }) ?? common.first(where: { unit($0) != nil }), let unit = unit(time)
+        else { return nil }
         let event = pick(Self.events) { $0.texts == $0.count && $0.values.count <= max(20, $0.count / 5) && $0.path != time.path }
         let user = pick(Self.customers) { _ in true }
         let visitor = pick(Self.visitors) { _ in true }
@@ -65,14 +74,18 @@ package struct FormatProposal: Sendable {
         }
         var renamed: [String: String] = [:]
         for value in event?.values ?? [] {
-            if let name = Self.names.first(where: { $0.value.contains(value.lowercased()) })?.key, name != value { renamed[value] = name }
+            if let name = Self.names.first(where: { $0.value.contains(value.lowercased()) })?.key, name != value {
+                renamed[value] = name
+            }
         }
         // A log that names neither what happened nor to whom is mostly a watcher of products.
         let has = Set(members.map(\.name))
         let always =
-            !has.contains("product_id") ? "Something Happened"
-            : has.contains("available") ? StateEvent.productStockChanged.name
-            : has.contains("price") ? StateEvent.productPriceChanged.name : StateEvent.productViewed.name
+            !has.contains("product_id")
+            ? "Something Happened"
+            : has.contains("available")
+                ? StateEvent.productStockChanged.name
+                : has.contains("price") ? StateEvent.productPriceChanged.name : StateEvent.productViewed.name
         mapping = MappingFormat(
             id: id?.path, customer: user?.path, anonymous: visitor?.path, event: event.map { .path($0.path) } ?? .always(always),
             time: MappingFormat.Time(path: time.path, unit: unit), names: renamed,
@@ -112,10 +125,14 @@ package struct FormatProposal: Sendable {
     /// The mapping as the configuration writes it, `indent` before each line.
     package func yaml(indent: String) -> String {
         func quoted(_ text: String) -> String {
-            let plain = text.utf8.allSatisfy { $0 == 0x5F || $0 == 0x2E || $0 == 0x20 || ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) }
+            let plain = text.utf8.allSatisfy {
+                $0 == 0x5F || $0 == 0x2E || $0 == 0x20 || ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A)
+            }
             return plain && text.utf8.first.map { $0 >= 0x41 } ?? false ? text : CanonicalJSON.string(text).text
         }
-        func map(_ pairs: [(String, String)]) -> String { "{ " + pairs.map { "\(quoted($0)): \(quoted($1))" }.joined(separator: ", ") + " }" }
+        func map(_ pairs: [(String, String)]) -> String {
+            "{ " + pairs.map { "\(quoted($0)): \(quoted($1))" }.joined(separator: ", ") + " }"
+        }
         var lines = ["format:"]
         if let id = mapping.id { lines.append("  id: \(quoted(id))") }
         if let customer = mapping.customer { lines.append("  customer: \(quoted(customer))") }
@@ -125,8 +142,12 @@ package struct FormatProposal: Sendable {
         case .always(let name): lines.append("  event: { always: \(quoted(name)) }   # what is every line? Put its name here.")
         }
         lines.append("  time: { path: \(quoted(mapping.time.path)), unit: \(mapping.time.unit.rawValue) }")
-        if !mapping.names.isEmpty { lines.append("  names: " + map(mapping.names.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })) }
-        if case .members(let members) = mapping.properties { lines.append("  properties: " + map(members.map { ($0.name, $0.path) })) }
+        if !mapping.names.isEmpty {
+            lines.append("  names: " + map(mapping.names.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
+        }
+        if case .members(let members) = mapping.properties {
+            lines.append("  properties: " + map(members.map { ($0.name, $0.path) }))
+        }
         return lines.map { indent + $0 }.joined(separator: "\n")
     }
 }

@@ -27,7 +27,9 @@ package struct FormatSample: Sendable {
         var vocabulary = Vocabulary()
         for line in text {
             if let object = JSONText.pack(line) {
-                for name in format.names(in: JSONView(bytes: object, offset: 0)) where vocabulary.find(name.utf8) == nil { vocabulary.add(name) }
+                for name in format.names(in: JSONView(bytes: object, offset: 0)) where vocabulary.find(name.utf8) == nil {
+                    vocabulary.add(name)
+                }
             }
         }
         var decoder = Decoder(vocabulary: vocabulary, format: format, identity: identity)
@@ -78,7 +80,9 @@ package struct FormatSample: Sendable {
         let found = ["stripe", "revenuecat", "shopify", "cloudevents", "segment"].compactMap { name in
             Format(preset: name).map { (name, FormatSample(of: text, as: $0)) }
         }
-        guard let best = found.max(by: { $0.1.understood < $1.1.understood }), best.1.understood * 2 >= best.1.lines, best.1.events > 0 else {
+        guard let best = found.max(by: { $0.1.understood < $1.1.understood }), best.1.understood * 2 >= best.1.lines,
+            best.1.events > 0
+        else {
             return nil
         }
         return found.first { $0.1.understood == best.1.understood }?.0

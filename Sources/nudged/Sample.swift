@@ -35,21 +35,29 @@ struct Sample {
 
     /// The report: by the source's format, else by the preset that understands the log, else by a proposed mapping.
     func report(_ source: LogSource?) throws -> String {
-        if let source { return describe(FormatSample(of: lines, as: source.format, identity: source.identity), "read as source \(source.name)") }
+        if let source {
+            return describe(
+                FormatSample(of: lines, as: source.format, identity: source.identity), "read as source \(source.name)")
+        }
         if let preset = FormatSample.preset(of: lines), let format = Format(preset: preset) {
             return describe(FormatSample(of: lines, as: format), "read with format: \(preset)")
         }
         guard let proposal = FormatProposal(for: lines) else {
             let faults = describe(FormatSample(of: lines, as: .segment), "read with format: segment")
-            throw Failure(.data, "\(path): no format fits, and no field of its lines is a time (RFC 3339, or s, ms or us since 1970)\n\(faults)")
+            throw Failure(
+                .data,
+                "\(path): no format fits, and no field of its lines is a time (RFC 3339, or s, ms or us since 1970)\n\(faults)")
         }
-        return "no preset knows this log; a mapping that may fit, to be looked at and corrected:\n\n" + proposal.yaml(indent: "    ") + "\n\n"
+        return "no preset knows this log; a mapping that may fit, to be looked at and corrected:\n\n"
+            + proposal.yaml(indent: "    ") + "\n\n"
             + describe(FormatSample(of: lines, as: .mapping(proposal.mapping)), "read with it")
     }
 
     private func describe(_ sample: FormatSample, _ how: String) -> String {
         func count(_ number: Int, _ what: String) -> String { "\(number) \(what)\(number == 1 ? "" : "s")" }
-        var text = ["\(path): \(isWhole ? "" : "the first ")\(count(sample.lines, "line")) \(how): \(count(sample.events, "event"))"]
+        var text = [
+            "\(path): \(isWhole ? "" : "the first ")\(count(sample.lines, "line")) \(how): \(count(sample.events, "event"))"
+        ]
         if let first = sample.first, let last = sample.last { text.append("times       \(first.rfc3339) to \(last.rfc3339)") }
         var people = count(sample.customers, "customer")
         if sample.visitors > 0 { people += ", " + count(sample.visitors, "anonymous visitor") }
@@ -66,7 +74,8 @@ struct Sample {
         if sample.names.count > 40 { text.append("            and \(sample.names.count - 40) more") }
         for (index, fault) in sample.faults.enumerated() {
             text.append(
-                (index == 0 ? "dead letters " : "             ") + "\(fault.count) × \(fault.reason.rawValue), first in line \(fault.line): \(fault.message)")
+                (index == 0 ? "dead letters " : "             ")
+                    + "\(fault.count) × \(fault.reason.rawValue), first in line \(fault.line): \(fault.message)")
         }
         if sample.faults.isEmpty { text.append("dead letters none") }
         return text.joined(separator: "\n")

@@ -11,7 +11,8 @@ import Testing
             of: lines(
                 #"{"type":"track","event":"Added Product","userId":"u1","messageId":"m1","timestamp":"2026-03-01T12:00:00Z"}"#,
                 #"{"type":"track","event":"Our Own","anonymousId":"a1","timestamp":"2026-03-01T10:00:00Z"}"#, "",
-                #"{"type":"page","userId":"u1","timestamp":"2026-03-01T11:00:00Z"}"#, "{", #"{"type":"page","timestamp":"2026-03-01T11:00:00Z"}"#, "["),
+                #"{"type":"page","userId":"u1","timestamp":"2026-03-01T11:00:00Z"}"#, "{",
+                #"{"type":"page","timestamp":"2026-03-01T11:00:00Z"}"#, "["),
             as: .segment)
         #expect(sample.lines == 6 && sample.events == 3 && sample.customers == 1 && sample.visitors == 1 && sample.withoutID == 2)
         #expect(sample.names.map(\.name) == ["Our Own", "Page Viewed", "Product Added"])
@@ -22,11 +23,17 @@ import Testing
 
     @Test(arguments: [
         ("segment", #"{"type":"page","userId":"u","timestamp":"2026-03-01T11:00:00Z"}"#),
-        ("cloudevents", #"{"specversion":"1.0","id":"1","source":"/s","type":"page","subject":"u","time":"2026-03-01T11:00:00Z"}"#),
-        ("stripe", PresetStripeTests.line("invoice.paid", #"{"customer":"c"}"#)), ("revenuecat", PresetRevenueCatTests.line("TEST")),
+        (
+            "cloudevents",
+            #"{"specversion":"1.0","id":"1","source":"/s","type":"page","subject":"u","time":"2026-03-01T11:00:00Z"}"#
+        ),
+        ("stripe", PresetStripeTests.line("invoice.paid", #"{"customer":"c"}"#)),
+        ("revenuecat", PresetRevenueCatTests.line("TEST")),
         ("shopify", #"{"topic":"carts/update","id":"c","token":"c","updated_at":"2026-03-01T11:00:00Z"}"#),
     ])
-    func aPresetIsFound(_ preset: String, _ line: String) { #expect(FormatSample.preset(of: lines(line, "no JSON", line)) == preset) }
+    func aPresetIsFound(_ preset: String, _ line: String) {
+        #expect(FormatSample.preset(of: lines(line, "no JSON", line)) == preset)
+    }
 
     @Test func aMappingIsProposed() throws {
         let log = lines(

@@ -28,10 +28,14 @@ import Testing
         return (try? python("import jsonschema", [], input: "").status) == 0
     }()
 
-    @Test(.enabled(if: canValidate, "needs cloudevents/cloudevents.json in ../shared/data or NUDGED_DATA, and python3 with jsonschema"))
+    @Test(
+        .enabled(
+            if: canValidate, "needs cloudevents/cloudevents.json in ../shared/data or NUDGED_DATA, and python3 with jsonschema"))
     func messagesAreCloudEvents() throws {
         var messages: [String] = []
-        for name in Case.names where name.hasPrefix("format-") || name.hasPrefix("rule-") { messages += try Case(name: name).replay(keepsState: false).messages }
+        for name in Case.names where name.hasPrefix("format-") || name.hasPrefix("rule-") {
+            messages += try Case(name: name).replay(keepsState: false).messages
+        }
         #expect(messages.count > 20)
         let script = """
             import json, sys, jsonschema
