@@ -283,7 +283,11 @@ package struct Pipeline: ~Copyable {
         let changes = engine.takeChanges(records: store != nil)
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
-        for decision in changes.output.decisions { tally.verdicts[decision.verdict.rawValue, default: 0] += 1 }
+        for decision in changes.output.decisions { 
+            tally.verdicts[decision.verdict.rawValue, default: 0] += 1
+            // It takes the place of the verdict that was counted before.
+            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
+        }
         if !notes.isEmpty {
             try controlLog?.append(notes)
             notes.removeAll()
@@ -294,7 +298,7 @@ package struct Pipeline: ~Copyable {
             for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
         case .outboxes(var set):
             destination = .none
-            rows = set.stage(changes.output.messages, wallNow: wallNow)
+            rows = set.stage(changes.output.messages, withdrawals: changes.output.withdrawals, wallNow: wallNow)
             destination = .outboxes(set)
         case .none: break
         }
@@ -305,6 +309,7 @@ package struct Pipeline: ~Copyable {
             try store.write(rows)
             if isDurable { try writePositions(store) }
             if case .outboxes(let set) = destination { try set.markPublished(store) }
+            if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
         } catch {
             store.rollback()
             throw error
@@ -312,6 +317,7 @@ package struct Pipeline: ~Copyable {
         try store.commit()
         tally.commits += 1
         try publish(rows)
+        if !changes.output.withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
         engine.shrink(to: settings.profileLimit)
     }
 
@@ -343,6 +349,14 @@ package struct Pipeline: ~Copyable {
         defer { destination = .outboxes(set) }
         set.committed(rows)
         try set.publish()
+    }
+
+    private mutating func takeBack(_ store: Store, wallNow: Instant?) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try set.takeBack(store)
+        if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow) }
     }
 
     // MARK: The ends
