@@ -1,12 +1,12 @@
 /// The mappings of a configuration and the keys each of them knows. The parser, `share/nudged.schema.json` and
 /// `docs/configuration.md` are held to this one list by tests.
 package enum Section: String, CaseIterable, Sendable {
-    case configuration, included, outbox, source, format, time, carts, waitlist
+    case configuration, included, outbox, source, format, event, time, carts, waitlist
     case rule, trigger, conversion
     case delivery, channel, consent
     case quietHours = "quiet_hours"
     case cap
-    case retention, identity, join, safety
+    case retention, safety
 
     package var keys: [String] {
         switch self {
@@ -21,6 +21,7 @@ package enum Section: String, CaseIterable, Sendable {
         case .outbox: ["path", "claim_timeout", "max_pending", "keep"]
         case .source: ["name", "path", "format", "lateness"]
         case .format: ["id", "customer", "anonymous", "received", "event", "time", "names", "properties"]
+        case .event: ["always"]
         case .time: ["path", "unit"]
         case .carts, .waitlist: ["forget"]
         case .rule:
@@ -37,8 +38,6 @@ package enum Section: String, CaseIterable, Sendable {
         case .quietHours: ["from", "to"]
         case .cap: ["at_most", "per", "tag", "channel"]
         case .retention: ["profiles", "decisions", "messages", "dead_letters"]
-        case .identity: ["joins"]
-        case .join: ["event", "from", "to"]
         case .safety: ["at_most", "per"]
         }
     }
@@ -47,11 +46,9 @@ package enum Section: String, CaseIterable, Sendable {
     /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
-        case .configuration: ["delivery", "templates", "retention", "identity", "safety"]
+        case .configuration: ["templates", "retention", "safety"]
         case .rule:
             [
-                "channels", "topic", "tag", "tags", "exempt", "uncounted", "on_cap", "holdout", "variants", "experiment",
-                "send_time",
                 "template", "retract", "conversion",
             ]
         default: []
@@ -66,6 +63,7 @@ package enum Section: String, CaseIterable, Sendable {
         case .outbox: "an outbox"
         case .source: "a source"
         case .format: "a format"
+        case .event: "`event`"
         case .time: "`time`"
         case .carts: "`carts`"
         case .waitlist: "`waitlist`"
@@ -78,8 +76,6 @@ package enum Section: String, CaseIterable, Sendable {
         case .quietHours: "`quiet_hours`"
         case .cap: "a cap"
         case .retention: "`retention`"
-        case .identity: "`identity`"
-        case .join: "a join"
         case .safety: "`safety`"
         }
     }

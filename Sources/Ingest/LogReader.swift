@@ -8,8 +8,11 @@ package struct LogSource: Sendable {
     package var format: Format
     /// How far out of order its events may come, in milliseconds.
     package var lateness: Milliseconds
+    /// The id that names its customers, if not the format's own.
+    package var identity: IdentityKey?
 
-    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds) {
+    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds, identity: IdentityKey? = nil) {
+        self.identity = identity
         self.name = name
         self.patterns = patterns
         self.format = format
@@ -136,7 +139,7 @@ package struct LogReader: ~Copyable {
         }
         sourceOfTailed = tailed.map(\.0)
         tailer = Tailer(sources: tailed.map(\.1), resuming: positions.map(\.checkpoint))
-        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, format: $0.format) }
+        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, source: $0) }
         nextNumber = (positions.map(\.number).max() ?? 0) + 1
         // The tailer's ids of resumed files are in the order of its checkpoints, of sources that still exist.
         let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
@@ -339,16 +342,17 @@ package struct LogReader: ~Copyable {
                 }
                 let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
                 let limit = note?.kind == .future ? Instant.min : note == nil ? wallLimit : nil
+                let first = batch.events.count
                 switch decoders[state.source].decoder.decode(
                     line: text, source: UInt32(state.source), file: UInt32(state.number), offset: UInt64(line.offset),
                     length: UInt32(clamping: line.length), receivedBefore: limit, into: &batch)
                 {
                 case .event:
-                    let index = batch.events.count - 1
-                    let time = batch.events[index].time
+                    // All events of a line have one time.
+                    let time = batch.events[first].time
                     var order = state.newest.map { max(time, $0 - lateness) } ?? time
                     if order - time > lateFor {
-                        batch.events.removeLast()
+                        batch.events.removeSubrange(first...)
                         var letter = DeadLetter(
                             reason: .tooLate, message: "the line is later than `late_for`", line: text, source: UInt32(state.source),
                             file: UInt32(state.number), offset: UInt64(line.offset), length: UInt32(clamping: line.length))
@@ -365,10 +369,12 @@ package struct LogReader: ~Copyable {
                             ReadingNote(
                                 kind: .overtaken, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
                     }
-                    batch.events[index].order = order
-                    if keepsLines {
+                    for index in first..<batch.events.count {
+                        batch.events[index].order = order
                         // Copied out again only for the few that will have to wait; see `Sequencer.take`.
-                        batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                        if keepsLines {
+                            batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                        }
                     }
                 case .deadLetter(var letter):
                     letter.sourceName = name
@@ -448,8 +454,12 @@ package struct LogReader: ~Copyable {
     package mutating func unkeptLines() -> (lines: [UInt8], lastOrder: Instant)? {
         var bytes: [UInt8] = []
         var last = Instant.min
+        var previous: (source: UInt32, file: UInt32, offset: UInt64)?
         sequencer.forEachUnkept { event, batch in
             last = max(last, event.order)
+            // Events of one line stand together, and come back together from it.
+            if let previous, previous == (event.source, event.file, event.offset) { return }
+            previous = (event.source, event.file, event.offset)
             let name = Array(sources[Int(event.source)].name.utf8)
             let line = batch.bytes(event.raw)
             bytes.appendLittle(UInt32(name.count))
@@ -485,14 +495,17 @@ package struct LogReader: ~Copyable {
             guard order >= now, let source = sources.firstIndex(where: { $0.name == name }) else { continue }
             let padded = Array(line) + [UInt8](repeating: 0x20, count: LineBuffer.padding)
             padded.withUnsafeBytes { bytes in
+                let first = batch.events.count
                 let result = decoders[source].decoder.decode(
                     line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file), offset: offset,
                     length: UInt32(clamping: length), receivedBefore: nil, into: &batch)
                 guard case .event = result else { return }
-                let index = batch.events.count - 1
-                batch.events[index].order = order
-                batch.events[index].raw = batch.add(line)
-                batch.events[index].isKept = true
+                let raw = batch.add(line)
+                for index in first..<batch.events.count {
+                    batch.events[index].order = order
+                    batch.events[index].raw = raw
+                    batch.events[index].isKept = true
+                }
             }
         }
         sequencer.add(batch)
@@ -503,5 +516,7 @@ package struct LogReader: ~Copyable {
 private final class DecoderCell {
     var decoder: Decoder
 
-    init(vocabulary: Vocabulary, format: Format) { decoder = Decoder(vocabulary: vocabulary, format: format) }
+    init(vocabulary: Vocabulary, source: LogSource) {
+        decoder = Decoder(vocabulary: vocabulary, format: source.format, identity: source.identity)
+    }
 }

@@ -39,6 +39,9 @@ package struct DeadLetterRow: Sendable {
     package var at: Instant
     package var head: [UInt8]
 
+    /// Whether all of the line is kept, but for its end, so that it can be decoded again.
+    package var isWhole: Bool { Int64(head.count) >= length - 2 && Int64(head.count) < 4096 || Int64(head.count) >= length }
+
     package init(
         source: String, file: String, offset: Int64, length: Int64, reason: String, message: String, place: Int64?, at: Instant, head: [UInt8]
     ) {

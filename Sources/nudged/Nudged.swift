@@ -15,5 +15,9 @@ struct Nudged: ParsableCommand {
             state, 78 bad configuration.
             """,
         version: version,
-        subcommands: [Run.self, Replay.self, Check.self, Init.self, Status.self, Simulate.self])
+        subcommands: [
+            Run.self, Replay.self, Check.self, Init.self, Status.self, Simulate.self, ProfileCommand.self, SegmentsCommand.self,
+            TimersCommand.self, DecisionsCommand.self, OutboxCommand.self, DeadLettersCommand.self, ExportCommand.self,
+            BackupCommand.self,
+        ])
 }

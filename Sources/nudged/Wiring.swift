@@ -18,6 +18,14 @@ struct Loaded {
     let configuration: Configuration
     let rules: RuleSet
     let zones: ZoneDatabase
+    /// The key of e-mail addresses' hashes, where ids are joined by them.
+    private var secret: [UInt8]?
+
+    init(configuration: Configuration, rules: RuleSet, zones: ZoneDatabase) {
+        self.configuration = configuration
+        self.rules = rules
+        self.zones = zones
+    }
 
     static var environment: [String: String] {
         var result: [String: String] = [:]
@@ -31,12 +39,15 @@ struct Loaded {
     }
 
     /// Reads and compiles everything; all issues are printed, and an error ends the command with 78.
-    static func load(_ path: String) throws -> Loaded {
+    ///
+    /// - Parameter readsLogs: whether the key of `secret_file` is needed, which not everybody may read.
+    static func load(_ path: String, readsLogs: Bool = true) throws -> Loaded {
         let (loaded, report) = examine(path)
         if !report.text.isEmpty { complain(report.text) }
-        guard let loaded else {
+        guard var loaded else {
             throw Failure(.configuration, "\(path): the configuration has \(report.errors) error\(report.errors == 1 ? "" : "s"); correct \(report.errors == 1 ? "it" : "them") and try again")
         }
+        if readsLogs { loaded.secret = try loaded.configuration.readSecret() }
         return loaded
     }
 
@@ -60,7 +71,9 @@ struct Loaded {
     var settings: Settings {
         var settings = Settings(
             sources: configuration.sources.map { source in
-                LogSource(name: source.name.value, patterns: [source.path], format: Format(source.format), lateness: source.lateness)
+                LogSource(
+                    name: source.name.value, patterns: [source.path], format: Format(source.format), lateness: source.lateness,
+                    identity: configuration.identity.key(of: source).map { IdentityKey(name: $0.name, path: $0.path, secret: secret) })
             })
         settings.outboxes = configuration.outboxes.map {
             Settings.OutboxSettings(
@@ -109,7 +122,8 @@ extension Format {
                 }
             self = .mapping(
                 MappingFormat(
-                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous, event: .path(mapping.event),
+                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
+                    event: mapping.always.map { .always($0) } ?? .path(mapping.event),
                     time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
                     received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
                     properties: properties))

@@ -85,8 +85,11 @@ struct Case {
         let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
         guard let rules = compiled.rules, compiled.issues.isEmpty else { throw Failure(description: "\(compiled.issues)") }
         var settings = Settings(
-            sources: configuration.sources.map {
-                LogSource(name: $0.name.value, patterns: [$0.path], format: Format(of: $0.format), lateness: $0.lateness)
+            sources: configuration.sources.map { source in
+                let secret = configuration.secretFile.flatMap { Self.text($0) }.map { Array($0.utf8) }
+                return LogSource(
+                    name: source.name.value, patterns: [source.path], format: Format(of: source.format), lateness: source.lateness,
+                    identity: configuration.identity.key(of: source).map { IdentityKey(name: $0.name, path: $0.path, secret: secret) })
             })
         settings.maxLineBytes = configuration.maxLineBytes
         return (settings, rules)
@@ -121,7 +124,8 @@ struct Case {
             mkdir(copies, 0o755)
             growing.sources[index] = LogSource(
                 name: settings.sources[index].name, patterns: [copies + "/" + (pattern.split(separator: "/").last ?? "")],
-                format: settings.sources[index].format, lateness: settings.sources[index].lateness)
+                format: settings.sources[index].format, lateness: settings.sources[index].lateness,
+                identity: settings.sources[index].identity)
             for file in try Self.matches(pattern) {
                 let copy = copies + "/" + (file.split(separator: "/").last ?? "")
                 guard let text = Self.text(file) else { continue }
@@ -260,7 +264,8 @@ extension Format {
                 }
             self = .mapping(
                 MappingFormat(
-                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous, event: .path(mapping.event),
+                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
+                    event: mapping.always.map { .always($0) } ?? .path(mapping.event),
                     time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
                     received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
                     properties: properties))

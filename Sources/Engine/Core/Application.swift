@@ -20,7 +20,9 @@ extension Engine {
     mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         missing = Missing()
         let properties = batch.properties(of: event)
-        guard !event.user.isEmpty || !event.anonymous.isEmpty else { return applyProduct(event, properties, of: batch, &missing) }
+        if event.user.isEmpty && event.anonymous.isEmpty || isProductsOwn(event.name) {
+            return applyProduct(event, properties, of: batch, &missing)
+        }
 
         // Who. Nothing is changed until all that is needed is resident.
         let user = batch.bytes(event.user)
@@ -104,6 +106,16 @@ extension Engine {
         return true
     }
 
+    /// Whether an event is about a product and nobody's, also if it names somebody, as many log libraries make every event do: changes of
+    /// stock and price, and what only starts rules with an audience.
+    private func isProductsOwn(_ name: EventName) -> Bool {
+        guard rules.vocabulary[name].isProductEvent else { return false }
+        if let state = StateEvent(rawValue: name.index) { return state == .productStockChanged || state == .productPriceChanged }
+        let index = Int(name.index)
+        return rules.seriesByEvent[index].isEmpty && rules.markByEvent[index] == nil
+            && rules.triggersByEvent[index].allSatisfy { $0.action == .start && rules.rules[$0.rule].hasAudience }
+    }
+
     private mutating func create(isAnonymous: Bool, _ id: ArraySlice<UInt8>, at time: Instant) -> Int {
         let key = CustomerKey(isAnonymous: isAnonymous, id: Array(id))
         let profile = Profile(number: clock.nextCustomer, key: key, firstSeen: time)
@@ -116,7 +128,8 @@ extension Engine {
         profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
         if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, batch.bytes(event.locale), at: event.time) }
-        if !event.timezone.isEmpty { Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) }
+        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) { moveHolds(slot) }
+        countActivity(slot, at: event.time)
         if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
         let name = Int(event.name.index)
         guard name != 0 else { return }
@@ -131,16 +144,18 @@ extension Engine {
         for definition in rules.seriesByEvent[name] { count(definition, slot, event.time, properties) }
     }
 
-    /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew.
-    private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) {
+    /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew. Gives whether it is another.
+    @discardableResult
+    private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) -> Bool {
         if let known = field {
-            guard known.at <= time else { return }
+            guard known.at <= time else { return false }
             if known.value.utf8.elementsEqual(bytes) {
                 field?.at = time
-                return
+                return false
             }
         }
         field = Stamped(String(decoding: bytes, as: UTF8.self), at: time)
+        return true
     }
 
     private mutating func count(_ definition: Int, _ slot: Int, _ time: Instant, _ properties: JSONView?) {
@@ -234,6 +249,9 @@ extension Engine {
                 place = profiles[slot].subscriptions.count - 1
             }
             if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: event.time) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        case .consentChanged, .unsubscribed, .emailBounced, .emailMarkedAsSpam:
+            if let state { profiles[slot].consent.apply(state, context.properties, at: event.time) }
             context.cartID = profiles[slot].carts.target(of: context.properties)
         default:
             context.cartID = profiles[slot].carts.target(of: context.properties)

@@ -12,6 +12,8 @@ struct RuleCompiler {
     private var marks: [String] = []
     private let segmentNames: [String]
 
+    mutating func report(_ issue: Issue) { issues.append(issue) }
+
     init(definitions: Definitions, timeZone: @escaping @Sendable (String) -> TimeZone?) {
         self.definitions = definitions
         self.timeZone = timeZone
@@ -19,6 +21,7 @@ struct RuleCompiler {
     }
 
     mutating func compile() -> RuleSet? {
+        checkDelivery()
         let segments = compileSegments()
         let order = topologicalOrder(segments)
         var rules: [Rule] = []
@@ -201,7 +204,8 @@ struct RuleCompiler {
         return Rule(
             name: definition.name.value, per: per, wait: definition.wait, restart: definition.restart, cooldown: definition.cooldown,
             expires: definition.expires, priority: definition.priority, audience: audience, limit: limit, pace: definition.pace,
-            condition: condition, data: data, include: definition.include, outbox: definition.outbox?.value, hasAudience: hasAudience,
+            condition: condition, data: data, include: definition.include, outbox: definition.outbox?.value,
+            delivery: RuleDelivery(definition, definitions), hasAudience: hasAudience,
             keepsProperties: readsSubject || conditions.contains { $0.readsProperties },
             readsProduct: conditions.contains { $0.readsProduct })
     }

@@ -16,6 +16,7 @@ package struct Rule: Sendable {
     package let data: [(key: String, condition: Condition)]
     package let include: [String]
     package let outbox: String?
+    package let delivery: RuleDelivery
     /// A product event starts it, for each customer of its audience.
     package let hasAudience: Bool
     /// Its conditions at the deadline read the starting event's properties, or find their subject through them.
@@ -87,6 +88,7 @@ struct SegmentSensitivity: Sendable {
 /// condition costs one retain instead of twenty.
 package final class RuleSet: Sendable {
     package let definitions: Definitions
+    package let delivery: DeliveryPolicy
     package let vocabulary: Vocabulary
     package let rules: [Rule]
     package let segments: [Segment]
@@ -135,6 +137,7 @@ package final class RuleSet: Sendable {
         definitions: Definitions, vocabulary: Vocabulary, rules: [Rule], segments: [Segment], series: [SeriesDefinition], longest: [Milliseconds], marks: [String], rank: [Int], seriesByEvent: [[Int]], markByEvent: [Int?], triggersByEvent: [[Trigger]], entering: [[Trigger]], leaving: [[Trigger]], calendars: [CalendarTrigger], segmentsByEvent: [[Int]], sensitivity: SegmentSensitivity, indexedInterests: Set<InterestKind>, indexedSegments: [Int], keepsViews: Bool, judgement: UInt64, timeZone: @escaping @Sendable (String) -> TimeZone?, segmentOrder: [Int], dependents: [[Int]], readsProductInTriggers: Bool, usesProducts: Bool, acts: [Bool], seriesPaths: [[String]], windowMoments: [[Milliseconds]], sinceMoments: [[Milliseconds]]
     ) {
         self.definitions = definitions
+        delivery = DeliveryPolicy(definitions, rules: rules, zoneNamed: timeZone)
         self.vocabulary = vocabulary
         self.rules = rules
         self.segments = segments

@@ -126,7 +126,7 @@ struct Replay: ParsableCommand {
         settings.sources = [
             LogSource(
                 name: pattern.name, patterns: logs.map { Self.literal(absolute($0)) }, format: format.flatMap { Format(preset: $0) } ?? pattern.format,
-                lateness: pattern.lateness)
+                lateness: pattern.lateness, identity: pattern.identity)
         ]
         return settings
     }

@@ -15,19 +15,30 @@ struct Status: ParsableCommand {
     @Flag(help: "As JSON, for programs.")
     var json = false
 
+    @Flag(help: "Show it again every second, until interrupted; with --json one line each time.")
+    var watch = false
+
     func run() throws {
         try reporting {
-            let loaded = try Loaded.load(absolute(config.path))
-            let directory = loaded.configuration.state
-            let store = try Store.reader(directory: directory)
-            let overview = try store.overview()
-            let file = StatusFile.read(from: directory)
-            let isRunning = file.map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
-            let report = StatusReport(
-                overview: overview, file: file, isRunning: isRunning, now: wallClock(), sources: loaded.configuration.sources.map(\.name.value),
-                building: try Building.list(store, loaded.rules))
-            print(json ? report.json : report.text, terminator: "\n")
+            let state = try LiveState(config)
+            repeat {
+                let report = try report(state)
+                if watch, !json, isatty(1) == 1 { print("\u{1B}[H\u{1B}[J", terminator: "") }
+                try StandardOutput.write(json ? report.json : report.text)
+                if watch { sleep(1) }
+            } while watch
         }
+    }
+
+    private func report(_ state: LiveState) throws -> StatusReport {
+        let (loaded, directory, store) = (state.loaded, state.directory, state.store)
+        let overview = try store.overview()
+        let file = StatusFile.read(from: directory)
+        let isRunning = file.map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
+        return StatusReport(
+            overview: overview, file: file, isRunning: isRunning, now: wallClock(),
+            sources: loaded.configuration.sources.map(\.name.value),
+            building: try Building.list(store, loaded.rules), pauses: try store.pauses())
     }
 }
 
@@ -39,6 +50,7 @@ struct StatusReport {
     let now: Instant
     let sources: [String]
     let building: [Building]
+    let pauses: [Pause]
 
     private func size(of path: String) -> Int64? {
         var status = stat()
@@ -50,6 +62,16 @@ struct StatusReport {
             ("running", .bool(isRunning)), ("engine_time", overview.engineNow.map { .string($0.rfc3339) } ?? .null),
             ("caught_up", file.map { .bool($0.caughtUp) } ?? .null), ("blocked", file.map { .bool($0.blocked) } ?? .null),
             ("troubles", .array((isRunning ? file?.troubles ?? [] : []).map { .string($0) })),
+            (
+                "pauses",
+                .array(
+                    pauses.map {
+                        .object([
+                            ("rule", $0.rule.map { .string($0) } ?? .null), ("since", .string($0.since.rfc3339)),
+                            ("reason", .string($0.reason)),
+                        ])
+                    })
+            ),
             ("customers", .number(Double(overview.customers))), ("pending_timers", .number(Double(overview.timers))),
             (
                 "next_due", overview.nextDue.map { .string($0.rfc3339) } ?? .null
@@ -84,11 +106,16 @@ struct StatusReport {
     var text: String {
         var lines: [String] = []
         if let file, isRunning {
-            lines.append("running (pid \(file.pid)) since \(file.startedAt.rfc3339), \(file.caughtUp ? "caught up" : "reading a backlog")")
+            lines.append(
+                "running (pid \(file.pid)) since \(file.startedAt.rfc3339), \(file.caughtUp ? "caught up" : "reading a backlog")")
             if file.blocked { lines.append("PAUSED" + (file.troubles.isEmpty ? ": too many messages wait for the outbox" : "")) }
             for trouble in file.troubles { lines.append("trouble: \(trouble)") }
         } else {
             lines.append("not running")
+        }
+        for pause in pauses {
+            lines.append(
+                "PAUSED: \(pause.rule.map { "rule \($0)" } ?? "all messages") since \(pause.since.rfc3339): \(pause.reason)")
         }
         lines.append("engine time    \(overview.engineNow?.rfc3339 ?? "none yet")")
         lines.append("customers      \(overview.customers)")
@@ -112,7 +139,8 @@ struct StatusReport {
                 let behind = size(of: row.path).map { max(0, $0 - row.offset) }
                 lines.append(
                     "  \(row.path)  at byte \(row.offset)"
-                        + (row.isEnded ? ", ended" : behind.map { $0 > 0 ? ", \($0) bytes behind" : ", caught up" } ?? ", not found")
+                        + (row.isEnded
+                            ? ", ended" : behind.map { $0 > 0 ? ", \($0) bytes behind" : ", caught up" } ?? ", not found")
                         + (row.watermark.map { ", newest event \($0.rfc3339)" } ?? ", no event yet"))
             }
         }
@@ -138,11 +166,15 @@ struct Building {
                 let window = series.width == .lifetime ? "lifetime" : DurationLiteral.text(longest)
                 let property = series.property.isEmpty ? "" : ".\(series.property)"
                 result.append(
-                    Building(what: "\(series.statistic.rawValue) of \"\(series.event)\"\(property) (\(window))", since: since, completeAt: complete))
+                    Building(
+                        what: "\(series.statistic.rawValue) of \"\(series.event)\"\(property) (\(window))", since: since,
+                        completeAt: complete))
             }
         }
         for mark in rules.marks {
-            if let since = kept["mark|\(mark)"] ?? nil { result.append(Building(what: "times of \"\(mark)\"", since: since, completeAt: nil)) }
+            if let since = kept["mark|\(mark)"] ?? nil {
+                result.append(Building(what: "times of \"\(mark)\"", since: since, completeAt: nil))
+            }
         }
         return result
     }

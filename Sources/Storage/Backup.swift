@@ -1,0 +1,70 @@
+import CSQLite
+import Engine
+
+extension Store {
+    /// Writes a consistent copy of the state to a new file, from a reader, while the daemon goes on. A daemon that is started on the copy
+    /// begins paused (`outbox.md`, Exactly once): what was published since is not known to it.
+    ///
+    /// - Parameter wallNow: when, in milliseconds since 1970.
+    package func backUp(to path: String, wallNow: Instant) throws(StoreError) {
+        let statement = try Statement("VACUUM INTO ?", on: database)
+        statement.bind(1, path)
+        try statement.run()
+        let copy = try Database(path: path, flags: SQLITE_OPEN_READWRITE)
+        try copy.execute("PRAGMA synchronous=FULL; BEGIN IMMEDIATE", doing: "write the backup")
+        let mark = try copy.statement("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
+        mark.bind(1, Pause.key(nil))
+        mark.bind(2, Pause(rule: nil, since: wallNow, reason: Pause.restored).text)
+        try mark.run()
+        try copy.execute("COMMIT", doing: "write the backup")
+    }
+}
+
+/// Why nothing, or nothing of one rule, is staged at present.
+package struct Pause: Sendable, Equatable {
+    /// Nil: everything.
+    package let rule: String?
+    package let since: Instant
+    package let reason: String
+
+    package static let asked = "nudged pause"
+    package static let restored = "restored from a backup; see `nudged run --restored`"
+
+    package init(rule: String?, since: Instant, reason: String) {
+        self.rule = rule
+        self.since = since
+        self.reason = reason
+    }
+
+    /// As kept in `meta`.
+    static func key(_ rule: String?) -> String { "pause|" + (rule ?? "") }
+    var text: String { "\(since) \(reason)" }
+}
+
+extension Store {
+    /// What is paused, everything first.
+    package func pauses() throws(StoreError) -> [Pause] {
+        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'pause|%' ORDER BY key")
+        defer { statement.reset() }
+        var result: [Pause] = []
+        while try statement.step() {
+            let rule = String((statement.text(0) ?? "").dropFirst(6))
+            let parts = (statement.text(1) ?? "").split(separator: " ", maxSplits: 1)
+            result.append(
+                Pause(
+                    rule: rule.isEmpty ? nil : rule, since: parts.first.flatMap { Instant($0) } ?? 0,
+                    reason: parts.count > 1 ? String(parts[1]) : ""))
+        }
+        return result
+    }
+
+    package func set(_ pause: Pause) throws(StoreError) { try setMeta(Pause.key(pause.rule), pause.text) }
+
+    /// Ends the pause of one rule; of everything also those of the rules.
+    package func endPause(of rule: String?) throws(StoreError) {
+        let statement = try database.statement(
+            rule == nil ? "DELETE FROM meta WHERE key LIKE 'pause|%'" : "DELETE FROM meta WHERE key=?")
+        if let rule { statement.bind(1, Pause.key(rule)) }
+        try statement.run()
+    }
+}

@@ -1,0 +1,220 @@
+import Engine
+
+/// A decision as stored.
+package struct DecisionRow: Sendable {
+    package let number: Int64
+    /// The id its message has, or would have had.
+    package let id: String
+    package let rule: String
+    package let customer: String
+    package let key: String
+    package let startedAt: Instant
+    package let dueAt: Instant
+    package let decidedAt: Instant
+    package let verdict: String
+    package let cause: String
+}
+
+/// Which decisions are asked for; nil: any.
+package struct DecisionQuery: Sendable {
+    package var customer: Int64?
+    package var rule: String?
+    package var verdict: String?
+    package var since: Instant?
+    package var limit = 100
+
+    package init() {}
+}
+
+/// A running instance, with whose it is.
+package struct TimerRow: Sendable {
+    package let rule: String
+    package let customer: String
+    package let key: String
+    package let phase: String
+    package let startedAt: Instant
+    package let due: Instant
+}
+
+/// What the read commands ask. A reader sees one consistent snapshot for as long as `reading` lasts, and is never in the daemon's way; it only
+/// keeps the log of changes from being shortened meanwhile.
+extension Store {
+    package func reading<Result>(_ body: () throws -> Result) throws -> Result {
+        try database.execute("BEGIN", doing: "read the state")
+        defer { rollback() }
+        return try body()
+    }
+
+    private static func text(_ id: String, isAnonymous: Bool) -> String { isAnonymous ? "anonymous:" + id : id }
+
+    // MARK: Segments
+
+    package func segmentSizes() throws(StoreError) -> [(segment: String, members: Int)] {
+        let statement = try database.statement("SELECT segment, count(*) FROM membership GROUP BY segment ORDER BY segment")
+        defer { statement.reset() }
+        var result: [(segment: String, members: Int)] = []
+        while try statement.step() { result.append((statement.text(0) ?? "", Int(statement.integer(1)))) }
+        return result
+    }
+
+    package func memberList(of segment: String, limit: Int) throws(StoreError) -> [(customer: String, enteredAt: Instant)] {
+        let statement = try database.statement(
+            """
+            SELECT c.id, c.anonymous, m.entered_at FROM membership m JOIN customer c ON c.number = m.customer WHERE m.segment=?
+            ORDER BY m.customer LIMIT ?
+            """)
+        defer { statement.reset() }
+        statement.bind(1, segment)
+        statement.bind(2, Int64(limit))
+        var result: [(customer: String, enteredAt: Instant)] = []
+        while try statement.step() {
+            result.append((Self.text(statement.text(0) ?? "", isAnonymous: statement.integer(1) != 0), statement.integer(2)))
+        }
+        return result
+    }
+
+    // MARK: Timers
+
+    /// Running instances, the earliest due first; what waits in a line has no deadline and comes last.
+    package func timers(rule: String?, limit: Int) throws(StoreError) -> [TimerRow] {
+        let statement = try database.statement(
+            """
+            SELECT t.value ->> '$.rule', c.id, c.anonymous, t.value ->> '$.key', t.value ->> '$.phase' AS phase, t.value ->> '$.started_at',
+                t.value ->> '$.due' AS due
+            FROM customer c, json_each(c.timers) t WHERE c.timers IS NOT NULL AND (?1 IS NULL OR t.value ->> '$.rule' = ?1)
+            ORDER BY phase = 'queued', due, c.number LIMIT ?2
+            """)
+        defer { statement.reset() }
+        statement.bind(1, rule)
+        statement.bind(2, Int64(limit))
+        var rows: [TimerRow] = []
+        while try statement.step() {
+            rows.append(
+                TimerRow(
+                    rule: statement.text(0) ?? "",
+                    customer: Self.text(statement.text(1) ?? "", isAnonymous: statement.integer(2) != 0),
+                    key: statement.text(3) ?? "", phase: statement.text(4) ?? "", startedAt: statement.integer(5),
+                    due: statement.integer(6)))
+        }
+        return rows
+    }
+
+    // MARK: Decisions
+
+    /// The newest first. Decisions are numbered in order of time, so that reading ends where `since` begins.
+    package func decisions(_ query: DecisionQuery) throws(StoreError) -> [DecisionRow] {
+        var conditions: [String] = []
+        if query.customer != nil { conditions.append("customer=?1") }
+        if query.rule != nil { conditions.append("rule=?2") }
+        if query.verdict != nil { conditions.append("verdict=?3") }
+        let statement = try database.statement(
+            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause FROM decision"
+                + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")) + " ORDER BY number DESC")
+        defer { statement.reset() }
+        if let customer = query.customer { statement.bind(1, customer) }
+        if let rule = query.rule { statement.bind(2, rule) }
+        if let verdict = query.verdict { statement.bind(3, verdict) }
+        var rows: [DecisionRow] = []
+        while rows.count < query.limit, try statement.step() {
+            if let since = query.since, statement.integer(7) < since { break }
+            rows.append(
+                DecisionRow(
+                    number: statement.integer(0), id: statement.text(1) ?? "", rule: statement.text(2) ?? "", customer: statement.text(3) ?? "",
+                    key: statement.text(4) ?? "", startedAt: statement.integer(5), dueAt: statement.integer(6), decidedAt: statement.integer(7),
+                    verdict: statement.text(8) ?? "", cause: statement.text(9) ?? ""))
+        }
+        return rows
+    }
+
+    // MARK: Messages
+
+    private static let messageColumns = "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json"
+
+    /// The newest first.
+    package func messages(customer: Int64? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int) throws(StoreError)
+        -> [MessageRow]
+    {
+        var conditions: [String] = []
+        if customer != nil { conditions.append("customer=?1") }
+        if state != nil { conditions.append("state=?2") }
+        if rule != nil { conditions.append("rule=?3") }
+        let statement = try database.statement(
+            "SELECT \(Self.messageColumns) FROM message"
+                + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND "))
+                + " ORDER BY sequence DESC LIMIT ?4")
+        defer { statement.reset() }
+        if let customer { statement.bind(1, customer) }
+        if let state { statement.bind(2, state.rawValue) }
+        if let rule { statement.bind(3, rule) }
+        statement.bind(4, Int64(limit))
+        var rows: [MessageRow] = []
+        while try statement.step() { rows.append(MessageRow(statement)) }
+        return rows
+    }
+
+    package func message(id: String) throws(StoreError) -> MessageRow? {
+        let statement = try database.statement("SELECT \(Self.messageColumns) FROM message WHERE id=?")
+        defer { statement.reset() }
+        statement.bind(1, id)
+        return try statement.step() ? MessageRow(statement) : nil
+    }
+
+    // MARK: Dead letters
+
+    private static let letterColumns = "number, source, file, offset, length, reason, message, place, at, head"
+
+    private func letter(_ row: Statement) -> DeadLetterRow {
+        var letter = DeadLetterRow(
+            source: row.text(1) ?? "", file: row.text(2) ?? "", offset: row.integer(3), length: row.integer(4),
+            reason: row.text(5) ?? "",
+            message: row.text(6) ?? "", place: row.optionalInteger(7), at: row.integer(8), head: row.bytes(9) ?? [])
+        letter.number = row.integer(0)
+        return letter
+    }
+
+    /// The newest first.
+    package func deadLetters(reason: String? = nil, source: String? = nil, limit: Int) throws(StoreError) -> [DeadLetterRow] {
+        let statement = try database.statement(
+            """
+            SELECT \(Self.letterColumns) FROM dead_letter WHERE (?1 IS NULL OR reason=?1) AND (?2 IS NULL OR source=?2)
+            ORDER BY number DESC LIMIT ?3
+            """)
+        defer { statement.reset() }
+        statement.bind(1, reason)
+        statement.bind(2, source)
+        statement.bind(3, Int64(limit))
+        var rows: [DeadLetterRow] = []
+        while try statement.step() { rows.append(letter(statement)) }
+        return rows
+    }
+
+    package func deadLetter(_ number: Int64) throws(StoreError) -> DeadLetterRow? {
+        let statement = try database.statement("SELECT \(Self.letterColumns) FROM dead_letter WHERE number=?")
+        defer { statement.reset() }
+        statement.bind(1, number)
+        return try statement.step() ? letter(statement) : nil
+    }
+
+    package func deadLetterCounts() throws(StoreError) -> [(source: String, reason: String, count: Int)] {
+        let statement = try database.statement(
+            "SELECT source, reason, count(*) FROM dead_letter GROUP BY source, reason ORDER BY count(*) DESC, source, reason")
+        defer { statement.reset() }
+        var result: [(source: String, reason: String, count: Int)] = []
+        while try statement.step() {
+            result.append((statement.text(0) ?? "", statement.text(1) ?? "", Int(statement.integer(2))))
+        }
+        return result
+    }
+
+    /// Those whose kept bytes hold a text; all are looked through.
+    package func deadLetters(holding text: [UInt8]) throws(StoreError) -> [DeadLetterRow] {
+        guard !text.isEmpty else { return [] }
+        let statement = try database.statement(
+            "SELECT \(Self.letterColumns) FROM dead_letter WHERE instr(head, ?) > 0 ORDER BY number")
+        defer { statement.reset() }
+        statement.bind(1, blob: text)
+        var rows: [DeadLetterRow] = []
+        while try statement.step() { rows.append(letter(statement)) }
+        return rows
+    }
+}

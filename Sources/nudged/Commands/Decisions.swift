@@ -1,0 +1,70 @@
+import ArgumentParser
+import Engine
+import Storage
+
+struct DecisionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "decisions", abstract: "Lists how instances of rules ended, the newest first.")
+
+    @OptionGroup var config: ConfigurationOption
+
+    @Option(help: ArgumentHelp("Only of this customer: a user id, or anonymous:ID.", valueName: "id"))
+    var customer: String?
+
+    @Option(help: ArgumentHelp("Only of this rule.", valueName: "name"))
+    var rule: String?
+
+    @Option(help: ArgumentHelp("Only with this verdict.", valueName: "verdict"))
+    var verdict: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Only from this time on: RFC 3339, or a span back from the engine's time such as 2d.", valueName: "time"))
+    var since: String?
+
+    @Option(help: "How many to list.")
+    var limit = 100
+
+    @OptionGroup var output: OutputOption
+
+    func validate() throws {
+        if let verdict, Verdict(rawValue: verdict) == nil {
+            throw ValidationError(
+                "--verdict: there is no \"\(verdict)\"; there are \(Verdict.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+    }
+
+    func run() throws {
+        try reporting {
+            let state = try LiveState(config)
+            var query = DecisionQuery()
+            query.rule = rule
+            query.verdict = verdict
+            query.limit = limit
+            query.since = try since.map { try state.time($0, option: "--since") }
+            let rows = try state.store.reading {
+                query.customer = try customer.map { try state.record($0).number }
+                return try state.store.decisions(query)
+            }
+            try DecisionTable.make(rows).write(output, ifEmpty: "No decision matches.")
+        }
+    }
+}
+
+enum DecisionTable {
+    static func make(_ rows: [DecisionRow]) -> Table {
+        var table = Table([
+            Column("decided_at"), Column("verdict", style: Terminal.verdictStyle), Column("rule"),
+            Column("customer", isElastic: true),
+            Column("key", isElastic: true), Column("started_at"), Column("due_at"), Column("cause", isElastic: true),
+            Column("id", isElastic: true),
+        ])
+        for decision in rows {
+            table.add([
+                .time(decision.decidedAt), .text(decision.verdict), .text(decision.rule), .text(decision.customer),
+                .text(decision.key), .time(decision.startedAt), .time(decision.dueAt), .text(decision.cause), .text(decision.id),
+            ])
+        }
+        return table
+    }
+}

@@ -1,0 +1,140 @@
+import Glibc
+import Testing
+
+/// What support and ops look at; each command on the same small day.
+@Suite struct ReadCommandTests: ~Copyable {
+    private let shop = Shop()
+
+    deinit { shop.program.remove() }
+
+    @Test func profileShowsEverything() {
+        let result = shop.run("profile ada")
+        #expect(result.code == 0, "\(result.errors)")
+        for word in [
+            "ada", "was anonymous as v1", "tea", "4.5 EUR", "regular", "reminder", "welcome", "published",
+            "count of Product Viewed",
+        ] {
+            #expect(result.output.contains(word), "\(word) is missing in\n\(result.output)")
+        }
+        #expect(!result.output.contains("\u{1B}"))
+    }
+
+    @Test func anAnonymousIdLeadsToItsUser() {
+        #expect(shop.run("profile anonymous:v1").output.hasPrefix("ada\n"))
+        let json = shop.run("profile ada --json")
+        #expect(json.output.hasPrefix("{\"anonymous_ids\":[\"v1\"]"))
+    }
+
+    @Test func anUnknownCustomerIsBadData() {
+        let result = shop.run("profile nobody")
+        #expect(result.code == 65)
+        #expect(result.errors.contains("there is no customer nobody"))
+    }
+
+    @Test func segmentsHaveSizesAndMembers() {
+        let sizes = shop.run("segments --csv").output.split(whereSeparator: \.isNewline)
+        #expect(sizes.dropFirst().map { String($0.prefix(9)) } == ["buyer,1,\"", "regular,1"])
+        #expect(shop.run("segments buyer --csv").output == "customer,entered_at\r\nbob,2026-03-01T10:30:00.000Z\r\n")
+        #expect(shop.run("segments nobody").code == 64)
+    }
+
+    @Test func timersAreListedByDeadline() {
+        let result = shop.run("timers --json")
+        #expect(result.lines.count == 3)
+        #expect(result.lines[1].contains("\"customer\":\"cem\""))
+        #expect(shop.run("timers --rule vip").output == "Nothing runs of rule vip at present.\n")
+    }
+
+    @Test func decisionsAreFiltered() {
+        #expect(shop.run("decisions --customer ada --csv").output.split(whereSeparator: \.isNewline).count == 3)
+        #expect(shop.run("decisions --rule vip --verdict condition_false --json").output.contains("\"customer\":\"bob\""))
+        #expect(shop.run("decisions --since 2026-03-01T12:00:00Z --csv").output.split(whereSeparator: \.isNewline).count == 2)
+        #expect(shop.run("decisions --verdict nonsense").code == 64)
+        #expect(shop.run("decisions --since yesterday").code == 64)
+    }
+
+    @Test func messagesAreListedAndShown() {
+        let list = shop.run("outbox list --rule welcome --csv").output.split(whereSeparator: \.isNewline)
+        #expect(list.count == 2)
+        let id = list[1].split(separator: ",")[4]
+        let shown = shop.run("outbox show \(id)")
+        #expect(
+            shown.output.contains("published") && shown.output.contains("new/") && shown.output.contains("\"subject\":\"ada\""))
+        #expect(shop.run("outbox show nothing").code == 65)
+    }
+
+    @Test func aGivenUpMessageIsRequeued() {
+        let row = shop.run("outbox list --rule welcome --json").output
+        let id = row.split(separator: "\"id\":\"")[1].prefix { $0 != "\"" }
+        let moved = shop.program.shell(
+            "mv outbox/new/*-\(id).json outbox/failed/ && echo no > outbox/failed/$(ls outbox/failed).reason")
+        #expect(moved.code == 0)
+        #expect(shop.run("outbox show \(id)").output.contains("failed/"))
+        let result = shop.run("outbox requeue \(id)")
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(shop.program.shell("ls outbox/failed").output == "")
+        #expect(shop.run("outbox show \(id)").output.contains("new/"))
+        #expect(shop.run("outbox requeue \(id)").code == 65)
+    }
+
+    @Test func pruningDeletesWhatIsDone() {
+        _ = shop.program.shell("mv outbox/new/* outbox/done/ && touch -d '10 days ago' outbox/done/*")
+        #expect(shop.run("outbox prune --older-than 7d").output.contains("2 files deleted"))
+    }
+
+    @Test func deadLettersShowTheOffendingPlace() {
+        #expect(
+            shop.run("deadletters counts --csv").output == "source,reason,count\r\nweb,bad_json,1\r\nweb,missing_customer,1\r\n")
+        let list = shop.run("deadletters --reason bad_json --csv").output.split(whereSeparator: \.isNewline)
+        let number = list[1].split(separator: ",")[0]
+        let shown = shop.run("deadletters show \(number)").lines
+        #expect(shown[0] == "dead letter \(number): bad_json, a key in quotes is missing here")
+        #expect(shown[2].hasSuffix("\"timestamp\":\"2026-03-01T10:20:00Z\",}"))
+        // The mark stands under the brace.
+        #expect(shown[3].split(separator: "^")[0].count == shown[2].count - 1)
+        #expect(shop.run("deadletters show 99").code == 65)
+    }
+
+    @Test func exportHoldsAllThatIsKept() {
+        let result = shop.run("export ada")
+        #expect(result.code == 0, "\(result.errors)")
+        for part in ["\"profile\":", "\"decisions\":[{", "\"messages\":[{", "\"dead_letters\":[]", "\"subject\":\"ada\""] {
+            #expect(result.output.contains(part), "\(part)")
+        }
+        #expect(shop.run("export eve").output.contains("bad_json"))
+        #expect(shop.run("export nobody").code == 65)
+    }
+
+    @Test func aBackupIsWholeAndBeginsPaused() {
+        #expect(shop.run("backup copy.db").code == 0)
+        #expect(shop.run("backup copy.db").code == 73)
+        #expect(shop.program.shell("mkdir other && mv copy.db other/nudged.db && stat -c %a other/nudged.db").output == "600\n")
+        shop.program.write("other.yaml", Shop.configuration.replacing("state: state", with: "state: other"))
+        let status = shop.program.run("status -c other.yaml")
+        #expect(status.output.contains("PAUSED: all messages") && status.output.contains("restored from a backup"))
+        #expect(shop.program.run("decisions --csv -c other.yaml").output == shop.run("decisions --csv").output)
+    }
+
+    @Test func jsonAndCSVExcludeEachOther() { #expect(shop.run("timers --json --csv").code == 64) }
+
+    @Test func readingWorksWhileTheDaemonRuns() {
+        let result = shop.program.shell(
+            """
+            nudged run -c nudged.yaml 2>/dev/null & daemon=$!
+            for i in 1 2 3 4 5 6 7 8 9 10; do nudged status -c nudged.yaml --json | grep -q '"running":true' && break; sleep 0.2; done
+            nudged status -c nudged.yaml --json; nudged profile ada -c nudged.yaml | head -1
+            timeout 3 nudged status --watch --json -c nudged.yaml | wc -l
+            kill $daemon; wait $daemon
+            """)
+        #expect(result.output.contains("\"running\":true"))
+        #expect(result.lines.contains("ada"))
+        #expect((result.lines.last.flatMap { Int($0) } ?? 0) >= 2)
+    }
+}
+
+extension String {
+    func replacing(_ text: String, with other: String) -> String {
+        guard let range = self.firstRange(of: text) else { return self }
+        return String(self[..<range.lowerBound]) + other + String(self[range.upperBound...])
+    }
+}
