@@ -36,6 +36,18 @@ package struct FilePosition: Sendable {
     }
 }
 
+/// How far one source has been read.
+package struct SourceLag: Sendable {
+    package var name: String
+    package var files = 0
+    /// Of files as large as they were when last looked at; of compressed ones only what is certain.
+    package var unreadBytes = 0
+    /// The largest event time read.
+    package var newest: Instant?
+    /// The event time reached in the file that is furthest behind, among those with complete lines unread; nil if there is none.
+    package var reached: Instant?
+}
+
 /// A line that was taken at another time than its own file says, because the watermark had already passed it; or refused as `future`.
 package struct ReadingNote: Sendable, Equatable {
     package enum Kind: String, Sendable { case overtaken, future }
@@ -414,6 +426,20 @@ package struct LogReader: ~Copyable {
     /// What each file looks like, for `status`.
     package var listing: [(file: TailedFile, newest: Instant?, number: Int)] {
         tailer.files.compactMap { file in states[file.id].map { (file, $0.newest, $0.number) } }
+    }
+
+    /// How far behind every source is, in the order of their names.
+    package var lags: [SourceLag] {
+        var result = sources.map { SourceLag(name: $0.name) }
+        for file in tailer.files where !file.isHeld {
+            let source = sourceOfTailed[file.source]
+            result[source].files += 1
+            if !file.isFinished { result[source].unreadBytes += max(0, file.size - file.offset) }
+            guard let state = states[file.id], let newest = state.newest else { continue }
+            result[source].newest = max(result[source].newest ?? newest, newest)
+            if state.backlog { result[source].reached = min(result[source].reached ?? newest, newest) }
+        }
+        return result
     }
 
     /// Bytes on disk and bytes read of plain files, for a progress bar. Of compressed files the content may be longer than the file.

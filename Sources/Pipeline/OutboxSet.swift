@@ -213,6 +213,8 @@ package struct OutboxSet {
 
     /// Whether rows wait to be marked or files to be renamed.
     package var hasUnfinished: Bool { !published.isEmpty || !staged.isEmpty }
+    /// Committed as staged: to be renamed, or to be marked as published.
+    package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
     package var isWaiting: Bool { pendingCount > 0 || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil } }
 

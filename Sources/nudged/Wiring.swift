@@ -83,6 +83,7 @@ struct Loaded {
         settings.maxFuture = configuration.maxFuture
         settings.maxLineBytes = configuration.maxLineBytes
         settings.memory = configuration.memory
+        settings.metrics = configuration.metrics
         return settings
     }
 }
