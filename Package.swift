@@ -58,6 +58,7 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),
+        .testTarget(name: "ServiceTests", dependencies: ["Pipeline", "nudged"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

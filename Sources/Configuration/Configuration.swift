@@ -31,12 +31,15 @@ package struct Configuration: Sendable {
     package var safety: SafetyDefinition?
     package var retention = RetentionDefinition()
     package var identity = IdentityDefinition()
-    package var delivery = DeliveryDefinition()
-    /// By rule, what `delivery.md` has of it.
-    package var ruleDelivery: [String: RuleDeliveryDefinition] = [:]
     /// Segments, rules, calendars and the times that the engine needs. `publishFrom` is nil if it isn't given: what that means
     /// depends on the clock (`outbox.md`, "Valves").
     package var definitions: Definitions
+
+    package var delivery: DeliveryDefinition { definitions.delivery }
+    /// By rule, what `delivery.md` has of it.
+    package var ruleDelivery: [String: RuleDeliveryDefinition] {
+        Dictionary(definitions.rules.map { ($0.name.value, $0.delivery) }, uniquingKeysWith: { $1 })
+    }
 
     /// What moves time once all sources are caught up.
     package enum Clock: String, CaseIterable, Sendable { case wall, log }
@@ -118,13 +121,12 @@ extension Reading {
         result.safety = safety(fields["safety"])
         result.retention = retention(fields["retention"])
         result.identity = identity(fields["identity"])
-        result.delivery = delivery(fields["delivery"])
+        result.definitions.delivery = delivery(fields["delivery"])
         result.definitions.segments = segments(root.segments.entries)
         result.definitions.calendars = calendars(root.calendars.entries)
         for entry in root.rules.entries {
-            guard let (rule, delivery) = rule(entry) else { continue }
+            guard let rule = rule(entry) else { continue }
             result.definitions.rules.append(rule)
-            result.ruleDelivery[rule.name.value] = delivery
         }
         checkStructure(
             result.definitions, segments: Names(root.segments.entries.map(\.name)), includedRules: Names(root.includedRuleNames))

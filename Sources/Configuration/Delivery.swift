@@ -1,52 +1,5 @@
 import Engine
 
-/// A share of a whole, exact: `10%` is 100,000 millionths.
-package struct Share: Sendable, Hashable {
-    /// 0 to 1,000,000.
-    package var millionths: Int
-}
-
-/// The `delivery` section: who may be sent what, when, on which channel.
-package struct DeliveryDefinition: Sendable, Equatable {
-    /// In order of preference; none: messages go out without a channel.
-    package var channels: [ChannelDefinition] = []
-    /// What counts while a customer has said nothing, by channel; every channel has one.
-    package var consent: [String: Consent] = [:]
-    /// For customers without a time zone of their own (IANA name).
-    package var timezone: String?
-    package var quietHours: QuietHours?
-    package var caps: [CapDefinition] = []
-    package var holdout: Share?
-    /// Keys the hashes behind variants and holdout.
-    package var salt = ""
-    package var sendTime = SendTime.now
-
-    package init() {}
-
-    package enum Consent: String, CaseIterable, Sendable { case denied, granted }
-    package enum SendTime: String, CaseIterable, Sendable { case now, best }
-
-    /// From one time of day to another, in minutes since midnight; over midnight if `from` is later.
-    package struct QuietHours: Sendable, Equatable {
-        package var from: Int
-        package var to: Int
-    }
-}
-
-package struct ChannelDefinition: Sendable, Equatable {
-    package var name: Located<String>
-    /// The outbox of its messages, unless the rule names one.
-    package var outbox: String?
-}
-
-/// At most so many messages in any window of this length.
-package struct CapDefinition: Sendable, Equatable {
-    package var atMost: Int
-    package var per: Milliseconds
-    package var tag: String?
-    package var channel: String?
-}
-
 extension Reading {
     mutating func delivery(_ entry: Entry?) -> DeliveryDefinition {
         var result = DeliveryDefinition()
@@ -62,6 +15,7 @@ extension Reading {
                     "Add consent: { default: denied } or, by channel, consent: { default: { \(printable(names[0])): granted } }.")
         }
         result.timezone = timezone(fields["timezone"])
+        result.timezonePosition = fields["timezone"]?.value.position
         result.quietHours = quietHours(fields["quiet_hours"])
         if let quiet = fields["quiet_hours"], fields["timezone"] == nil {
             error(

@@ -16,7 +16,10 @@ package struct MappingDefinition: Sendable, Equatable {
     package var anonymous: String?
     /// When the line was received: an event ahead of it counts at it.
     package var received: String?
+    /// Path of the event's name; empty if `always` names every event.
     package var event: String
+    /// The name of every event, for a log of one kind of thing.
+    package var always: String?
     package var time: String
     package var unit: Unit
     /// From the log's name of an event to ours, in the order written; other names stay as they are.
@@ -77,16 +80,30 @@ extension Reading {
         if fields["time"] == nil {
             error(entry.value.position, "this format has no `time`", hint: "Say which field holds the event's time.")
         }
-        let event = jsonPath(fields["event"])
+        let event = eventName(fields["event"])
         let time = time(fields["time"])
         var mapping = MappingDefinition(
-            event: event ?? "", time: time?.path ?? "", unit: time?.unit ?? .rfc3339, names: names(fields["names"]),
+            event: event?.path ?? "", time: time?.path ?? "", unit: time?.unit ?? .rfc3339, names: names(fields["names"]),
             properties: properties(fields["properties"]))
+        mapping.always = event?.always
         mapping.id = jsonPath(fields["id"])
         mapping.customer = jsonPath(fields["customer"])
         mapping.anonymous = jsonPath(fields["anonymous"])
         mapping.received = jsonPath(fields["received"])
         return event == nil || time == nil ? nil : .mapping(mapping)
+    }
+
+    /// `event: type` or `event: { always: NAME }`.
+    private mutating func eventName(_ entry: Entry?) -> (path: String?, always: String?)? {
+        guard let entry else { return nil }
+        if case .scalar = entry.value.content { return jsonPath(entry).map { ($0, nil) } }
+        guard let fields = fields(entry.value, .event, called: "`event`") else { return nil }
+        guard fields["always"] != nil else {
+            error(
+                entry.value.position, "`event` has no `always`", hint: "Write event: { always: NAME }, or the path of the name.")
+            return nil
+        }
+        return word(fields["always"]).map { (nil, $0.value) }
     }
 
     /// `time: ts` or `time: { path: ts, unit: s }`.

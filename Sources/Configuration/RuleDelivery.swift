@@ -1,50 +1,5 @@
 import Engine
 
-/// What `delivery.md` has of a rule.
-package struct RuleDeliveryDefinition: Sendable, Equatable {
-    /// In order of preference; empty: those of `delivery.channels`.
-    package var channels: [String] = []
-    /// What consent is asked for, besides the channel.
-    package var topic: String?
-    /// What caps count it under.
-    package var tags: [String] = []
-    /// No cap holds it back; it counts nevertheless, unless `uncounted`.
-    package var exempt = false
-    package var uncounted = false
-    package var onCap = OnCap.postpone
-    package var holdout: Share?
-    package var variants: [Variant] = []
-    /// What the hash behind variants takes instead of the rule's name, so that several rules share their sides.
-    package var experiment: String?
-    /// The rule's own, else that of `delivery`.
-    package var sendTime: DeliveryDefinition.SendTime?
-    package var template: Located<String>?
-    /// Whether a message that is taken back too late is followed by one that says so.
-    package var retract = false
-    package var conversion: Conversion?
-
-    package init() {}
-
-    /// What becomes of a message that a cap holds back.
-    package enum OnCap: String, CaseIterable, Sendable {
-        /// Held until the cap frees.
-        case postpone = "defer"
-        case drop
-    }
-
-    /// One side of an experiment; its chance is its weight among the weights of all.
-    package struct Variant: Sendable, Equatable {
-        package var name: String
-        package var weight: Int
-    }
-
-    /// What counts as a success of a message.
-    package struct Conversion: Sendable, Equatable {
-        package var event: String
-        package var within: Milliseconds
-    }
-}
-
 extension Reading {
     mutating func ruleDelivery(_ fields: Fields) -> RuleDeliveryDefinition {
         var result = RuleDeliveryDefinition()

@@ -8,7 +8,7 @@ extension Reading {
     ]
 
     /// One rule, its fields already merged with those it overrides.
-    mutating func rule(_ entry: Entry) -> (RuleDefinition, RuleDeliveryDefinition)? {
+    mutating func rule(_ entry: Entry) -> RuleDefinition? {
         guard let fields = fields(entry.value, .rule, called: "a rule") else { return nil }
         var rule = RuleDefinition(name: entry.key)
         rule.per = choice(fields["per"])
@@ -28,8 +28,9 @@ extension Reading {
         rule.include = items(fields["include"]).compactMap { word($0)?.value }
         rule.outbox = word(fields["outbox"])
         check(rule.outbox, among: outboxNames, what: "outbox")
+        rule.delivery = ruleDelivery(fields)
         checkPresence(of: rule, in: fields)
-        return (rule, ruleDelivery(fields))
+        return rule
     }
 
     private mutating func data(_ entry: Entry?) -> [(key: Located<String>, expression: Located<String>)] {

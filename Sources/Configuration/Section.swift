@@ -1,7 +1,7 @@
 /// The mappings of a configuration and the keys each of them knows. The parser, `share/nudged.schema.json` and
 /// `docs/configuration.md` are held to this one list by tests.
 package enum Section: String, CaseIterable, Sendable {
-    case configuration, included, outbox, source, format, time, carts, waitlist
+    case configuration, included, outbox, source, format, event, time, carts, waitlist
     case rule, trigger, conversion
     case delivery, channel, consent
     case quietHours = "quiet_hours"
@@ -21,6 +21,7 @@ package enum Section: String, CaseIterable, Sendable {
         case .outbox: ["path", "claim_timeout", "max_pending", "keep"]
         case .source: ["name", "path", "format", "lateness"]
         case .format: ["id", "customer", "anonymous", "received", "event", "time", "names", "properties"]
+        case .event: ["always"]
         case .time: ["path", "unit"]
         case .carts, .waitlist: ["forget"]
         case .rule:
@@ -47,11 +48,9 @@ package enum Section: String, CaseIterable, Sendable {
     /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
-        case .configuration: ["delivery", "templates", "retention", "identity", "safety"]
+        case .configuration: ["templates", "retention", "identity", "safety"]
         case .rule:
             [
-                "channels", "topic", "tag", "tags", "exempt", "uncounted", "on_cap", "holdout", "variants", "experiment",
-                "send_time",
                 "template", "retract", "conversion",
             ]
         default: []
@@ -66,6 +65,7 @@ package enum Section: String, CaseIterable, Sendable {
         case .outbox: "an outbox"
         case .source: "a source"
         case .format: "a format"
+        case .event: "`event`"
         case .time: "`time`"
         case .carts: "`carts`"
         case .waitlist: "`waitlist`"

@@ -2,7 +2,7 @@ import Engine
 
 /// What became of a line.
 package enum DecodeResult: Sendable {
-    /// An event was appended to the batch.
+    /// An event was appended to the batch; of a webhook perhaps several, all of one time.
     case event
     case deadLetter(DeadLetter)
     /// A blank line.
@@ -17,6 +17,7 @@ package struct Decoder: ~Copyable {
     private enum Reader: ~Copyable {
         case segment(SegmentReader)
         case mapping(MappingReader)
+        case webhook(WebhookReader)
     }
 
     private var parser = JSONParser()
@@ -24,6 +25,11 @@ package struct Decoder: ~Copyable {
     /// Where on the tape the line's fields are, for the reader.
     private var places: [Int]
     private var packer = JSONPacker()
+    /// What the line at hand says, if it is a webhook.
+    private var webhookEvents: [WebhookEvent] = []
+
+    static let missingCustomerMessage = "the line names no customer, and only events of products do without"
+    private static let futureMessage = "the event's time is ahead of the clock by more than `max_future`"
 
     package init(vocabulary: Vocabulary, format: Format) {
         switch format {
@@ -35,6 +41,15 @@ package struct Decoder: ~Copyable {
             let mapping = MappingReader(format, vocabulary: vocabulary)
             places = [Int](repeating: 0, count: mapping.fieldCount)
             reader = .mapping(mapping)
+        case .stripe:
+            places = []
+            reader = .webhook(WebhookReader(StripeFormat(), vocabulary: vocabulary))
+        case .revenuecat:
+            places = []
+            reader = .webhook(WebhookReader(RevenueCatFormat(), vocabulary: vocabulary))
+        case .shopify:
+            places = []
+            reader = .webhook(WebhookReader(ShopifyFormat(), vocabulary: vocabulary))
         }
     }
 
@@ -80,18 +95,36 @@ package struct Decoder: ~Copyable {
             switch reader {
             case .segment(let segment): segment.read(tape, &places, into: &draft)
             case .mapping(let mapping): mapping.read(tape, &places, into: &draft)
+            case .webhook(let webhook): webhook.read(tape, length: line.count, &packer, into: &webhookEvents)
             }
         if let refusal {
             let place = refusal.index == 0 ? nil : tape.sourceOffset(of: refusal.index, in: line)
             return deadLetter(refusal.reason, refusal.message, at: place)
         }
+        switch reader {
+        case .segment: break
+        case .mapping: break
+        case .webhook(let webhook):
+            if let wallLimit, webhookEvents.contains(where: { $0.time > wallLimit }) {
+                return deadLetter(.future, Self.futureMessage)
+            }
+            for event in webhookEvents {
+                var position = Event(time: event.time, order: event.time)
+                position.source = source
+                position.file = file
+                position.offset = offset
+                position.length = length
+                webhook.append(event, at: position, to: &batch)
+            }
+            return .event
+        }
         let hasUser = tape.isText(draft.user)
         let hasAnonymous = tape.isText(draft.anonymous)
         guard hasUser || hasAnonymous || draft.name.isProductEvent else {
-            return deadLetter(.missingCustomer, "the line names no customer, and only events of products do without")
+            return deadLetter(.missingCustomer, Self.missingCustomerMessage)
         }
         if let wallLimit, draft.time > wallLimit {
-            return deadLetter(.future, "the event's time is ahead of the clock by more than `max_future`")
+            return deadLetter(.future, Self.futureMessage)
         }
         var event = Event(time: draft.time, order: draft.time)
         event.source = source

@@ -20,7 +20,7 @@ struct Draft {
 }
 
 /// Why a format can't make an event of a line.
-struct Refusal {
+struct Refusal: Error {
     var reason: DeadLetter.Reason
     var message: String
     /// Place on the tape, 0 if no one value is to blame.

@@ -4,6 +4,8 @@ package enum Format: Sendable, Equatable {
     case segment
     /// Any log of JSON objects, read by paths.
     case mapping(MappingFormat)
+    /// Webhook events of Stripe, RevenueCat and Shopify, one a line.
+    case stripe, revenuecat, shopify
 
     /// A CloudEvents 1.0 event in the structured JSON mode.
     package static let cloudevents = Format.mapping(
@@ -15,6 +17,9 @@ package enum Format: Sendable, Equatable {
         switch preset {
         case "segment": self = .segment
         case "cloudevents": self = .cloudevents
+        case "stripe": self = .stripe
+        case "revenuecat": self = .revenuecat
+        case "shopify": self = .shopify
         default: return nil
         }
     }

@@ -39,19 +39,28 @@ package struct ReadingNote: Sendable, Equatable {
 
     package var kind: Kind
     package var source: String
-    /// Hexadecimal digest of the file's head.
-    package var file: String
+    /// Of the file's head as it was then: a small file's head grows, and is known later by its first `head.length` bytes.
+    package var head: ContentSample
     package var offset: UInt64
     /// Engine time at the decision.
     package var at: Instant
 
-    package init(kind: Kind, source: String, file: String, offset: UInt64, at: Instant) {
+    package init(kind: Kind, source: String, head: ContentSample, offset: UInt64, at: Instant) {
         self.kind = kind
         self.source = source
-        self.file = file
+        self.head = head
         self.offset = offset
         self.at = at
     }
+
+    /// What a line is looked up by.
+    package struct Place: Hashable, Sendable {
+        package var source: String
+        package var head: ContentSample
+        package var offset: UInt64
+    }
+
+    package var place: Place { Place(source: source, head: head, offset: offset) }
 }
 
 /// What one read of one file gave.
@@ -72,7 +81,9 @@ package struct LogReader: ~Copyable {
         var newest: Instant?
         var backlog: Bool
         var isEnded = false
-        var digest = ""
+        var head = ContentSample.none
+        /// By which heads the control log knows this file; nil before that was looked up.
+        var notedHeads: [ContentSample]?
     }
 
     package let sources: [LogSource]
@@ -92,8 +103,11 @@ package struct LogReader: ~Copyable {
     package var needsAnotherScan: Bool { tailer.needsAnotherScan }
     /// Whether waiting events keep their lines, so that they can be made durable.
     private let keepsLines: Bool
-    /// Decisions that a control log prescribes: (file digest, offset) → note.
-    package var prescribed: [String: ReadingNote] = [:]
+    /// Decisions that a control log prescribes.
+    package var prescribed: [ReadingNote.Place: ReadingNote] = [:] {
+        didSet { prescribedHeads = Set(prescribed.keys.map(\.head)) }
+    }
+    private var prescribedHeads: Set<ContentSample> = []
 
     /// - Parameter sources: in any order; positions follow the order of their names.
     package init(
@@ -117,7 +131,7 @@ package struct LogReader: ~Copyable {
         for (file, position) in zip(tailer.files, resumed) {
             states[file.id] = FileState(
                 number: position.number, source: sourceOfTailed[file.source], newest: position.newest, backlog: false, isEnded: position.isEnded,
-                digest: Self.digest(file))
+                head: file.fingerprint.head)
             tailer.setNumber(position.number, of: file.id)
         }
     }
@@ -153,7 +167,7 @@ package struct LogReader: ~Copyable {
             states[id] = nil
             return
         }
-        states[id]?.digest = Self.digest(file)
+        states[id]?.head = file.fingerprint.head
         switch file.backlog {
         case .none: states[id]?.backlog = false
         case .lines: states[id]?.backlog = true
@@ -178,7 +192,7 @@ package struct LogReader: ~Copyable {
         for entry in found {
             guard let file = tailer.file(entry.id) else { continue }
             tailer.setNumber(nextNumber, of: entry.id)
-            states[entry.id] = FileState(number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, digest: entry.digest)
+            states[entry.id] = FileState(number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, head: file.fingerprint.head)
             nextNumber += 1
         }
     }
@@ -285,6 +299,11 @@ package struct LogReader: ~Copyable {
         _ id: FileID, offset: Int, count: Int, wallLimit: Instant?, engineNow: Instant, into chunk: inout ReadChunk
     ) {
         guard var state = states[id] else { return }
+        if !prescribed.isEmpty, state.notedHeads == nil {
+            let noted = tailer.heads(of: id, among: prescribedHeads)
+            state.notedHeads = noted
+            states[id]?.notedHeads = noted
+        }
         var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var batch = EventBatch()
         batch.events.reserveCapacity(count / 256)
@@ -302,19 +321,23 @@ package struct LogReader: ~Copyable {
                     chunk.deadLetters.append(letter)
                     continue
                 }
-                let note = prescribed.isEmpty ? nil : prescribed["\(state.digest) \(line.offset)"]
+                var note: ReadingNote?
+                for head in state.notedHeads ?? [] where note == nil {
+                    note = prescribed[ReadingNote.Place(source: name, head: head, offset: UInt64(line.offset))]
+                }
                 let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
                 let limit = note?.kind == .future ? Instant.min : note == nil ? wallLimit : nil
+                let first = batch.events.count
                 switch decoders[state.source].decoder.decode(
                     line: text, source: UInt32(state.source), file: UInt32(state.number), offset: UInt64(line.offset),
                     length: UInt32(clamping: line.length), receivedBefore: limit, into: &batch)
                 {
                 case .event:
-                    let index = batch.events.count - 1
-                    let time = batch.events[index].time
+                    // All events of a line have one time.
+                    let time = batch.events[first].time
                     var order = state.newest.map { max(time, $0 - lateness) } ?? time
                     if order - time > lateFor {
-                        batch.events.removeLast()
+                        batch.events.removeSubrange(first...)
                         var letter = DeadLetter(
                             reason: .tooLate, message: "the line is later than `late_for`", line: text, source: UInt32(state.source),
                             file: UInt32(state.number), offset: UInt64(line.offset), length: UInt32(clamping: line.length))
@@ -329,18 +352,20 @@ package struct LogReader: ~Copyable {
                         order = engineNow
                         chunk.notes.append(
                             ReadingNote(
-                                kind: .overtaken, source: name, file: state.digest, offset: UInt64(line.offset), at: engineNow))
+                                kind: .overtaken, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
                     }
-                    batch.events[index].order = order
-                    if keepsLines {
+                    for index in first..<batch.events.count {
+                        batch.events[index].order = order
                         // Copied out again only for the few that will have to wait; see `Sequencer.take`.
-                        batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                        if keepsLines {
+                            batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                        }
                     }
                 case .deadLetter(var letter):
                     letter.sourceName = name
                     if letter.reason == .future {
                         chunk.notes.append(
-                            ReadingNote(kind: .future, source: name, file: state.digest, offset: UInt64(line.offset), at: engineNow))
+                            ReadingNote(kind: .future, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
                     }
                     chunk.deadLetters.append(letter)
                 case .ignored: break
@@ -400,8 +425,12 @@ package struct LogReader: ~Copyable {
     package mutating func unkeptLines() -> (lines: [UInt8], lastOrder: Instant)? {
         var bytes: [UInt8] = []
         var last = Instant.min
+        var previous: (source: UInt32, file: UInt32, offset: UInt64)?
         sequencer.forEachUnkept { event, batch in
             last = max(last, event.order)
+            // Events of one line stand together, and come back together from it.
+            if let previous, previous == (event.source, event.file, event.offset) { return }
+            previous = (event.source, event.file, event.offset)
             let name = Array(sources[Int(event.source)].name.utf8)
             let line = batch.bytes(event.raw)
             bytes.appendLittle(UInt32(name.count))
@@ -437,14 +466,17 @@ package struct LogReader: ~Copyable {
             guard order >= now, let source = sources.firstIndex(where: { $0.name == name }) else { continue }
             let padded = Array(line) + [UInt8](repeating: 0x20, count: LineBuffer.padding)
             padded.withUnsafeBytes { bytes in
+                let first = batch.events.count
                 let result = decoders[source].decoder.decode(
                     line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file), offset: offset,
                     length: UInt32(clamping: length), receivedBefore: nil, into: &batch)
                 guard case .event = result else { return }
-                let index = batch.events.count - 1
-                batch.events[index].order = order
-                batch.events[index].raw = batch.add(line)
-                batch.events[index].isKept = true
+                let raw = batch.add(line)
+                for index in first..<batch.events.count {
+                    batch.events[index].order = order
+                    batch.events[index].raw = raw
+                    batch.events[index].isKept = true
+                }
             }
         }
         sequencer.add(batch)

@@ -89,6 +89,13 @@ extension Tailer {
         return isAnyUndecided
     }
 
+    /// Which of `samples` the content of a file begins with.
+    package mutating func heads(of id: FileID, among samples: Set<ContentSample>) -> [ContentSample] {
+        guard case .success(let open) = opened(id), let head = open.headBytes() else { return [] }
+        return head.withUnsafeBytes { bytes in samples.filter { $0.length > 0 && $0.matchesStart(of: bytes) } }
+            .sorted { $0.length < $1.length }
+    }
+
     /// Whether the few bytes of a file could become the magic of a compressed one.
     private func mayBecomeCompressed(_ open: OpenFile) -> Bool {
         guard let head = open.headBytes() else { return true }

@@ -17,13 +17,17 @@ package struct ControlLog: Sendable {
         for note in notes {
             CanonicalJSON.object([
                 ("type", .string("note")), ("note", .string(note.kind.rawValue)), ("source", .string(note.source)),
-                ("file", .string(note.file)), ("offset", .number(Double(note.offset))), ("at", .number(Double(note.at))),
+                ("file", .string(note.head.digest.hexadecimal)), ("head", .number(Double(note.head.length))), ("offset", .number(Double(note.offset))), ("at", .number(Double(note.at))),
             ]).write(to: &bytes)
             bytes.append(0x0A)
         }
-        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        let file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
         defer { close(file) }
+        // A line that a crash or a full disk cut off must not swallow the next one.
+        let size = lseek(file, 0, SEEK_END)
+        var last: UInt8 = 0x0A
+        if size > 0, pread(file, &last, 1, size - 1) == 1, last != 0x0A { bytes.insert(0x0A, at: 0) }
         var start = 0
         while start < bytes.count {
             let count = bytes.withUnsafeBytes { write(file, $0.baseAddress.map { $0 + start }, bytes.count - start) }
@@ -34,8 +38,8 @@ package struct ControlLog: Sendable {
         guard fsync(file) == 0 else { throw ControlLogError(path: path, code: errno) }
     }
 
-    /// What the notes prescribe, by "file digest offset"; the first note of a line counts. Empty if there is no such log.
-    package func prescriptions() throws(ControlLogError) -> [String: ReadingNote] {
+    /// What the notes prescribe; the first note of a line counts. Empty if there is no such log.
+    package func prescriptions() throws(ControlLogError) -> [ReadingNote.Place: ReadingNote] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
             if errno == ENOENT { return [:] }
@@ -51,18 +55,18 @@ package struct ControlLog: Sendable {
             if count == 0 { break }
             bytes.append(contentsOf: room[..<count])
         }
-        var result: [String: ReadingNote] = [:]
+        var result: [ReadingNote.Place: ReadingNote] = [:]
         for line in bytes.split(separator: 0x0A) {
             // A line that a crash cut off was never relied on.
             guard let packed = JSONText.pack(Array(line)) else { continue }
             let view = JSONView(bytes: packed, offset: 0)
             guard let kind = view["note"]?.string.flatMap(ReadingNote.Kind.init(rawValue:)), let source = view["source"]?.string,
-                let file = view["file"]?.string, let offset = view["offset"]?.number, let at = view["at"]?.number
+                let digest = view["file"]?.string.flatMap(ContentDigest.init(hexadecimal:)), let length = view["head"]?.number,
+                let offset = view["offset"]?.number, let at = view["at"]?.number
             else { continue }
-            let key = "\(file) \(Int(offset))"
-            if result[key] == nil {
-                result[key] = ReadingNote(kind: kind, source: source, file: file, offset: UInt64(offset), at: Instant(at))
-            }
+            let note = ReadingNote(
+                kind: kind, source: source, head: ContentSample(length: Int(length), digest: digest), offset: UInt64(offset), at: Instant(at))
+            if result[note.place] == nil { result[note.place] = note }
         }
         return result
     }

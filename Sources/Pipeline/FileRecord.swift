@@ -27,10 +27,10 @@ enum FileRecord {
         guard let packed = JSONText.pack(row.record) else { return nil }
         let view = JSONView(bytes: packed, offset: 0)
         func sample(_ key: String) -> ContentSample? {
-            guard let sample = view[key], let length = sample["length"]?.number, let text = sample["digest"]?.string,
-                text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+            guard let sample = view[key], let length = sample["length"]?.number, 
+                let digest = sample["digest"]?.string.flatMap(ContentDigest.init(hexadecimal:))
             else { return nil }
-            return ContentSample(length: Int(length), digest: ContentDigest(high: high, low: low))
+            return ContentSample(length: Int(length), digest: digest)
         }
         guard let device = view["device"]?.string.flatMap({ UInt64($0) }), let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
             let generation = view["generation"]?.number, let head = sample("head"), let mark = sample("mark")

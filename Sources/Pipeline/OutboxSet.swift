@@ -176,24 +176,27 @@ package struct OutboxSet {
 
     package var troubles: [String] { boxes.compactMap(\.trouble) }
 
+    /// How many pending rows go through the steps at a time.
+    private static let retried = 1000
+
     /// Takes pending rows through all the steps, once their outbox can be written again.
     package mutating func retry(_ store: Store, wallNow: Instant?) throws {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
-        if pendingCount > 0 {
-            let before = try store.messages(in: .pending, limit: 1000)
-            var rows = before
-            for index in boxes.indices { boxes[index].trouble = boxes[index].directory == nil ? boxes[index].trouble : nil }
+        for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
+        while pendingCount > 0 {
+            var rows = try store.messages(in: .pending, limit: Self.retried)
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }
-            if !done.isEmpty {
-                try store.begin()
-                try store.setState(.staged, of: rows.filter { $0.state == .staged }.map(\.sequence))
-                try store.setState(.stale, of: rows.filter { $0.state == .stale }.map(\.sequence))
-                try markPublished(store)
-                try store.commit()
-                pendingCount -= done.count
-                committed(done)
-            }
+            guard !done.isEmpty else { break }
+            try store.begin()
+            try store.setState(.staged, of: rows.filter { $0.state == .staged }.map(\.sequence))
+            try store.setState(.stale, of: rows.filter { $0.state == .stale }.map(\.sequence))
+            try markPublished(store)
+            try store.commit()
+            pendingCount -= done.count
+            committed(done)
+            try publish()
+            guard done.count == rows.count else { break }
         }
         try publish()
     }

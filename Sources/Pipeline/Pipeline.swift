@@ -48,10 +48,6 @@ package struct Pipeline: ~Copyable {
     /// Told of the notes before the commit that relies on them.
     private let controlLog: ControlLog?
 
-    /// About how many lines one commit takes when far behind.
-    private static let batchEvents = 200_000
-    private static let readBytes = 1 << 20
-
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
     package init(
@@ -134,10 +130,18 @@ package struct Pipeline: ~Copyable {
         let events = engine.counters.events
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
-            _ = reader.isCaughtUp ? false : read(wallNow: wallNow)
-            let watermark = min(self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
+            let bytes = tally.bytes
+            while !reader.isCaughtUp, tally.bytes - bytes < settings.readBytes {
+                guard read(wallNow: wallNow) else { break }
+            }
+            // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown,
+            // with lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds
+            // time back.
+            let reached = self.watermark(wallNow: wallNow)
+            scan()
+            let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
-        } while !reader.isCaughtUp && tally.lines - lines < Self.batchEvents && engine.dirtyCount < settings.profileLimit / 2
+        } while !reader.isCaughtUp && tally.lines - lines < settings.batchEvents && engine.dirtyCount < settings.profileLimit / 2
         try commit(wallNow: wallNow)
         return tally.lines > lines || engine.counters.events > events
     }
@@ -145,7 +149,7 @@ package struct Pipeline: ~Copyable {
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
         guard
             let chunk = reader.read(
-                upTo: Self.readBytes, wallLimit: wallNow.map { $0 + settings.maxFuture }, engineNow: engine.clock.now, final: final)
+                upTo: settings.readBytes, wallLimit: wallNow.map { $0 + settings.maxFuture }, engineNow: engine.clock.now, final: final)
         else { return false }
         tally.lines += chunk.lineCount
         tally.bytes += chunk.byteCount
@@ -166,19 +170,19 @@ package struct Pipeline: ~Copyable {
         }
     }
 
-    /// Applies everything below the watermark, in steps that keep what is resident within bounds.
+    /// Applies everything below the watermark, in steps that keep what is resident within bounds. What a step does not reach stays in the
+    /// sequencer, so that a commit in between keeps those lines too.
     private mutating func advance(below watermark: Instant, wallNow: Instant?) throws {
-        var batch = reader.take(below: watermark)
-        var next = 0
-        repeat {
-            var bound = watermark
-            if store != nil { bound = try load(batch, from: next, below: watermark) }
-            next = try advance(batch, from: next, below: bound)
-            if bound < watermark || engine.dirtyCount > settings.profileLimit / 2 { try commit(wallNow: wallNow, keeping: true) }
+        while true {
+            let bound = store == nil ? watermark : try wake(below: watermark)
+            var batch = reader.take(below: bound)
+            if store != nil { try bringIn(customers: engine.missing(in: batch, from: 0)) }
+            _ = try advance(batch, from: 0, below: bound)
+            if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
+            batch.events.removeAll()
             if bound == watermark { break }
-        } while true
-        if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
-        batch.events.removeAll()
+            try commit(wallNow: wallNow, keeping: true)
+        }
         if !isDurable { try spill() }
     }
 
@@ -196,13 +200,11 @@ package struct Pipeline: ~Copyable {
 
     // MARK: State
 
-    /// Brings in the customers of the batch and those for whom something is due before the watermark; gives how far the engine may go
-    /// with what is resident.
-    private mutating func load(_ batch: EventBatch, from start: Int, below watermark: Instant) throws -> Instant {
+    /// Brings in those for whom something is due before the watermark; gives how far the engine may go with what is resident.
+    private mutating func wake(below watermark: Instant) throws -> Instant {
         guard let store else { return watermark }
-        if start == 0 { try bringIn(customers: engine.missing(in: batch, from: start)) }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
-        let limit = max(1000, settings.profileLimit / 4)
+        let limit = max(4, settings.profileLimit / 4)
         let wakes = try store.wakes(before: watermark, limit: limit)
         var numbers = wakes.map(\.number)
         var bound = watermark

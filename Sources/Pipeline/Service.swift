@@ -41,14 +41,21 @@ package struct Service: ~Copyable {
     private var statusWrittenAt: Instant = 0
     private var scannedAt: Instant = 0
     private var tendedAt: Instant = 0
+    /// Open before anything else is: a signal that comes during the start waits.
+    private let signals: Int32
+    /// Why nothing can be committed, while the disk is full.
+    private var pauseReason: String?
 
     /// Without inotify, and as a second look beside it, directories are scanned this often.
     private static let scanEvery: Milliseconds = 10_000
     private static let tendEvery: Milliseconds = 30_000
 
     package init(_ deployment: Deployment, reload: @escaping () throws -> Deployment) throws {
+        let signals = nudged_signal_descriptor()
+        guard signals >= 0 else { throw StoreError(.other, "signals can't be received (\(String(cString: strerror(errno))))") }
         let store = try Store.open(directory: deployment.state)
         let pipeline = try Self.assemble(deployment, store)
+        self.signals = signals
         self.deployment = deployment
         self.reload = reload
         self.store = store
@@ -84,8 +91,6 @@ package struct Service: ~Copyable {
     // MARK: Running
 
     package mutating func run(_ mode: Mode) throws {
-        let signals = nudged_signal_descriptor()
-        guard signals >= 0 else { throw StoreError(.other, "signals can't be received (\(String(cString: strerror(errno))))") }
         defer { close(signals) }
         scan()
         notification.ready()
@@ -94,7 +99,10 @@ package struct Service: ~Copyable {
         case .once(let drain): try runOnce(drain: drain, signals)
         case .daemon: try loop(signals)
         }
-        try pipeline.settle()
+        do { try pipeline.settle() } catch let error as StoreError where error.kind == .full {
+            // What could not be marked as published is found out by the next start.
+            store.rollback()
+        }
         writeStatus(force: true)
         notification.stopping()
     }
@@ -119,23 +127,53 @@ package struct Service: ~Copyable {
 
     private mutating func loop(_ signals: Int32) throws {
         while !isStopping {
-            if !pipeline.isBlocked { try pipeline.step(wallNow: wallNow) }
-            notification.watchdog()
-            report()
-            try take(signals)
-            guard !isStopping else { break }
-            let now = Self.wallClock()
-            if pipeline.isTroubled ? now - tendedAt >= 1000 : now - tendedAt >= Self.tendEvery {
-                tendedAt = now
-                try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
-            }
-            if pipeline.isCaughtUp || pipeline.isBlocked {
-                try wait(signals)
-            } else if now - scannedAt >= Self.scanEvery {
-                scan()
+            do { try turn(signals) } catch let error as StoreError where error.kind == .full {
+                try pause(error.message, signals)
+            } catch let error as ControlLogError where error.code == ENOSPC {
+                try pause("\(error)", signals)
             }
         }
         log(.notice, "stopping")
+    }
+
+    private mutating func turn(_ signals: Int32) throws {
+        if !pipeline.isBlocked { try pipeline.step(wallNow: wallNow) }
+        notification.watchdog()
+        report()
+        try take(signals)
+        guard !isStopping else { return }
+        let now = Self.wallClock()
+        if pipeline.isTroubled ? now - tendedAt >= 1000 : now - tendedAt >= Self.tendEvery {
+            tendedAt = now
+            try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
+        }
+        if pipeline.isCaughtUp || pipeline.isBlocked {
+            try wait(signals)
+        } else if now - scannedAt >= Self.scanEvery {
+            scan()
+        }
+    }
+
+    /// The disk is full: nothing of the batch at hand is committed. Once a second the daemon goes back to what is, and tries again.
+    private mutating func pause(_ reason: String, _ signals: Int32) throws {
+        store.rollback()
+        if pauseReason == nil { log(.error, "paused: \(reason)") }
+        pauseReason = reason
+        while !isStopping {
+            notification.watchdog()
+            writeStatus(force: false)
+            var descriptor = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
+            poll(&descriptor, 1, 1000)
+            try take(signals)
+            guard !isStopping else { return }
+            do {
+                pipeline = try Self.assemble(deployment, store)
+                scan()
+                return
+            } catch let error as StoreError where error.kind == .full {
+                store.rollback()
+            }
+        }
     }
 
     /// Sleeps until a log changes, a signal comes, or something is due.
@@ -205,6 +243,10 @@ package struct Service: ~Copyable {
 
     private mutating func report() {
         for warning in pipeline.takeWarnings() { log(.warning, warning) }
+        if pauseReason != nil, pipeline.tally.commits > 0 {
+            pauseReason = nil
+            log(.notice, "there is room again: going on")
+        }
         let now = pipeline.troubles
         for trouble in now where !troubles.contains(trouble) { log(.error, trouble) }
         if now.isEmpty, !troubles.isEmpty { log(.notice, "publishing again") }
@@ -220,13 +262,14 @@ package struct Service: ~Copyable {
         var text = "\(tally.lines) lines, \(tally.messages) messages"
         if !pipeline.isCaughtUp { text += ", reading a backlog" }
         if pipeline.pendingMessages > 0 { text += ", \(pipeline.pendingMessages) messages wait" }
+        if let pauseReason { text += "; paused: " + pauseReason }
         if let trouble = troubles.first { text += "; " + trouble }
         notification.status(text)
         StatusFile(
             pid: Int(getpid()), startedAt: started, writtenAt: now, lines: tally.lines, events: pipeline.engine.counters.events,
             duplicates: pipeline.engine.counters.duplicates, late: pipeline.engine.counters.late, messages: tally.messages,
-            commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp, blocked: pipeline.isBlocked,
-            troubles: troubles
+            commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp, blocked: pipeline.isBlocked || pauseReason != nil,
+            troubles: (pauseReason.map { ["paused: " + $0] } ?? []) + troubles
         ).write(to: deployment.state)
     }
 }

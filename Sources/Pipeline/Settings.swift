@@ -35,10 +35,15 @@ package struct Settings: Sendable {
     /// Bytes of profiles that may be held in memory.
     package var memory = 256 << 20
 
+    /// About how many lines one commit takes when far behind.
+    package var batchEvents = 200_000
+    /// About how many bytes one read takes.
+    package var readBytes = 1 << 20
+
     package init(sources: [LogSource]) { self.sources = sources }
 
     /// About what a profile takes in memory; measured on the simulated shop, where it is 1 to 2 KiB.
     static let profileBytes = 3 << 10
 
-    package var profileLimit: Int { max(1000, memory / Self.profileBytes) }
+    package var profileLimit: Int { max(8, memory / Self.profileBytes) }
 }

@@ -16,6 +16,8 @@ package struct MessageRow: Sendable {
     /// The file's name in the outbox directory.
     package var file: String
     package var state: MessageState
+    package var channel: String?
+    package var variant: String?
     package var json: [UInt8]
 
     package init(_ message: Message, outbox: String, file: String, state: MessageState) {
@@ -28,6 +30,8 @@ package struct MessageRow: Sendable {
         self.outbox = outbox
         self.file = file
         self.state = state
+        channel = message.channel
+        variant = message.variant
         json = message.json
     }
 
@@ -42,12 +46,18 @@ package struct MessageRow: Sendable {
         file = row.text(7) ?? ""
         state = row.text(8).flatMap(MessageState.init(rawValue:)) ?? .pending
         json = row.bytes(9) ?? []
+        channel = row.text(10)
+        variant = row.text(11)
     }
 }
 
 extension Store {
     package func write(_ messages: [MessageRow]) throws(StoreError) {
-        let statement = try database.statement("INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?)")
+        let statement = try database.statement(
+            """
+            INSERT INTO message (sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+            """)
         for row in messages {
             statement.bind(1, row.sequence)
             statement.bind(2, row.id)
@@ -59,6 +69,8 @@ extension Store {
             statement.bind(8, row.file)
             statement.bind(9, row.state.rawValue)
             statement.bind(10, text: row.json)
+            statement.bind(11, row.channel)
+            statement.bind(12, row.variant)
             try statement.run()
         }
     }
@@ -76,7 +88,8 @@ extension Store {
     package func messages(in state: MessageState, limit: Int = .max) throws(StoreError) -> [MessageRow] {
         let statement = try database.statement(
             """
-            SELECT sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json FROM message WHERE state=?
+            SELECT sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant FROM message
+            WHERE state=?
             ORDER BY sequence LIMIT ?
             """)
         defer { statement.reset() }
@@ -105,8 +118,8 @@ extension Store {
     func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
-            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause)
-            VALUES (?,?,?,?,?,?,?,?,?,?)
+            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
         for decision in decisions {
             statement.bind(1, decision.id)
@@ -119,6 +132,9 @@ extension Store {
             statement.bind(8, decision.decidedAt)
             statement.bind(9, decision.verdict.rawValue)
             statement.bind(10, decision.cause)
+            statement.bind(11, decision.channel)
+            statement.bind(12, decision.variant)
+            statement.bind(13, text: decision.message)
             try statement.run()
         }
     }

@@ -83,6 +83,22 @@ enum Schema {
             SELECT number, source, path, offset, watermark, ended FROM source_file;
         CREATE VIEW dead_letters AS
             SELECT number, source, file, offset, length, reason, message, at FROM dead_letter;
+        """,
         """
+        ALTER TABLE message ADD COLUMN channel TEXT;
+        ALTER TABLE message ADD COLUMN variant TEXT;
+        ALTER TABLE decision ADD COLUMN channel TEXT;
+        ALTER TABLE decision ADD COLUMN variant TEXT;
+        ALTER TABLE decision ADD COLUMN message TEXT;
+
+        DROP VIEW decisions;
+        CREATE VIEW decisions AS
+            SELECT number, id, rule, customer_id AS customer, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message
+            FROM decision;
+        DROP VIEW messages;
+        CREATE VIEW messages AS
+            SELECT sequence, m.id, rule, coalesce(c.id, '') AS customer, decided_at, expires_at, outbox, file, state, channel, variant, json
+            FROM message m LEFT JOIN customer c ON c.number = m.customer;
+        """,
     ]
 }

@@ -34,7 +34,9 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
     init(code: Int32, doing what: String, path: String, detail: String) {
         let kind: Kind
         let advice: String
-        switch code & 0xFF {
+        // The index of the log could not grow: SQLite calls that an input or output error, and only a full disk does it.
+        let shmSize = SQLITE_IOERR | 19 << 8
+        switch code == shmSize ? SQLITE_FULL : code & 0xFF {
         case SQLITE_FULL:
             kind = .full
             advice = "the disk is full; free some space, the daemon goes on by itself"

@@ -108,7 +108,8 @@ extension Format {
                 }
             self = .mapping(
                 MappingFormat(
-                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous, event: .path(mapping.event),
+                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
+                    event: mapping.always.map { .always($0) } ?? .path(mapping.event),
                     time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
                     received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
                     properties: properties))

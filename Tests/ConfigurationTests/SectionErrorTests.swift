@@ -34,6 +34,10 @@ import Testing
         Mistake(
             "sources: [{ name: a, path: b, format: { event: x, time: { unit: s } } }]\n", "2:57 `time` has no `path`"),
         Mistake(
+            "sources: [{ name: a, path: b, format: { event: { allways: X }, time: t } }]\n",
+            "2:48 `event` has no `always` | Write event: { always: NAME }, or the path of the name.",
+            "2:50 \"allways\" is not a key of `event` | Did you mean `always`?"),
+        Mistake(
             "sources: [{ name: a, path: b, format: { event: x..y, time: t, names: [a] } }]\n",
             "2:48 `event` is a path of field names with dots, not \"x..y\" | Write for example user.id.",
             "2:70 `names` is a mapping of names, but this is a list"),

@@ -27,7 +27,12 @@ struct Trial {
         do {
             let told = try Driver(rules: try RuleSet.compiled(world.definitions)).run(sorted, until: end)
             let expected = Reference.run(world, sorted, until: end)
-            if let difference = Self.difference(Self.settled(told.decisions), Self.settled(expected.decisions)) { return "decisions: " + difference }
+            if ProcessInfo.processInfo.environment["NUDGED_TRACE"] != nil {
+                print("engine:", told.decisions, "reference:", expected.decisions, separator: "\n")
+            }
+            if let difference = Self.difference(Self.settled(told.decisions), Self.settled(expected.decisions)) {
+                return "decisions: " + difference
+            }
             return Self.difference(told.messages.map(Self.summary), expected.messages).map { "messages: " + $0 }
         } catch {
             return "\(error)"
@@ -98,11 +103,11 @@ struct Trial {
         let rules = world.rules.map { "  rule \($0.definition.summary)" }
         return
             ([
-                "seed \(seed) lateness \(lateness) forget \(world.cartsForget) dedupe \(world.dedupe)",
+                "seed \(seed) lateness \(lateness) forget \(world.cartsForget) dedupe \(world.dedupe)"
             ] + segments + rules + log.map { "  \($0)" }).joined(separator: "\n")
     }
 
-    static var runs: Int { ProcessInfo.processInfo.environment["NUDGED_RUNS"].flatMap { Int($0) } ?? 60 }
+    static var runs: Int { ProcessInfo.processInfo.environment["NUDGED_RUNS"].flatMap { Int($0) } ?? 80 }
     static var seed: UInt64 { ProcessInfo.processInfo.environment["NUDGED_SEED"].flatMap { UInt64($0) } ?? 20_261_122 }
 }
 
@@ -158,7 +163,8 @@ extension RuleDefinition {
             guard difference(trial) != nil else { continue }
             let smallest = trial.smallest { difference($0) != nil }
             Testing.Issue.record(
-                "\(flavour.testDescription), \(name) (as reference: the uncut run): \(difference(smallest) ?? "")\n\(smallest.report)")
+                "\(flavour.testDescription), \(name) (as reference: the uncut run): \(difference(smallest) ?? "")\n\(smallest.report)"
+            )
             return
         }
     }

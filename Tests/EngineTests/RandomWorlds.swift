@@ -66,8 +66,12 @@ extension World {
         case .segments:
             rule.per = .customer
             for segment in world.segments {
-                if generator.chance(60) { rule.start.append(generator.chance(60) ? .enters(segment.name) : .leaves(segment.name)) }
-                if generator.chance(40) { rule.cancel.append(generator.chance(60) ? .enters(segment.name) : .leaves(segment.name)) }
+                if generator.chance(60) {
+                    rule.start.append(generator.chance(60) ? .enters(segment.name) : .leaves(segment.name))
+                }
+                if generator.chance(40) {
+                    rule.cancel.append(generator.chance(60) ? .enters(segment.name) : .leaves(segment.name))
+                }
             }
             if rule.start.isEmpty { rule.start = [.enters("s0")] }
             if generator.chance(30) { rule.start.append(.event("Product Added")) }
@@ -75,17 +79,21 @@ extension World {
         case .subscriptions:
             rule.per = .subscription
             rule.start = [.event("Payment Failed")]
-            rule.cancel = generator.chance(80) ? events(["Payment Succeeded", "Subscription Cancelled"], [Templates.wheres[0]]) : []
+            rule.cancel =
+                generator.chance(80) ? events(["Payment Succeeded", "Subscription Cancelled"], [Templates.wheres[0]]) : []
             conditions = flavour.isLate ? Array(Templates.subscriptionConditions.prefix(1)) : Templates.subscriptionConditions
         case .products:
             rule.per = .product
             rule.start = events(["Product Viewed", "Product Added to Wishlist", "Product Added"], Templates.wheres)
-            rule.cancel = generator.chance(70) ? events(["Order Completed", "Product Removed from Wishlist"], [Templates.wheres[0]]) : []
+            rule.cancel =
+                generator.chance(70) ? events(["Order Completed", "Product Removed from Wishlist"], [Templates.wheres[0]]) : []
         case .stock, .limits:
             rule.per = .product
             rule.restart = false
             rule.start = [.event("Product Stock Changed", generator.chance(70) ? Templates.backInStock : nil)]
-            rule.audience = generator.pick([[.waitlist], [.wishlist], [.waitlist, .wishlist], [.viewed(within: unit * 6), .waitlist]])
+            rule.audience = generator.pick([
+                [.waitlist], [.wishlist], [.waitlist, .wishlist], [.viewed(within: unit * 6), .waitlist],
+            ])
             rule.cancel = generator.chance(50) ? [.event("Order Completed")] : []
             conditions = Templates.productConditions
             if flavour.subject == .limits {
@@ -112,6 +120,9 @@ struct RandomLog {
         for index in 0..<count {
             let time = origin + unit * Milliseconds(generator.below(span)) + (generator.chance(10) ? 1 : 0)
             var line = line(flavour, time, &generator)
+            // Whether an event of the very millisecond at which a segment changes by time alone comes before or after that change is open
+            // to two readings where the event has nothing to do with the segment: no such collisions here.
+            if flavour.subject == .segments { line.time = time + Milliseconds(index * 10 + 5) }
             if generator.chance(90) { line.id = "m\(index)" }
             line.file = generator.chance(20) ? 1 : 0
             lines.append(line)
@@ -124,7 +135,9 @@ struct RandomLog {
         }
         // Whatever is read up to `lateness` after its time is in time, because no line before it is more than `lateness` ahead of it.
         let disorder = flavour.isLate ? lateness * 5 : lateness
-        let keyed = lines.map { (line: $0, key: $0.time + (generator.chance(60) ? 0 : Milliseconds(generator.below(Int(disorder) + 1)))) }
+        let keyed = lines.map {
+            (line: $0, key: $0.time + (generator.chance(60) ? 0 : Milliseconds(generator.below(Int(disorder) + 1))))
+        }
         lines = keyed.enumerated().sorted { ($0.element.key, $0.offset) < ($1.element.key, $1.offset) }.map(\.element.line)
         for index in lines.indices { lines[index].offset = index + 1 }
         return lines
@@ -135,15 +148,18 @@ struct RandomLog {
             switch flavour.subject {
             case .carts:
                 [
-                    "Product Added", "Product Added", "Product Added", "Product Removed", "Cart Updated", "Cart Viewed", "Checkout Started",
+                    "Product Added", "Product Added", "Product Added", "Product Removed", "Cart Updated", "Cart Viewed",
+                    "Checkout Started",
                     "Order Completed", "Order Completed", "Product Viewed",
                 ]
             case .customers: ["Product Viewed", "Product Added", "Order Completed", "Product Viewed"]
             case .segments: ["Product Viewed", "Product Viewed", "Product Added", "Order Completed"]
-            case .subscriptions: ["Payment Failed", "Payment Failed", "Payment Succeeded", "Subscription Cancelled", "Product Viewed"]
+            case .subscriptions:
+                ["Payment Failed", "Payment Failed", "Payment Succeeded", "Subscription Cancelled", "Product Viewed"]
             case .products:
                 [
-                    "Product Viewed", "Product Added to Wishlist", "Product Added", "Order Completed", "Product Removed from Wishlist",
+                    "Product Viewed", "Product Added to Wishlist", "Product Added", "Order Completed",
+                    "Product Removed from Wishlist",
                 ]
             case .stock, .limits:
                 [

@@ -156,6 +156,11 @@ struct Case {
         return (0..<Int(found.gl_pathc)).compactMap { found.gl_pathv[$0].map { String(cString: $0) } }
     }
 
+    static func write(_ text: String, to path: String) throws {
+        unlink(path)
+        try append(text, to: path)
+    }
+
     private static func append(_ text: String, to path: String) throws {
         guard let stream = fopen(path, "a") else { throw Failure(description: "\(path) can't be written") }
         fputs(text, stream)
@@ -255,7 +260,8 @@ extension Format {
                 }
             self = .mapping(
                 MappingFormat(
-                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous, event: .path(mapping.event),
+                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
+                    event: mapping.always.map { .always($0) } ?? .path(mapping.event),
                     time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
                     received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
                     properties: properties))

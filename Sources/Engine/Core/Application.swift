@@ -20,7 +20,9 @@ extension Engine {
     mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         missing = Missing()
         let properties = batch.properties(of: event)
-        guard !event.user.isEmpty || !event.anonymous.isEmpty else { return applyProduct(event, properties, of: batch, &missing) }
+        if event.user.isEmpty && event.anonymous.isEmpty || isProductsOwn(event.name) {
+            return applyProduct(event, properties, of: batch, &missing)
+        }
 
         // Who. Nothing is changed until all that is needed is resident.
         let user = batch.bytes(event.user)
@@ -37,12 +39,13 @@ extension Engine {
         let merging = userSlot != anonymousSlot ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
         let acting = event.user.isEmpty ? anonymousSlot : userSlot
 
-        let listens = event.name != .unmentioned
+        // Most events only count: they have no effect on carts and the like, and trigger nothing.
+        let acts = rules.acts[Int(event.name.index)]
         var mentions: [ProductMention] = []
-        if listens, let properties {
+        if acts, let properties {
             if let mention = ProductMention(properties) { mentions = [mention] } else { mentions = ProductMention.list(properties) ?? [] }
         }
-        if rules.usesProducts || needsPrice(event.name), listens || merging != nil {
+        if acts || merging != nil, rules.usesProducts || needsPrice(event.name) {
             requireProducts(event, properties, mentions, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
             guard missing.isEmpty else { return false }
         }
@@ -79,22 +82,38 @@ extension Engine {
         let isNew = profiles[slot].judgedBy == 0
         let adopts = profiles[slot].judgedBy != rules.judgement
         update(slot, event, properties, batch)
-        guard listens || !rules.sensitivity.always.isEmpty || event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
-            || merging != nil || adopts || !rules.calendars.isEmpty
-        else { return true }
+        let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
+        let isJudged = adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
+            || !rules.sensitivity.always.isEmpty || changesContext && !rules.sensitivity.context.isEmpty
+        guard acts || isJudged || !rules.calendars.isEmpty else { return true }
 
-        var context = EventContext(
-            event: event, name: listens ? rules.vocabulary[event.name].name : "", id: listens ? batch.string(event.id) : "",
-            properties: properties, mentions: mentions)
-        if listens { change(slot, &context) }
-        let changes = judgeSegments(slot, event: event, all: merging != nil || adopts, isQuiet: adopts && !isNew)
+        var context: EventContext?
+        if acts {
+            var found = EventContext(
+                event: event, name: rules.vocabulary[event.name].name, id: batch.string(event.id), properties: properties,
+                mentions: mentions)
+            change(slot, &found)
+            context = found
+        }
+        let changes = isJudged
+            ? judgeSegments(slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
         for action in [Trigger.Action.cancel, .start] {
-            if listens { fire(slot, context, action) }
-            fire(slot, changes, action)
+            if let context { fire(slot, context, action) }
+            if !changes.isEmpty { fire(slot, changes, action) }
         }
         settle(slot)
         return true
+    }
+
+    /// Whether an event is about a product and nobody's, also if it names somebody, as many log libraries make every event do: changes of
+    /// stock and price, and what only starts rules with an audience.
+    private func isProductsOwn(_ name: EventName) -> Bool {
+        guard rules.vocabulary[name].isProductEvent else { return false }
+        if let state = StateEvent(rawValue: name.index) { return state == .productStockChanged || state == .productPriceChanged }
+        let index = Int(name.index)
+        return rules.seriesByEvent[index].isEmpty && rules.markByEvent[index] == nil
+            && rules.triggersByEvent[index].allSatisfy { $0.action == .start && rules.rules[$0.rule].hasAudience }
     }
 
     private mutating func create(isAnonymous: Bool, _ id: ArraySlice<UInt8>, at time: Instant) -> Int {
@@ -108,12 +127,9 @@ extension Engine {
     private mutating func update(_ slot: Int, _ event: Event, _ properties: JSONView?, _ batch: EventBatch) {
         profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
-        if !event.locale.isEmpty, profiles[slot].locale.map({ $0.at <= event.time }) ?? true {
-            profiles[slot].locale = Stamped(batch.string(event.locale), at: event.time)
-        }
-        if !event.timezone.isEmpty, profiles[slot].timezone.map({ $0.at <= event.time }) ?? true {
-            profiles[slot].timezone = Stamped(batch.string(event.timezone), at: event.time)
-        }
+        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, batch.bytes(event.locale), at: event.time) }
+        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) { moveHolds(slot) }
+        countActivity(slot, at: event.time)
         if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
         let name = Int(event.name.index)
         guard name != 0 else { return }
@@ -128,14 +144,29 @@ extension Engine {
         for definition in rules.seriesByEvent[name] { count(definition, slot, event.time, properties) }
     }
 
+    /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew. Gives whether it is another.
+    @discardableResult
+    private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) -> Bool {
+        if let known = field {
+            guard known.at <= time else { return false }
+            if known.value.utf8.elementsEqual(bytes) {
+                field?.at = time
+                return false
+            }
+        }
+        field = Stamped(String(decoding: bytes, as: UTF8.self), at: time)
+        return true
+    }
+
     private mutating func count(_ definition: Int, _ slot: Int, _ time: Instant, _ properties: JSONView?) {
-        let series = rules.series[definition]
-        let bucket = series.width.bucket(time)
-        if series.width != .lifetime, series.width.leaves(bucket, window: rules.longest[definition]) <= clock.now { return }
-        let path = series.property.isEmpty ? [] : series.property.split(separator: ".").map(String.init)
-        let value = series.statistic == .count || series.statistic == .ordered ? nil : properties?.value(at: path)
+        let width = rules.series[definition].width
+        let statistic = rules.series[definition].statistic
+        let bucket = width.bucket(time)
+        let longest = rules.longest[definition]
+        if width != .lifetime, width.leaves(bucket, window: longest) <= clock.now { return }
+        let value = statistic == .count || statistic == .ordered ? nil : properties?.value(at: rules.seriesPaths[definition])
         let number = value?.decimal
-        switch series.statistic {
+        switch statistic {
         case .sum: if number == nil { return }
         case .distinct, .top: if value == nil || value?.tag == .null { return }
         case .count, .ordered: break
@@ -147,8 +178,8 @@ extension Engine {
             profiles[slot].series.append(Series(definition: definition))
             place = profiles[slot].series.count - 1
         }
-        profiles[slot].series[place].prune(now: clock.now, longest: rules.longest[definition], width: series.width)
-        switch series.statistic {
+        profiles[slot].series[place].prune(now: clock.now, longest: longest, width: width)
+        switch statistic {
         case .count: profiles[slot].series[place].count(bucket)
         case .sum: if let number { profiles[slot].series[place].number(number, bucket) }
         case .distinct: if let value { profiles[slot].series[place].distinct(value.packed, bucket) }
@@ -218,6 +249,9 @@ extension Engine {
                 place = profiles[slot].subscriptions.count - 1
             }
             if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: event.time) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        case .consentChanged, .unsubscribed, .emailBounced, .emailMarkedAsSpam:
+            if let state { profiles[slot].consent.apply(state, context.properties, at: event.time) }
             context.cartID = profiles[slot].carts.target(of: context.properties)
         default:
             context.cartID = profiles[slot].carts.target(of: context.properties)
@@ -332,11 +366,13 @@ extension Engine {
     // MARK: Segments
 
     /// Judges the segments that this event may have changed, and gives what changed. The first judgement under new segments is quiet.
-    private mutating func judgeSegments(_ slot: Int, event: Event, all: Bool, isQuiet: Bool) -> [SegmentChange] {
+    private mutating func judgeSegments(
+        _ slot: Int, event: Event, all: Bool, changesContext: Bool, isQuiet: Bool
+    ) -> [SegmentChange] {
         if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
         var indices = rules.segmentsByEvent[Int(event.name.index)]
         if !rules.sensitivity.always.isEmpty { indices += rules.sensitivity.always }
-        if event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty { indices += rules.sensitivity.context }
+        if changesContext, !rules.sensitivity.context.isEmpty { indices += rules.sensitivity.context }
         if indices.isEmpty { return [] }
         return judge(slot, rules.withDependents(indices), isQuiet: false)
     }
@@ -393,17 +429,14 @@ extension Engine {
     /// The next moment at which a segment of this profile may change by time: a bucket leaves a window, or a `since` reaches its constant.
     private func nextSegmentChange(_ slot: Int) -> Instant {
         var next = Instant.max
-        for segment in rules.segments {
-            for (definition, window) in segment.windows {
-                guard let place = profiles[slot].series.firstIndex(where: { $0.definition == definition }) else { continue }
-                if let change = profiles[slot].series[place].nextChange(
-                    now: clock.now, window: window, width: rules.series[definition].width)
-                {
-                    next = min(next, change)
-                }
+        for place in profiles[slot].series.indices {
+            for moment in rules.windowMoments[profiles[slot].series[place].definition] {
+                let width = rules.series[profiles[slot].series[place].definition].width
+                if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) { next = min(next, change) }
             }
-            for (mark, constant) in segment.since {
-                guard let place = profiles[slot].marks.firstIndex(where: { $0.definition == mark }) else { continue }
+        }
+        for place in profiles[slot].marks.indices {
+            for constant in rules.sinceMoments[profiles[slot].marks[place].definition] {
                 let moment = profiles[slot].marks[place].last + constant
                 if moment > clock.now { next = min(next, moment) } else if moment + 1 > clock.now { next = min(next, moment + 1) }
             }

@@ -9,6 +9,8 @@ package struct Engine: Sendable {
     let sha256: @Sendable ([UInt8]) -> [UInt8]
     /// Whether there are records outside that the engine does not hold. False: whoever is not resident is new.
     package var hasStore: Bool
+    /// Whether judgements are told step by step (`Output.passages`), for `explain`.
+    package var isTracing = false
 
     // Counters that a checkpoint keeps.
     package internal(set) var clock: EngineClock
@@ -78,6 +80,8 @@ package struct Output: Sendable {
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
+    /// What the gates saw; only while tracing.
+    package var passages: [Passage] = []
 
     package init() {}
 }
@@ -116,6 +120,11 @@ package struct Decision: Sendable {
     package var verdict: Verdict
     /// The event that cancelled it, the condition's error, or the rule's own words; empty if the verdict says all.
     package var cause: String
+    /// What its message has, or would have had; nil where it came to no choice.
+    package var channel: String?
+    package var variant: String?
+    /// The message that was held out; nil for every other verdict.
+    package var message: [UInt8]?
 }
 
 /// What the engine needs before it can go on.

@@ -67,34 +67,6 @@ extension Engine {
             end(slot, place, .expired, cause: "decided before publish_from")
             return
         }
-        for gate in Gates.inOrder {
-            switch gate.judge(instance, rule, profiles[slot], now: clock.now) {
-            case .allow: continue
-            case .hold(let until):
-                profiles[slot].instances[place].phase = .held
-                profiles[slot].instances[place].heldSince = instance.heldSince ?? instance.due
-                profiles[slot].instances[place].due = min(until, (instance.heldSince ?? instance.due) + rule.expires)
-                return
-            case .drop(let verdict, let cause):
-                end(slot, place, verdict, cause: cause)
-                return
-            }
-        }
-        publish(slot, place, rule)
-    }
-
-    private mutating func publish(_ slot: Int, _ place: Int, _ rule: Rule) {
-        let instance = profiles[slot].instances[place]
-        clock.sequence += 1
-        let message = message(slot, instance, rule)
-        output.messages.append(message)
-        if rule.cooldown > 0 {
-            if let own = profiles[slot].sent.firstIndex(where: { $0.rule == instance.rule }) {
-                profiles[slot].sent[own].at = clock.now
-            } else {
-                profiles[slot].sent.append(Sent(rule: instance.rule, at: clock.now))
-            }
-        }
-        end(slot, place, .published)
+        deliver(slot, place, rule)
     }
 }

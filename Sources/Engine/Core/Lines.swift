@@ -262,7 +262,7 @@ extension Engine {
                 line.paceDue = nil
                 set(line, at: index)
             }
-        } else if !take(index, rule, &missing) {
+        } else if line.isOpen, !take(index, rule, &missing) {
             moment.due.append(timer)
             return false
         }

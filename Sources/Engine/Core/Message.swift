@@ -11,11 +11,14 @@ package struct Message: Sendable {
     package let sequence: Int64
     /// The outbox it goes to; nil: the first.
     package let outbox: String?
+    package let channel: String?
+    package let variant: String?
     /// One line, without its newline.
     package let json: [UInt8]
 
     package init(
-        id: String, rule: String, customer: Int64, time: Instant, expires: Instant, sequence: Int64, outbox: String?, json: [UInt8]
+        id: String, rule: String, customer: Int64, time: Instant, expires: Instant, sequence: Int64, outbox: String?,
+        channel: String? = nil, variant: String? = nil, json: [UInt8]
     ) {
         self.id = id
         self.rule = rule
@@ -24,6 +27,8 @@ package struct Message: Sendable {
         self.expires = expires
         self.sequence = sequence
         self.outbox = outbox
+        self.channel = channel
+        self.variant = variant
         self.json = json
     }
 }
@@ -52,7 +57,9 @@ extension Engine {
     }
 
     /// The message of an instance as of now. Absent things are left out, never null.
-    mutating func message(_ slot: Int, _ instance: Instance, _ rule: Rule) -> Message {
+    mutating func message(_ slot: Int, _ candidate: Candidate, sequence number: Int64) -> Message {
+        let instance = candidate.instance
+        let rule = candidate.rule
         let customer = text(of: slot)
         let id = messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt)
         let expires = (instance.heldSince ?? instance.due) + rule.expires
@@ -64,6 +71,8 @@ extension Engine {
         }
         data.append(("rule", .string(rule.name)))
         if !instance.key.isEmpty || rule.per != .customer { data.append(("key", .string(instance.key))) }
+        if let channel = candidate.channel { data.append(("channel", .string(channel))) }
+        if let variant = candidate.variant { data.append(("variant", .string(variant))) }
         data.append(("customer", customerJSON(slot, rule)))
         data.append(("started_at", .string(instance.startedAt.rfc3339)))
         data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
@@ -74,16 +83,21 @@ extension Engine {
         case .subscription: data.append(("subscription", subscriptionJSON(slot, instance.key)))
         case .customer: break
         }
-        let sequence = String(clock.sequence)
-        let envelope = CanonicalJSON.object([
+        let sequence = String(number)
+        var fields: [(key: String, value: CanonicalJSON)] = [
             ("specversion", .string("1.0")), ("id", .string(id)), ("source", .string("/nudged/" + rules.definitions.instance)),
             ("type", .string("nudged.message")), ("subject", .string(customer)), ("time", .string(clock.now.rfc3339)),
             ("datacontenttype", .string("application/json")), ("expirytime", .string(expires.rfc3339)),
-            ("sequence", .string(String(repeating: "0", count: max(0, 16 - sequence.utf8.count)) + sequence)), ("data", .object(data)),
-        ])
+            ("data", .object(data)),
+        ]
+        if number > 0 {
+            fields.append(("sequence", .string(String(repeating: "0", count: max(0, 16 - sequence.utf8.count)) + sequence)))
+        }
+        let envelope = CanonicalJSON.object(fields)
         return Message(
-            id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: clock.sequence,
-            outbox: rule.outbox, json: envelope.bytes)
+            id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
+            outbox: rule.outbox ?? candidate.channel.flatMap { rules.delivery.outboxes[$0] }, channel: candidate.channel,
+            variant: candidate.variant, json: envelope.bytes)
     }
 
     private func customerJSON(_ slot: Int, _ rule: Rule) -> CanonicalJSON {

@@ -132,14 +132,14 @@ extension Engine {
 
     /// The moment of a calendar's day for this customer, by the zone and country of now.
     private func calendarStarts(_ slot: Int) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
-        let zone = profiles[slot].timezone.flatMap { rules.timeZone($0.value) }
+        let zone = rules.delivery.zone(of: profiles[slot])
         let country = profiles[slot].country
         var result: [(trigger: CalendarTrigger, day: Int, at: Instant)] = []
         for trigger in rules.calendars {
             for day in country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
                 let whole = trigger.before / 86_400_000
                 let local = (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000 - (trigger.before - whole * 86_400_000)
-                let at = zone.map { Instant($0.moments(ofLocal: Int(local / 1000)).first) * 1000 } ?? local
+                let at = Instant(zone.moments(ofLocal: Int(local / 1000)).first) * 1000
                 result.append((trigger, day, at))
             }
         }

@@ -162,7 +162,7 @@ extension Engine {
     // MARK: End
 
     /// Ends an instance with its one verdict, and gives back its share of a product.
-    mutating func end(_ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "") {
+    mutating func end(_ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, message: [UInt8]? = nil) {
         let instance = profiles[slot].instances.remove(at: place)
         touch(slot)
         recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }
@@ -171,7 +171,8 @@ extension Engine {
             Decision(
                 id: messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: verdict, cause: cause))
+                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: verdict, cause: cause,
+                channel: candidate?.channel, variant: candidate?.variant, message: message))
         guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }
         leaveLine(instance, profiles[slot].number, product, verdict)
         switch verdict {

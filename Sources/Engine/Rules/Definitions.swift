@@ -72,6 +72,7 @@ package struct Definitions: Sendable {
     package var lateFor: Milliseconds = 30 * 86_400_000
     /// Events before this time build state without making messages (`publish_from`); nil: everything makes messages.
     package var publishFrom: Instant?
+    package var delivery = DeliveryDefinition()
 
     package init(instance: String) { self.instance = instance }
 }
@@ -138,6 +139,7 @@ package struct RuleDefinition: Sendable {
     package var include: [String] = []
     /// The outbox that the messages go to, by name; nil: the only or first one.
     package var outbox: Located<String>?
+    package var delivery = RuleDeliveryDefinition()
 
     package init(name: Located<String>) { self.name = name }
 }

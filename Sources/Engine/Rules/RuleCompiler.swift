@@ -12,6 +12,8 @@ struct RuleCompiler {
     private var marks: [String] = []
     private let segmentNames: [String]
 
+    mutating func report(_ issue: Issue) { issues.append(issue) }
+
     init(definitions: Definitions, timeZone: @escaping @Sendable (String) -> TimeZone?) {
         self.definitions = definitions
         self.timeZone = timeZone
@@ -19,6 +21,7 @@ struct RuleCompiler {
     }
 
     mutating func compile() -> RuleSet? {
+        checkDelivery()
         let segments = compileSegments()
         let order = topologicalOrder(segments)
         var rules: [Rule] = []
@@ -59,11 +62,11 @@ struct RuleCompiler {
             rules.append(compileRule(definition))
         }
         let indexed = Set(rules.filter(\.hasAudience).flatMap(\.interestKinds))
-        let allSlots = rules.flatMap { rule in
-            ([rule.condition, rule.limit].compactMap { $0 } + rule.data.map(\.condition)).flatMap(\.slots)
-        } + eventTriggers.compactMap(\.1.condition).flatMap(\.slots)
-        let readsInterest = allSlots.contains { if case .interest = $0 { true } else { false } }
-        let keepsViews = indexed.contains(.viewed) || (readsInterest && !rules.contains { $0.hasAudience })
+        // A rule whose audience names interests reads only those; any other rule reads whichever the customer has, views too.
+        let readsAnyInterest = rules.contains { rule in
+            rule.interestKinds.isEmpty && (([rule.condition].compactMap { $0 }) + rule.data.map(\.condition)).contains { $0.readsInterest }
+        } || eventTriggers.contains { $0.1.condition?.readsInterest ?? false }
+        let keepsViews = indexed.contains(.viewed) || readsAnyInterest
         if keepsViews { vocabulary.add(StateEvent.productViewed.name, needsProperties: true) }
 
         let names = vocabulary.entries.count
@@ -125,7 +128,18 @@ struct RuleCompiler {
             keepsViews: keepsViews, judgement: judgement(), timeZone: timeZone, segmentOrder: order,
             dependents: dependents(segments, order: order), readsProductInTriggers: eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
             usesProducts: !indexed.isEmpty || rules.contains { $0.hasAudience || $0.readsProduct }
-                || eventTriggers.contains { $0.1.condition?.readsProduct ?? false })
+                || eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
+            acts: (0..<names).map { index in
+                guard let state = StateEvent(rawValue: UInt16(index)) else { return !triggersByEvent[index].isEmpty }
+                return state != .productViewed || keepsViews || !triggersByEvent[index].isEmpty
+            },
+            seriesPaths: series.map { $0.property.isEmpty ? [] : $0.property.split(separator: ".").map(String.init) },
+            windowMoments: series.indices.map { index in
+                Set(segments.flatMap(\.windows).filter { $0.series == index }.map(\.window)).sorted()
+            },
+            sinceMoments: marks.indices.map { index in
+                Set(segments.flatMap(\.since).filter { $0.mark == index }.map(\.constant)).sorted()
+            })
     }
 
     // MARK: Rules
@@ -190,7 +204,8 @@ struct RuleCompiler {
         return Rule(
             name: definition.name.value, per: per, wait: definition.wait, restart: definition.restart, cooldown: definition.cooldown,
             expires: definition.expires, priority: definition.priority, audience: audience, limit: limit, pace: definition.pace,
-            condition: condition, data: data, include: definition.include, outbox: definition.outbox?.value, hasAudience: hasAudience,
+            condition: condition, data: data, include: definition.include, outbox: definition.outbox?.value,
+            delivery: RuleDelivery(definition, definitions), hasAudience: hasAudience,
             keepsProperties: readsSubject || conditions.contains { $0.readsProperties },
             readsProduct: conditions.contains { $0.readsProduct })
     }

@@ -16,6 +16,7 @@ package struct Rule: Sendable {
     package let data: [(key: String, condition: Condition)]
     package let include: [String]
     package let outbox: String?
+    package let delivery: RuleDelivery
     /// A product event starts it, for each customer of its audience.
     package let hasAudience: Bool
     /// Its conditions at the deadline read the starting event's properties, or find their subject through them.
@@ -87,6 +88,7 @@ struct SegmentSensitivity: Sendable {
 /// condition costs one retain instead of twenty.
 package final class RuleSet: Sendable {
     package let definitions: Definitions
+    package let delivery: DeliveryPolicy
     package let vocabulary: Vocabulary
     package let rules: [Rule]
     package let segments: [Segment]
@@ -122,11 +124,20 @@ package final class RuleSet: Sendable {
     let readsProductInTriggers: Bool
     /// Whether customers' events can concern product records at all.
     let usesProducts: Bool
+    /// By event name: whether it has an effect on carts and the like, or triggers a rule. Other events are only counted.
+    let acts: [Bool]
+    /// By series: the parts of its property's path.
+    let seriesPaths: [[String]]
+    /// By series: the windows that segments look back over, each once.
+    let windowMoments: [[Milliseconds]]
+    /// By mark: the constants that segments compare its `since` with, each once.
+    let sinceMoments: [[Milliseconds]]
 
     init(
-        definitions: Definitions, vocabulary: Vocabulary, rules: [Rule], segments: [Segment], series: [SeriesDefinition], longest: [Milliseconds], marks: [String], rank: [Int], seriesByEvent: [[Int]], markByEvent: [Int?], triggersByEvent: [[Trigger]], entering: [[Trigger]], leaving: [[Trigger]], calendars: [CalendarTrigger], segmentsByEvent: [[Int]], sensitivity: SegmentSensitivity, indexedInterests: Set<InterestKind>, indexedSegments: [Int], keepsViews: Bool, judgement: UInt64, timeZone: @escaping @Sendable (String) -> TimeZone?, segmentOrder: [Int], dependents: [[Int]], readsProductInTriggers: Bool, usesProducts: Bool
+        definitions: Definitions, vocabulary: Vocabulary, rules: [Rule], segments: [Segment], series: [SeriesDefinition], longest: [Milliseconds], marks: [String], rank: [Int], seriesByEvent: [[Int]], markByEvent: [Int?], triggersByEvent: [[Trigger]], entering: [[Trigger]], leaving: [[Trigger]], calendars: [CalendarTrigger], segmentsByEvent: [[Int]], sensitivity: SegmentSensitivity, indexedInterests: Set<InterestKind>, indexedSegments: [Int], keepsViews: Bool, judgement: UInt64, timeZone: @escaping @Sendable (String) -> TimeZone?, segmentOrder: [Int], dependents: [[Int]], readsProductInTriggers: Bool, usesProducts: Bool, acts: [Bool], seriesPaths: [[String]], windowMoments: [[Milliseconds]], sinceMoments: [[Milliseconds]]
     ) {
         self.definitions = definitions
+        delivery = DeliveryPolicy(definitions, rules: rules, zoneNamed: timeZone)
         self.vocabulary = vocabulary
         self.rules = rules
         self.segments = segments
@@ -151,6 +162,10 @@ package final class RuleSet: Sendable {
         self.dependents = dependents
         self.readsProductInTriggers = readsProductInTriggers
         self.usesProducts = usesProducts
+        self.acts = acts
+        self.seriesPaths = seriesPaths
+        self.windowMoments = windowMoments
+        self.sinceMoments = sinceMoments
     }
 
     /// These segments and all that are made of them, in order, each once.

@@ -97,6 +97,10 @@ package struct Profile: Sendable {
     package var instances: [Instance] = []
     package var past: [Past] = []
     package var sent: [Sent] = []
+    package var consent = Consent()
+    package var sends: [Send] = []
+    /// Counted only where some rule waits for a customer's best hour.
+    package var activity = Activity()
     package var seen: [SeenID] = []
     /// The first of `seen` that an event in order may still equal.
     package var seenHot = 0
@@ -193,6 +197,9 @@ package struct Instance: Sendable, Equatable {
     package var due: Instant
     /// When it was first due, from which `expires` counts, if it is held.
     package var heldSince: Instant?
+    /// The start for which it has waited for the customer's best hour; such a wait is taken once.
+    package var waitedForHourOf: Instant?
+    package var hasWaitedForHour: Bool { waitedForHourOf == startedAt }
     /// Its place in the audience of its start; 0 without one.
     package var place = 0
     /// The last 16 ids of events that started it.

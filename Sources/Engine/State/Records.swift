@@ -183,6 +183,7 @@ struct RecordWriter {
             ("started_at", .time(instance.startedAt)), ("due", .time(instance.due)),
         ]
         fields.add("held_since", instance.heldSince)
+        fields.add("waited_for_hour_of", instance.waitedForHourOf)
         if instance.place != 0 { fields.append(("place", .number(Double(instance.place)))) }
         if !instance.because.isEmpty { fields.append(("because", .array(instance.because.map { .string($0) }))) }
         fields.add("product_id", instance.product?.id)
@@ -266,6 +267,7 @@ struct RecordWriter {
                 writer.signed(Int64(day.day))
             }
         }
+        writer.delivery(of: profile, rules)
         return writer.bytes.isEmpty ? nil : writer.bytes
     }
 
@@ -416,6 +418,7 @@ struct RecordReader {
         default: instance.phase = .waiting
         }
         instance.heldSince = view.time("held_since")
+        instance.waitedForHourOf = view.time("waited_for_hour_of")
         instance.place = Int(view["place"]?.number ?? 0)
         instance.because = view["because"]?.elements.compactMap(\.string) ?? []
         instance.eventName = view["event_name"]?.string ?? ""
@@ -482,7 +485,8 @@ struct RecordReader {
                     if let index = rules.rule(named: name) {
                         profile.calendarDays.append(CalendarDay(rule: index, trigger: trigger, day: day))
                     }
-                default: return
+                default:
+                    guard reader.delivery(tag, of: &profile, rules) else { return }
                 }
             }
         }

@@ -60,7 +60,12 @@ package struct Subscription: Sendable, Equatable {
             nextAttempt = nil
             decline = nil
         }
-        attempts = max(attempts + 1, properties?["attempt"]?.number.map { Int(clamping: Int64($0.clamped)) } ?? 0)
+        // Who counts the attempts knows better than we do: what comes twice, late or not at all does not change the number.
+        if let attempt = properties?["attempt"]?.number {
+            attempts = max(attempts, Int(clamping: Int64(attempt.clamped)), 1)
+        } else {
+            attempts += 1
+        }
         if time >= lastFailure ?? time {
             lastFailure = time
             if status != .cancelled, status != .expired || time > statusAt { set(.pastDue, at: time) }

@@ -108,7 +108,7 @@ struct StatusReport {
         if let file, isRunning {
             lines.append(
                 "running (pid \(file.pid)) since \(file.startedAt.rfc3339), \(file.caughtUp ? "caught up" : "reading a backlog")")
-            if file.blocked { lines.append("PAUSED: too many messages wait for the outbox") }
+            if file.blocked { lines.append("PAUSED" + (file.troubles.isEmpty ? ": too many messages wait for the outbox" : "")) }
             for trouble in file.troubles { lines.append("trouble: \(trouble)") }
         } else {
             lines.append("not running")

@@ -17,7 +17,9 @@ struct Queue {
 extension Reference {
     func changeFacts(_ line: LogLine, _ product: String) {
         var known = facts[product] ?? Facts()
-        if line.name == "Product Stock Changed", let available = line.properties["available"]?.number, line.time >= known.availableAt {
+        if line.name == "Product Stock Changed", let available = line.properties["available"]?.number,
+            line.time >= known.availableAt
+        {
             known.wasAvailable = known.available ?? 0
             known.available = available
             known.availableAt = line.time
@@ -33,7 +35,9 @@ extension Reference {
     /// An event of a product, without a customer.
     func applyProduct(_ line: LogLine, _ product: String) {
         if let id = line.id, world.dedupe > 0 {
-            if productIDs.contains(where: { $0.product == product && $0.id == id && line.time - $0.time < world.dedupe }) { return }
+            if productIDs.contains(where: { $0.product == product && $0.id == id && line.time - $0.time < world.dedupe }) {
+                return
+            }
             productIDs.append((product, id, line.time))
         }
         changeFacts(line, product)
@@ -56,7 +60,8 @@ extension Reference {
                 case .waitlist: customer.interests.filter { $0.kind == .waitlist && $0.product == product }.map(\.since)
                 case .wishlist: customer.interests.filter { $0.kind == .wishlist && $0.product == product }.map(\.since)
                 case .viewed(let within):
-                    customer.interests.filter { $0.kind == .viewed && $0.product == product && $0.last > now - within }.map(\.since)
+                    customer.interests.filter { $0.kind == .viewed && $0.product == product && $0.last > now - within }.map(
+                        \.since)
                 case .cart, .segment: []
                 }
             }
@@ -92,12 +97,14 @@ extension Reference {
                 customer.running[at].event = line
                 customer.running[at].place = place
             } else {
-                guard !customer.cancels.contains(where: { $0.rule == rule && $0.key ?? product == product && $0.time > line.time }),
+                guard
+                    !customer.cancels.contains(where: { $0.rule == rule && $0.key ?? product == product && $0.time > line.time }),
                     !customer.ended.contains(where: { $0.rule == rule && $0.key == product && $0.start == line.time })
                 else { continue }
                 customer.running.append(
                     Running(
-                        rule: rule, key: product, started: line.time, due: line.time + spec.wait, event: line, because: because, place: place,
+                        rule: rule, key: product, started: line.time, due: line.time + spec.wait, event: line, because: because,
+                        place: place,
                         product: product, isQueued: true))
             }
             queues[index].nextPlace += 1
@@ -135,7 +142,8 @@ extension Reference {
     }
 
     func setQueued(_ isQueued: Bool, _ customer: Customer, _ queue: Queue) {
-        for at in customer.running.indices where customer.running[at].rule == queue.rule && customer.running[at].key == queue.product {
+        for at in customer.running.indices
+        where customer.running[at].rule == queue.rule && customer.running[at].key == queue.product {
             customer.running[at].isQueued = isQueued
         }
     }

@@ -32,7 +32,8 @@ final class Reference {
     func run(_ lines: [OrderedLine], until end: Instant) {
         var next = 0
         while true {
-            var times: [Instant] = moments.filter { $0 > now } + customers.flatMap { $0.running.filter { !$0.isQueued }.map { max($0.due, now) } }
+            var times: [Instant] =
+                moments.filter { $0 > now } + customers.flatMap { $0.running.filter { !$0.isQueued }.map { max($0.due, now) } }
             times += queues.compactMap { $0.due }.map { max($0, now) }
             if next < lines.count { times.append(lines[next].order) }
             guard let time = times.min(), time <= end || next < lines.count else { return }
@@ -151,13 +152,16 @@ final class Reference {
             }
         }
         forgetCarts(customer)
-        if let product = line.properties["product_id"]?.text, ["Product Stock Changed", "Product Price Changed"].contains(line.name) {
+        if let product = line.properties["product_id"]?.text,
+            ["Product Stock Changed", "Product Price Changed"].contains(line.name)
+        {
             changeFacts(line, product)
         }
         let cart = applyCart(line, customer)
         applyInterests(line, customer)
-        if ["Payment Failed", "Payment Succeeded", "Subscription Started", "Subscription Cancelled", "Subscription Expired"].contains(
-            line.name)
+        if ["Payment Failed", "Payment Succeeded", "Subscription Started", "Subscription Cancelled", "Subscription Expired"]
+            .contains(
+                line.name)
         {
             // A failure older than a success changes nothing: what is newer stays.
             let id = line.properties["subscription_id"]?.text
@@ -204,11 +208,15 @@ final class Reference {
     func cartOf(_ line: LogLine, _ customer: Customer) -> String {
         let given = line.properties["cart_id"]?.text
         guard line.name == "Order Completed" else { return given ?? linkedCart(line, customer) ?? currentCart(customer) }
-        if let given, customer.carts.contains(where: { $0.id == given }) || customer.carts.allSatisfy(\.lines.isEmpty) { return given }
+        if let given, customer.carts.contains(where: { $0.id == given }) || customer.carts.allSatisfy(\.lines.isEmpty) {
+            return given
+        }
         if let linked = linkedCart(line, customer) { return linked }
         let bought = Self.products(line) ?? []
         func overlap(_ cart: Cart) -> Double {
-            bought.reduce(0) { sum, item in sum + min(item.quantity, cart.lines.first { $0.product == item.product }?.quantity ?? 0) }
+            bought.reduce(0) { sum, item in
+                sum + min(item.quantity, cart.lines.first { $0.product == item.product }?.quantity ?? 0)
+            }
         }
         let best = customer.carts.filter { overlap($0) > 0 }.max {
             (overlap($0), $0.touched, $0.turn) < (overlap($1), $1.touched, $1.turn)
@@ -224,7 +232,9 @@ final class Reference {
     func applyCart(_ line: LogLine, _ customer: Customer) -> String? {
         guard Self.cartEvents.contains(line.name) else { return nil }
         let id = cartOf(line, customer)
-        if !customer.carts.contains(where: { $0.id == id }) { customer.carts.append(Cart(id: id, touched: line.time, turn: turn)) }
+        if !customer.carts.contains(where: { $0.id == id }) {
+            customer.carts.append(Cart(id: id, touched: line.time, turn: turn))
+        }
         guard let at = customer.carts.firstIndex(where: { $0.id == id }) else { return nil }
         var cart = customer.carts[at]
         if line.time >= cart.touched {
@@ -286,6 +296,8 @@ final class Reference {
     func applyInterests(_ line: LogLine, _ customer: Customer) {
         func note(_ kind: Interested.Kind, _ product: String) {
             if let at = customer.interests.firstIndex(where: { $0.kind == kind && $0.product == product }) {
+                // A late request has its effect at its own time: who asked first stands first.
+                customer.interests[at].since = min(customer.interests[at].since, line.time)
                 customer.interests[at].last = max(customer.interests[at].last, line.time)
             } else {
                 customer.interests.append(Interested(kind: kind, product: product, since: line.time, last: line.time))
@@ -313,7 +325,9 @@ final class Reference {
         let events = customer.payments.filter { ($0.properties["subscription_id"]?.text ?? "") == id }
         guard !events.isEmpty else { return nil }
         var episode = Episode(id: id)
-        for event in events.enumerated().sorted(by: { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }).map(\.element) {
+        for event in events.enumerated().sorted(by: { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }).map(
+            \.element)
+        {
             switch event.name {
             case "Payment Failed":
                 if !episode.isOpen {
@@ -336,10 +350,13 @@ final class Reference {
 
     // MARK: Triggers
 
-    func view(_ customer: Customer?, event: LogLine?, cart: String? = nil, product: String? = nil, subscription: String? = nil) -> View {
+    func view(_ customer: Customer?, event: LogLine?, cart: String? = nil, product: String? = nil, subscription: String? = nil)
+        -> View
+    {
         View(
             customer: customer, now: now, event: event, cart: cart.flatMap { id in customer?.carts.first { $0.id == id } },
-            product: product.flatMap { facts[$0] }, subscription: subscription.flatMap { id in customer.flatMap { episode($0, id) } })
+            product: product.flatMap { facts[$0] },
+            subscription: subscription.flatMap { id in customer.flatMap { episode($0, id) } })
     }
 
     /// The keys an event names for a rule; nil: none is named and none can be resolved.
@@ -379,13 +396,16 @@ final class Reference {
                             let per = rule.per ?? .customer
                             let view = view(
                                 customer, event: line, cart: cart ?? (per == .cart ? key : nil),
-                                product: line.properties["product_id"]?.text, subscription: line.properties["subscription_id"]?.text ?? "")
+                                product: line.properties["product_id"]?.text,
+                                subscription: line.properties["subscription_id"]?.text ?? "")
                             guard condition.holds(view) ?? false else { continue }
                         }
                         if action {
                             cancel(index, customer, keys, at: line.time)
                         } else {
-                            for key in keys ?? (rule.per == .subscription ? [""] : []) { start(index, customer, key, line, at: line.time) }
+                            for key in keys ?? (rule.per == .subscription ? [""] : []) {
+                                start(index, customer, key, line, at: line.time)
+                            }
                         }
                     case .enters(let segment):
                         guard after.contains(segment), !before.contains(segment) else { continue }
@@ -435,13 +455,17 @@ final class Reference {
     // MARK: Timers
 
     func firstDue() -> (Customer, Int)? {
-        customers.flatMap { customer in customer.running.indices.filter { !customer.running[$0].isQueued && customer.running[$0].due <= now }.map { (customer, $0) } }
-            .min { left, right in
-                let (a, b) = (left.0.running[left.1], right.0.running[right.1])
-                let (first, second) = (world.rules[a.rule], world.rules[b.rule])
-                if first.priority != second.priority { return first.priority > second.priority }
-                return (first.name, a.place, left.0.name, a.key) < (second.name, b.place, right.0.name, b.key)
+        customers.flatMap { customer in
+            customer.running.indices.filter { !customer.running[$0].isQueued && customer.running[$0].due <= now }.map {
+                (customer, $0)
             }
+        }
+        .min { left, right in
+            let (a, b) = (left.0.running[left.1], right.0.running[right.1])
+            let (first, second) = (world.rules[a.rule], world.rules[b.rule])
+            if first.priority != second.priority { return first.priority > second.priority }
+            return (first.name, a.place, left.0.name, a.key) < (second.name, b.place, right.0.name, b.key)
+        }
     }
 
     func judge(_ customer: Customer, _ place: Int) {
@@ -450,7 +474,8 @@ final class Reference {
         forgetCarts(customer)
         let per = rule.per ?? (rule.audience.isEmpty ? .customer : .product)
         let view = view(
-            customer, event: instance.event, cart: per == .cart ? instance.key : nil, product: per == .product ? instance.key : nil,
+            customer, event: instance.event, cart: per == .cart ? instance.key : nil,
+            product: per == .product ? instance.key : nil,
             subscription: per == .subscription ? instance.key : nil)
         let holds = rule.condition.map { $0.holds(view) } ?? true
         var verdict = Verdict.published
@@ -458,10 +483,10 @@ final class Reference {
             verdict = .conditionError
         } else if holds == false {
             verdict = .conditionFalse
-        } else if let last = customer.published[instance.rule], now < last + rule.cooldown {
-            verdict = .cooldown
         } else if !hasShare(customer, instance) {
             return
+        } else if let last = customer.published[instance.rule], now < last + rule.cooldown {
+            verdict = .cooldown
         }
         customer.running.remove(at: place)
         if verdict == .published {

@@ -32,7 +32,9 @@ enum SHA256 {
     @Sendable static func hash(_ message: [UInt8]) -> [UInt8] {
         var bytes = message + [0x80]
         while bytes.count % 64 != 56 { bytes.append(0) }
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: message.count * 8 >> shift)) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: (message.count * 8) >> shift))
+        }
         var state = start
         var words = [UInt32](repeating: 0, count: 64)
         let constants = constants
@@ -40,7 +42,8 @@ enum SHA256 {
             for index in 0..<16 {
                 let place = block + index * 4
                 words[index] =
-                    UInt32(bytes[place]) << 24 | UInt32(bytes[place + 1]) << 16 | UInt32(bytes[place + 2]) << 8 | UInt32(bytes[place + 3])
+                    UInt32(bytes[place]) << 24 | UInt32(bytes[place + 1]) << 16 | UInt32(bytes[place + 2]) << 8
+                    | UInt32(bytes[place + 3])
             }
             for index in 16..<64 {
                 let a = words[index - 15]

@@ -68,7 +68,9 @@ enum Templates {
         Condition("profile.count(\"Product Viewed\", \"6h\") >= 2") { $0.count("Product Viewed", 6 * hour) >= 2 },
         Condition("event.properties.n > 1") { $0.event?.properties["n"]?.number.map { $0 > 1 } },
         Condition("profile.since(\"Order Completed\") > duration(\"3h\")") { ($0.since("Order Completed") ?? .max) > 3 * hour },
-        Condition("profile.max(\"Order Completed\", \"value\") >= 7.0") { $0.largest("Order Completed", "value").map { $0 >= 7 } },
+        Condition("profile.max(\"Order Completed\", \"value\") >= 7.0") {
+            $0.largest("Order Completed", "value").map { $0 >= 7 }
+        },
         Condition("profile.distinct(\"Product Added\", \"product_id\", \"8d\") < 3") {
             $0.distinct("Product Added", "product_id", 8 * day) < 3
         },

@@ -1,0 +1,91 @@
+extension Engine {
+    /// Takes an instance whose condition holds through the gates, and publishes, holds or drops it.
+    mutating func deliver(_ slot: Int, _ place: Int, _ rule: Rule) {
+        var candidate = candidate(slot, place, rule)
+        let answer = candidate.pass(Gates.inOrder)
+        if isTracing {
+            output.passages.append(
+                Passage(
+                    rule: rule.name, customer: text(of: slot), key: candidate.instance.key, at: clock.now, steps: candidate.steps)
+            )
+        }
+        switch answer {
+        case .allow: publish(slot, place, candidate)
+        case .hold(let until):
+            let heldSince = candidate.instance.heldSince ?? candidate.instance.due
+            profiles[slot].instances[place].phase = .held
+            profiles[slot].instances[place].heldSince = heldSince
+            profiles[slot].instances[place].due = min(until, heldSince + rule.expires)
+            profiles[slot].instances[place].waitedForHourOf = candidate.instance.waitedForHourOf
+        case .drop(.holdout, _): holdOut(slot, place, candidate)
+        case .drop(let verdict, let cause): end(slot, place, verdict, cause: cause, of: candidate)
+        }
+    }
+
+    func candidate(_ slot: Int, _ place: Int, _ rule: Rule) -> Candidate {
+        Candidate(
+            profiles[slot].instances[place], rule, profiles[slot], rules.delivery, now: clock.now, sha256: sha256,
+            isTraced: isTracing)
+    }
+
+    private mutating func publish(_ slot: Int, _ place: Int, _ candidate: Candidate) {
+        clock.sequence += 1
+        let message = message(slot, candidate, sequence: clock.sequence)
+        output.messages.append(message)
+        remember(slot, candidate, message)
+        end(slot, place, .published, of: candidate)
+    }
+
+    /// Both sides of a holdout are alike but for the message itself, which is recorded with the verdict instead of being sent.
+    private mutating func holdOut(_ slot: Int, _ place: Int, _ candidate: Candidate) {
+        let message = message(slot, candidate, sequence: 0)
+        remember(slot, candidate, message)
+        end(slot, place, .holdout, of: candidate, message: message.json)
+    }
+
+    /// Starts the cooldown, and counts for caps, late cancels and conversions.
+    private mutating func remember(_ slot: Int, _ candidate: Candidate, _ message: Message) {
+        let rule = candidate.instance.rule
+        if candidate.rule.cooldown > 0 {
+            if let own = profiles[slot].sent.firstIndex(where: { $0.rule == rule }) {
+                profiles[slot].sent[own].at = clock.now
+            } else {
+                profiles[slot].sent.append(Sent(rule: rule, at: clock.now))
+            }
+        }
+        guard candidate.rule.delivery.keepsSend > 0 else { return }
+        let send = Send(
+            rule: candidate.rule.name, key: candidate.instance.key, channel: candidate.channel, variant: candidate.variant,
+            tags: candidate.rule.delivery.tags, id: message.id, sequence: message.sequence, customer: profiles[slot].number,
+            startedAt: candidate.instance.startedAt, at: clock.now, isUncounted: candidate.rule.delivery.uncounted)
+        profiles[slot].add(send, now: clock.now, keeps: rules.delivery.keepsSends)
+    }
+
+    // MARK: Changes while held
+
+    /// The customer's zone has changed: what is held is released by the new one.
+    mutating func moveHolds(_ slot: Int) {
+        guard profiles[slot].instances.contains(where: { $0.phase == .held }) else { return }
+        for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase == .held {
+            let rule = rules.rules[profiles[slot].instances[place].rule]
+            var candidate = candidate(slot, place, rule)
+            candidate.instance.waitedForHourOf = nil
+            if case .hold(let until) = candidate.pass(Gates.inOrder) {
+                let heldSince = candidate.instance.heldSince ?? candidate.instance.due
+                profiles[slot].instances[place].due = max(clock.now, min(until, heldSince + rule.expires))
+                profiles[slot].instances[place].waitedForHourOf = candidate.instance.waitedForHourOf
+            } else {
+                // Judged in full, in its turn among the timers of this millisecond.
+                profiles[slot].instances[place].due = clock.now
+            }
+        }
+        settle(slot)
+    }
+
+    /// Counts an event for the hours in which the customer is active.
+    mutating func countActivity(_ slot: Int, at time: Instant) {
+        guard rules.delivery.keepsActivity else { return }
+        let zone = rules.delivery.zone(of: profiles[slot])
+        profiles[slot].activity.count(hour: LocalTime(time, in: zone).hour, at: time, now: clock.now)
+    }
+}

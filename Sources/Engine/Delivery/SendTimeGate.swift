@@ -1,0 +1,51 @@
+import CEL
+
+/// `send_time: best` holds a message, once, for the hour of the day in which the customer is most active: at most 24 hours ahead, never into
+/// quiet hours, and not past the message's own end.
+struct SendTimeGate: Gate {
+    let name = "send time"
+
+    func judge(_ candidate: inout Candidate) -> GateAnswer {
+        guard candidate.rule.delivery.waitsForBestHour else { return .allow }
+        guard !candidate.instance.hasWaitedForHour else {
+            candidate.saw("it has waited for its hour")
+            return .allow
+        }
+        let now = candidate.now
+        let counts = candidate.profile.activity.hours(now: now)
+        let total = counts.reduce(0, +)
+        guard total >= Activity.enough else {
+            candidate.saw("\(total) events are too few to tell the best hour")
+            return .allow
+        }
+        let zone = candidate.policy.zone(of: candidate.profile)
+        let quiet = candidate.policy.quietHours.map { QuietWindow($0, in: zone) }
+        let end = (candidate.instance.heldSince ?? candidate.instance.due) + candidate.rule.expires
+        var best: (count: Int, hour: Int, at: Instant)?
+        for (hour, count) in counts.enumerated() where count > 0 {
+            let at = Self.next(hour, from: now, in: zone)
+            guard at < end || at == now, !(quiet?.isQuiet(at: at) ?? false) else { continue }
+            // Of equally active hours the one that comes first.
+            if best.map({ count > $0.count || count == $0.count && at < $0.at }) ?? true { best = (count, hour, at) }
+        }
+        guard let best else {
+            candidate.saw("no active hour is allowed")
+            return .allow
+        }
+        candidate.saw("\(best.count) of \(total) events in hour \(best.hour)")
+        guard best.at > now else { return .allow }
+        candidate.instance.waitedForHourOf = candidate.instance.startedAt
+        return .hold(until: best.at)
+    }
+
+    /// Now if the clocks show that hour, else when they do next.
+    private static func next(_ hour: Int, from now: Instant, in zone: TimeZone) -> Instant {
+        let local = LocalTime(now, in: zone)
+        if local.hour == hour { return now }
+        for day in local.day...local.day + 2 {
+            let moment = Instant(zone.moments(ofLocal: day * 86_400 + hour * 3600).first) * 1000
+            if moment > now { return min(moment, now + 86_400_000) }
+        }
+        return now
+    }
+}

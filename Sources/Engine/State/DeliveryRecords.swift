@@ -1,0 +1,97 @@
+/// The sections of a customer's `rolling` column that belong to delivery, from tag 8 on.
+extension ByteWriter {
+    private mutating func section(_ tag: UInt8, _ count: Int) {
+        bytes.append(tag)
+        unsigned(UInt64(count))
+    }
+
+    private mutating func optional(_ text: String?) {
+        bytes.append(text == nil ? 0 : 1)
+        if let text { self.text(text) }
+    }
+
+    mutating func delivery(of profile: Profile, _ rules: RuleSet) {
+        let consent = profile.consent
+        if !consent.statements.isEmpty {
+            section(8, consent.statements.count)
+            for statement in consent.statements {
+                optional(statement.channel)
+                optional(statement.topic)
+                bytes.append(statement.isGranted ? 1 : 0)
+                signed(statement.at)
+            }
+        }
+        if consent.bouncedAt != nil || consent.spamAt != nil {
+            section(9, 1)
+            signed(consent.bouncedAt ?? .min)
+            signed(consent.spamAt ?? .min)
+        }
+        if !profile.sends.isEmpty {
+            section(10, profile.sends.count)
+            for send in profile.sends {
+                text(send.rule)
+                text(send.key)
+                optional(send.channel)
+                optional(send.variant)
+                unsigned(UInt64(send.tags.count))
+                for tag in send.tags { text(tag) }
+                text(send.id)
+                signed(send.sequence)
+                signed(send.customer)
+                signed(send.startedAt)
+                signed(send.at)
+                bytes.append((send.isUncounted ? 1 : 0) | (send.isWithdrawn ? 2 : 0) | (send.isConverted ? 4 : 0))
+            }
+        }
+        if !profile.activity.cells.isEmpty {
+            section(11, profile.activity.cells.count)
+            for cell in profile.activity.cells {
+                signed(Int64(cell.week))
+                bytes.append(cell.hour)
+                unsigned(UInt64(cell.count))
+            }
+        }
+    }
+}
+
+extension ByteReader {
+    private mutating func optional() -> String? { byte() == 1 ? text() : nil }
+
+    /// Reads one entry of a section; false if its tag is not known.
+    mutating func delivery(_ tag: UInt8, of profile: inout Profile, _ rules: RuleSet) -> Bool {
+        switch tag {
+        case 8:
+            let (channel, topic) = (optional(), optional())
+            let isGranted = byte() == 1
+            profile.consent.statements.append(
+                ConsentStatement(channel: channel, topic: topic, isGranted: isGranted, at: signed()))
+        case 9:
+            let (bounced, spam) = (signed(), signed())
+            if bounced != .min { profile.consent.bouncedAt = bounced }
+            if spam != .min { profile.consent.spamAt = spam }
+        case 10:
+            let (rule, key) = (text(), text())
+            let (channel, variant) = (optional(), optional())
+            var tags: [String] = []
+            for _ in 0..<unsigned() {
+                guard !failed else { return false }
+                tags.append(text())
+            }
+            var send = Send(
+                rule: rule, key: key, channel: channel, variant: variant, tags: tags, id: text(), sequence: signed(),
+                customer: signed(),
+                startedAt: signed(), at: signed(), isUncounted: false)
+            let flags = byte()
+            send.isUncounted = flags & 1 != 0
+            send.isWithdrawn = flags & 2 != 0
+            send.isConverted = flags & 4 != 0
+            profile.sends.append(send)
+        case 11:
+            let week = Int32(clamping: signed())
+            let hour = byte()
+            profile.activity.cells.append(Activity.Cell(week: week, hour: hour, count: UInt32(clamping: unsigned())))
+        default: return false
+        }
+        return true
+    }
+}

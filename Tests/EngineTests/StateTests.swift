@@ -1,0 +1,226 @@
+import Testing
+
+@testable import Engine
+
+private func view(_ json: J) -> JSONView {
+    var writer = PackedJSON.Writer()
+    json.pack(&writer)
+    return JSONView(bytes: writer.bytes, offset: 0)
+}
+
+private func mention(_ product: String, _ quantity: Double? = nil, price: Double? = nil) throws -> ProductMention {
+    var keys = ["product_id"]
+    var values: [J] = [.text(product)]
+    if let quantity {
+        keys.append("quantity")
+        values.append(.number(quantity))
+    }
+    if let price {
+        keys.append("price")
+        values.append(.number(price))
+    }
+    return try #require(ProductMention(view(.object(keys, values))))
+}
+
+@Suite struct CartsTests {
+    /// Lines of all carts as `id: product*quantity …`, in order of their touch.
+    private func text(_ carts: Carts) -> [String] {
+        carts.list.map { cart in cart.id + ":" + cart.lines.map { " \($0.product.text)*\($0.quantity.text)" }.joined() }
+    }
+
+    @Test func addedQuantitiesAddUpAndRemovedOnesSubtract() throws {
+        var carts = Carts()
+        let cart = carts.touch(id: "c", at: 1)
+        carts.add(try mention("p", 2), to: cart, at: 1)
+        carts.add(try mention("p"), to: cart, at: 2)
+        #expect(text(carts) == ["c: p*3"])
+        carts.remove(try mention("p", 1), from: cart, at: 3)
+        #expect(text(carts) == ["c: p*2"])
+        carts.remove(try mention("p"), from: cart, at: 4)
+        #expect(text(carts) == ["c:"])
+    }
+
+    @Test func aLineAtOrBelowNothingIsGone() throws {
+        var carts = Carts()
+        let cart = carts.touch(id: "c", at: 1)
+        carts.add(try mention("p", 2), to: cart, at: 1)
+        carts.remove(try mention("p", 5), from: cart, at: 2)
+        #expect(text(carts) == ["c:"])
+    }
+
+    @Test func anOrderTakesWhatItNamesAndOneWithoutProductsEmpties() throws {
+        var carts = Carts()
+        let cart = carts.touch(id: "c", at: 1)
+        for product in ["a", "b"] { carts.add(try mention(product, 2), to: cart, at: 1) }
+        carts.order([try mention("a", 2), try mention("b", 1), try mention("never", 1)], in: cart, at: 2)
+        #expect(text(carts) == ["c: b*1"])
+        carts.order([], in: cart, at: 3)
+        #expect(text(carts) == ["c:"])
+    }
+
+    @Test func aSnapshotReplacesAndALateAddBeforeItCountsNoMore() throws {
+        var carts = Carts()
+        let cart = carts.touch(id: "c", at: 1)
+        carts.add(try mention("a", 2), to: cart, at: 1)
+        carts.replace([try mention("b", 1)], in: cart, at: 5)
+        #expect(text(carts) == ["c: b*1"])
+        carts.add(try mention("a", 1), to: cart, at: 4)
+        #expect(text(carts) == ["c: b*1"])
+        carts.add(try mention("a", 1), to: cart, at: 5)
+        #expect(text(carts) == ["c: b*1 a*1"])
+    }
+
+    @Test func theCurrentCartIsTheOneWithLinesTouchedLast() throws {
+        var carts = Carts()
+        #expect(carts.target(of: nil) == "")
+        carts.add(try mention("p"), to: carts.touch(id: "full", at: 1), at: 1)
+        _ = carts.touch(id: "empty", at: 2)
+        #expect(carts.target(of: nil) == "full")
+        carts.add(try mention("p"), to: carts.touch(id: "newer", at: 1), at: 1)
+        #expect(carts.target(of: nil) == "newer", "a tie goes to the later event in order")
+        _ = carts.touch(id: "full", at: 0)
+        #expect(carts.target(of: nil) == "newer", "a late touch decides no tie")
+    }
+
+    @Test(arguments: [
+        (["cart_id": "a"] as J, "a"),
+        (["cart_id": "unknown"] as J, "b"),
+        (["cart_id": "unknown", "checkout_id": "k"] as J, "a"),
+        (["order_id": "o"] as J, "a"),
+        (["order_id": "another"] as J, "b"),
+    ]) func anOrderFindsItsCartByIdThenLinkThenOverlap(_ properties: J, _ expected: String) throws {
+        var carts = Carts()
+        carts.add(try mention("p", 1), to: carts.touch(id: "a", at: 1), at: 1)
+        carts.link(view(["checkout_id": "k", "order_id": "o"]), to: 0)
+        carts.add(try mention("q", 3), to: carts.touch(id: "b", at: 2), at: 2)
+        _ = carts.touch(id: "a", at: 3)
+        #expect(carts.target(ofOrder: view(properties), bought: [try mention("q", 2), try mention("p", 1)]) == expected)
+    }
+
+    @Test func aCartUntouchedForLongIsDroppedExactlyThen() {
+        var carts = Carts()
+        _ = carts.touch(id: "c", at: 100)
+        carts.prune(now: 149, forget: 50)
+        #expect(carts.list.count == 1)
+        carts.prune(now: 150, forget: 50)
+        #expect(carts.list.isEmpty)
+    }
+
+    @Test func mergedCartsOfOneIdAddTheirQuantities() throws {
+        var own = Carts()
+        own.add(try mention("p", 1, price: 5), to: own.touch(id: "c", at: 1), at: 1)
+        var visitor = Carts()
+        visitor.add(try mention("p", 2, price: 6), to: visitor.touch(id: "c", at: 2), at: 2)
+        visitor.add(try mention("q", 1), to: visitor.touch(id: "", at: 3), at: 3)
+        own.merge(visitor)
+        #expect(text(own) == ["c: p*3", ": q*1"])
+        #expect(own.list[0].lines[0].price?.text == "6", "newer fields win")
+    }
+}
+
+@Suite struct SubscriptionTests {
+    private typealias Step = (StateEvent, Instant)
+
+    private func after(_ steps: [Step]) -> Subscription {
+        var subscription = Subscription(id: "s", at: steps[0].1)
+        for (event, time) in steps { subscription.apply(event, nil, at: time) }
+        return subscription
+    }
+
+    @Test func anEpisodeLastsFromItsFirstFailureToASuccess() {
+        let open = after([(.paymentFailed, 10), (.paymentFailed, 20)])
+        #expect(open.issueOpen && open.issueSince == 10 && open.attempts == 2 && open.status == .pastDue)
+        let closed = after([(.paymentFailed, 10), (.paymentFailed, 20), (.paymentSucceeded, 30)])
+        #expect(!closed.issueOpen && closed.status == .active)
+        let next = after([(.paymentFailed, 10), (.paymentSucceeded, 30), (.paymentFailed, 40)])
+        #expect(next.issueOpen && next.issueSince == 40 && next.attempts == 1)
+    }
+
+    @Test func aLateFailureOfAClosedEpisodeOpensNothing() {
+        let state = after([(.paymentFailed, 10), (.paymentSucceeded, 30), (.paymentFailed, 20)])
+        #expect(!state.issueOpen && state.status == .active)
+    }
+
+    @Test func failuresOfOneEpisodeMayComeInAnyOrder() {
+        let state = after([(.paymentFailed, 20), (.paymentFailed, 10)])
+        #expect(state.issueSince == 10 && state.attempts == 2)
+    }
+
+    @Test func aLateEndDoesNotUndoANewerStart() {
+        let state = after([(.subscriptionStarted, 20), (.subscriptionCancelled, 10)])
+        #expect(state.status == .active)
+    }
+}
+
+@Suite struct SeriesTests {
+    @Test(arguments: [(0, 0), (3_599_999, 0), (3_600_000, 1), (-1, -1), (-3_600_000, -1), (-3_600_001, -2)])
+    func bucketsAreAlignedToTheEpoch(_ time: Instant, _ bucket: Int32) {
+        #expect(SeriesDefinition.Width.hour.bucket(time) == bucket)
+    }
+
+    @Test func windowsOfSevenDaysOrLessHaveBucketsOfAnHour() {
+        #expect(SeriesDefinition.width(of: 7 * day) == .hour)
+        #expect(SeriesDefinition.width(of: 7 * day + 1) == .day)
+        #expect(SeriesDefinition.width(of: nil) == .lifetime)
+    }
+
+    @Test func aBucketCountsWhileItsEndIsLaterThanNowLessTheWindow() {
+        var series = Series(definition: 0)
+        series.count(SeriesDefinition.Width.hour.bucket(10 * minute))
+        let leaves = hour + 2 * hour
+        #expect(series.total(now: leaves - 1, window: 2 * hour, width: .hour) == 1)
+        #expect(series.total(now: leaves, window: 2 * hour, width: .hour) == 0)
+        #expect(series.nextChange(now: 0, window: 2 * hour, width: .hour) == leaves)
+        #expect(series.nextChange(now: leaves, window: 2 * hour, width: .hour) == nil)
+        #expect(series.total(now: leaves, window: nil, width: .hour) == 1)
+    }
+}
+
+@Suite struct SeenIDTests {
+    /// Whether a second event with the same id, so much later, is the same event.
+    @Test(arguments: [(0, true), (99, true), (100, false), (-1, true)]) func anIdCountsOnceWithinTheSpan(
+        _ later: Milliseconds, _ expected: Bool
+    ) {
+        var profile = Profile(number: 1, key: CustomerKey(isAnonymous: false, id: [1]), firstSeen: 0)
+        let id = Driver.digest("m")
+        let first = profile.sees(id, at: 1000, now: 1000, dedupe: 100, lateFor: 10_000)
+        let second = profile.sees(id, at: 1000 + later, now: max(1000, 1000 + later), dedupe: 100, lateFor: 10_000)
+        #expect(!first && second == expected)
+    }
+
+    @Test func aRepeatedDuplicateIsMeasuredFromTheOneThatCounted() {
+        var profile = Profile(number: 1, key: CustomerKey(isAnonymous: false, id: [1]), firstSeen: 0)
+        let id = Driver.digest("m")
+        let seen = [0, 60, 120, 180].map { profile.sees(id, at: $0, now: $0, dedupe: 100, lateFor: 10_000) }
+        #expect(seen == [false, true, false, true])
+    }
+
+    @Test func manyIdsAreForgottenOnlyWhenNothingLateCanRepeatThem() {
+        var profile = Profile(number: 1, key: CustomerKey(isAnonymous: false, id: [1]), firstSeen: 0)
+        for time in 0..<1000 {
+            _ = profile.sees(Driver.digest("m\(time)"), at: Instant(time), now: Instant(time), dedupe: 50, lateFor: 100)
+        }
+        #expect(profile.seen.count < 300)
+        let isSeen = profile.sees(Driver.digest("m900"), at: 920, now: 1000, dedupe: 50, lateFor: 100)
+        #expect(isSeen)
+    }
+}
+
+@Suite struct ProductFactsTests {
+    @Test func anUnknownStockCountsAsNone() {
+        var facts = ProductFacts()
+        facts.stock(view(["available": 3]), at: 1)
+        #expect(facts.available?.text == "3" && facts.wasAvailable?.text == "0")
+        facts.stock(view(["available": 1]), at: 2)
+        #expect(facts.available?.text == "1" && facts.wasAvailable?.text == "3")
+    }
+
+    @Test func aLateChangeChangesNothingThatIsNewer() {
+        var facts = ProductFacts()
+        facts.stock(view(["available": 3]), at: 10)
+        facts.stock(view(["available": 9]), at: 9)
+        facts.price(view(["price": "12.50"]), at: 10)
+        facts.price(view(["price": "99"]), at: 9)
+        #expect(facts.available?.text == "3" && facts.price?.text == "12.5")
+    }
+}

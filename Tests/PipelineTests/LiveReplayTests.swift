@@ -1,0 +1,171 @@
+import Engine
+import Glibc
+import Ingest
+import Testing
+
+@testable import Pipeline
+@testable import Storage
+
+/// The same logs give the same messages, byte for byte, whatever the batching, restarts, rotations and compression in between.
+@Suite struct LiveReplayTests {
+    /// How a run may differ without its messages differing.
+    struct Manner {
+        var lines = 150
+        var restarts = 8
+        var rotations = 12
+        var compressions = 30
+        var memory = 256 << 20
+        /// Beyond the lateness: lines are overtaken, and the control log says how that was decided.
+        var disorder = ShopLog.lateness
+        var control = false
+    }
+
+    private func pipeline(_ directory: String, _ settings: Settings, _ rules: RuleSet, outbox: String? = nil, state: String) throws -> Pipeline {
+        let store = try Store.open(directory: state)
+        var boxes = settings.outboxes
+        if let outbox { boxes[0].path = outbox }
+        return try Pipeline(
+            settings: settings, rules: rules, store: store, destination: .outboxes(try OutboxSet.open(boxes, store: store)),
+            controlLog: ControlLog(path: directory + "/control.ndjson"))
+    }
+
+    private func live(_ scratch: Scratch, _ settings: Settings, _ rules: RuleSet, seed: UInt64, _ manner: Manner) throws -> Int {
+        var random = SeededNumbers(seed: seed ^ 0xF00D)
+        let lines = ShopLog.lines(manner.lines, streams: ShopLog.streams.count, seed: seed, disorder: manner.disorder)
+        var feeder = LogFeeder(directory: scratch.path + "/logs", streams: ShopLog.streams)
+        var written = 0
+        var isOver = false
+        while !isOver {
+            var daemon = try pipeline(scratch.path, settings, rules, state: scratch.path + "/state")
+            daemon.scan()
+            while true {
+                if written == lines.count {
+                    isOver = true
+                    break
+                }
+                let count = min(1 + random.below(12), lines.count - written)
+                feeder.write(lines[written..<(written + count)], keeping: random.chance(30) ? 1 + random.below(60) : 0)
+                written += count
+                if random.chance(manner.rotations) { feeder.rotate(random.below(ShopLog.streams.count)) }
+                if random.chance(manner.compressions), !feeder.rotated.isEmpty {
+                    try feeder.compress(random.below(feeder.rotated.count)) { if random.chance(50) { try daemon.step(wallNow: nil) } }
+                }
+                if random.chance(60) { daemon.scan() }
+                for _ in 0..<random.below(3) { try daemon.step(wallNow: nil) }
+                if random.chance(manner.restarts) {
+                    if random.chance(50) { try daemon.settle() }
+                    break
+                }
+            }
+            if isOver {
+                feeder.complete()
+                try drain(&daemon)
+            }
+        }
+        return lines.count
+    }
+
+    /// As `run --once --drain` and as a replay does.
+    private func drain(_ pipeline: inout Pipeline) throws {
+        pipeline.scan()
+        repeat {
+            while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }
+            pipeline.scan()
+        } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
+        try pipeline.finish(until: nil, wallNow: nil)
+    }
+
+    private func decisions(_ state: String) throws -> String {
+        try Store.reader(directory: state).database.text(
+            """
+            SELECT group_concat(id || ' ' || rule || ' ' || customer_id || ' ' || key || ' ' || started_at || ' ' || due_at || ' ' || decided_at
+                || ' ' || verdict || ' ' || cause, char(10)) FROM (SELECT * FROM decision ORDER BY number)
+            """) ?? ""
+    }
+
+    /// What is known of everybody, but for the numbers that rows have.
+    private func profiles(_ state: String) throws -> String {
+        try Store.reader(directory: state).database.text(
+            """
+            SELECT group_concat(id || ' ' || anonymous || ' ' || first_seen || ' ' || last_seen || ' ' || ifnull(traits, '') || ifnull(carts, '')
+                || ifnull(interests, '') || ifnull(subscriptions, '') || ifnull(segments, '') || ifnull(timers, '') || ' ' || ifnull(wake_at, ''), char(10))
+            FROM (SELECT * FROM customer ORDER BY id, anonymous)
+            """) ?? ""
+    }
+
+    private func check(_ seed: UInt64, _ manner: Manner, replayWith change: (inout Settings) -> Void = { _ in }) throws -> Int {
+        let rules = try #require(ShopLog.compiled)
+        let scratch = Scratch()
+        var settings = ShopLog.settings(in: scratch.path)
+        settings.memory = manner.memory
+        _ = try live(scratch, settings, rules, seed: seed, manner)
+        var fresh = ShopLog.settings(in: scratch.path)
+        change(&fresh)
+        if !manner.control { #expect(access(scratch.path + "/control.ndjson", F_OK) != 0, "seed \(seed): a line was overtaken") }
+        var replay = try pipeline(scratch.path, fresh, rules, outbox: scratch.path + "/replayed", state: scratch.path + "/replay-state")
+        try drain(&replay)
+        let expected = published(scratch.path + "/replayed")
+        if getenv("NUDGED_SEED") != nil {
+            Files.write(try decisions(scratch.path + "/state"), to: "/tmp/kill-a")
+            Files.write(try decisions(scratch.path + "/replay-state"), to: "/tmp/kill-b")
+            Files.write(Files.text(scratch.path + "/control.ndjson"), to: "/tmp/kill-c")
+            Files.write("", to: "/tmp/kill-d")
+            print("REPLAY notes", replay.tally.overtaken)
+            _ = system("rm -rf /tmp/kill-logs; cp -r \(scratch.path)/logs /tmp/kill-logs")
+        }
+        let found = published(scratch.path + "/outbox")
+        expectSame(found, expected, "seed \(seed)")
+        #expect(try decisions(scratch.path + "/state") == decisions(scratch.path + "/replay-state"), "seed \(seed): decisions differ")
+        #expect(try profiles(scratch.path + "/state") == profiles(scratch.path + "/replay-state"), "seed \(seed): profiles differ")
+        #expect(Files.names(scratch.path + "/outbox/tmp").isEmpty, "seed \(seed)")
+        let store = try Store.reader(directory: scratch.path + "/state")
+        #expect(try store.database.text("PRAGMA integrity_check") == "ok", "seed \(seed)")
+        #expect(try store.integer("SELECT count(*) FROM message WHERE state <> 'published'") == 0, "seed \(seed)")
+        #expect(try store.integer("SELECT count(*) FROM message") == Int64(expected.count), "seed \(seed)")
+        return expected.count
+    }
+
+    private func many(_ seeds: Int, from first: UInt64, _ manner: Manner, replayWith change: (inout Settings) -> Void = { _ in }) throws {
+        var messages = 0
+        for seed in first..<(first + UInt64(seeds)) { messages += try check(seed, manner, replayWith: change) }
+        print("seeds \(first)..<\(first + UInt64(seeds)): \(messages) messages, live as in the replay")
+        #expect(messages > seeds * 5)
+    }
+
+    @Test(.enabled(if: getenv("NUDGED_SEED") != nil)) func oneSeed() throws {
+        let seed = UInt64(String(cString: getenv("NUDGED_SEED"))) ?? 1
+        let lines = Int(String(cString: getenv("NUDGED_LINES"))) ?? 1
+        _ = try check(seed, Manner(lines: lines, restarts: getenv("NUDGED_R") == nil ? 8 : 0, rotations: getenv("NUDGED_ROT") == nil ? 12 : 0, disorder: 4 * 3_600_000, control: true))
+    }
+
+    static var factor: Int { getenv("NUDGED_TORTURE") == nil ? 1 : 20 }
+
+    @Test func piecesRestartsRotationsAndCompressionChangeNothing() throws {
+        try many(100 * Self.factor, from: 1, Manner())
+    }
+
+    @Test func oneLineAtATimeWithARestartAtEveryOther() throws {
+        try many(15 * Self.factor, from: 100_000, Manner(lines: 100, restarts: 60, rotations: 25, compressions: 60))
+    }
+
+    /// Nearly nobody stays in memory, and a batch holds few events.
+    @Test func stateThatIsForeverEvictedAndReloaded() throws {
+        try many(40 * Self.factor, from: 200_000, Manner(memory: 1)) { settings in
+            settings.memory = 1
+            settings.batchEvents = 3
+            settings.readBytes = 4096
+        }
+    }
+
+    @Test func readsAndBatchesOfAnySize() throws {
+        try many(40 * Self.factor, from: 300_000, Manner(restarts: 2)) { settings in
+            settings.batchEvents = 17
+            settings.readBytes = 5000
+        }
+    }
+
+    /// Lines beyond the lateness are overtaken live; a replay that reads the control log decides the same.
+    @Test func whatTheDaemonDecidedByItselfIsReplayedFromTheControlLog() throws {
+        try many(60 * Self.factor, from: 400_000, Manner(disorder: 4 * 3_600_000, control: true))
+    }
+}
