@@ -19,6 +19,8 @@ package struct OutboxSet {
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
     package private(set) var pendingCount = 0
     package private(set) var publishedCount = 0
+    /// Why nothing, or nothing of a rule, is staged: its rows stay `pending`.
+    private var pauses: [Pause] = []
 
     package init() {}
 
@@ -28,6 +30,7 @@ package struct OutboxSet {
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
         set.pendingCount = try store.count(.pending)
+        set.pauses = try store.pauses()
         return set
     }
 
@@ -84,6 +87,20 @@ package struct OutboxSet {
 
     package func name(of message: Message) -> String { boxes.isEmpty ? "" : boxes[box(of: message)].settings.name }
 
+    // MARK: Pauses
+
+    package mutating func pause(_ pause: Pause) {
+        pauses.removeAll { $0.rule == pause.rule }
+        pauses.append(pause)
+    }
+
+    /// Ends the pause of a rule; nil: all of them.
+    package mutating func resume(_ rule: String?) { pauses.removeAll { rule == nil || $0.rule == rule } }
+
+    private var isPaused: Bool { pauses.contains { $0.rule == nil } }
+
+    private func isPaused(_ rule: String) -> Bool { pauses.contains { $0.rule == nil || $0.rule == rule } }
+
     // MARK: Steps
 
     /// Step 1: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
@@ -100,7 +117,9 @@ package struct OutboxSet {
         guard !boxes.isEmpty else { return }
         for index in boxes.indices {
             guard boxes[index].directory != nil else { continue }
-            let mine = rows.indices.filter { rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending }
+            let mine = rows.indices.filter {
+                rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && !isPaused(rows[$0].rule)
+            }
             for place in mine {
                 if let wallNow, rows[place].expiresAt <= wallNow {
                     rows[place].state = .stale
@@ -169,7 +188,7 @@ package struct OutboxSet {
     /// Whether rows wait to be marked or files to be renamed.
     package var hasUnfinished: Bool { !published.isEmpty || !staged.isEmpty }
     package var hasUnmarked: Bool { !published.isEmpty }
-    package var isWaiting: Bool { pendingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil } }
+    package var isWaiting: Bool { pendingCount > 0 && !isPaused || !staged.isEmpty || boxes.contains { $0.directory == nil } }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
     package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
@@ -183,8 +202,8 @@ package struct OutboxSet {
     package mutating func retry(_ store: Store, wallNow: Instant?) throws {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
-        while pendingCount > 0 {
-            var rows = try store.messages(in: .pending, limit: Self.retried)
+        while pendingCount > 0, !isPaused {
+            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried)
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }
             guard !done.isEmpty else { break }

@@ -35,6 +35,7 @@ package struct Service: ~Copyable {
     private let store: Store
     private var pipeline: Pipeline
     private let watch = FileWatch()
+    private let controlWatch: ControlWatch
     private let started = Service.wallClock()
     private var isStopping = false
     private var troubles: [String] = []
@@ -56,6 +57,7 @@ package struct Service: ~Copyable {
         let store = try Store.open(directory: deployment.state)
         let pipeline = try Self.assemble(deployment, store)
         self.signals = signals
+        controlWatch = ControlWatch(deployment.state + "/" + ControlLog.fileName)
         self.deployment = deployment
         self.reload = reload
         self.store = store
@@ -76,7 +78,7 @@ package struct Service: ~Copyable {
         return try Pipeline(
             settings: deployment.settings, rules: deployment.rules, store: store,
             destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
-            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom)
+            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
     }
 
     package static func wallClock() -> Instant {
@@ -137,7 +139,7 @@ package struct Service: ~Copyable {
     }
 
     private mutating func turn(_ signals: Int32) throws {
-        if !pipeline.isBlocked { try pipeline.step(wallNow: wallNow) }
+        if pipeline.isBlocked { try pipeline.commitOrders(wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
         notification.watchdog()
         report()
         try take(signals)
@@ -188,10 +190,12 @@ package struct Service: ~Copyable {
         }
         var descriptors = [
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0), pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: controlWatch.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         let timeout = Int32(clamping: max(0, until - now))
         if timeout > 0 { writeStatus(force: false) }
-        let ready = poll(&descriptors, 2, timeout)
+        let ready = poll(&descriptors, 3, timeout)
+        controlWatch.drain()
         if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
         if watch.drain() || Self.wallClock() - scannedAt >= Self.scanEvery || pipeline.needsAnotherScan { scan() }
     }
