@@ -50,7 +50,11 @@ package struct SourceLag: Sendable {
 
 /// A line that was taken at another time than its own file says, because the watermark had already passed it; or refused as `future`.
 package struct ReadingNote: Sendable, Equatable {
-    package enum Kind: String, Sendable { case overtaken, future }
+    package enum Kind: String, Sendable {
+        case overtaken, future
+        /// A dead letter that was taken later, after a fix.
+        case retried
+    }
 
     package var kind: Kind
     package var source: String
@@ -362,9 +366,12 @@ package struct LogReader: ~Copyable {
                         chunk.deadLetters.append(letter)
                         continue
                     }
-                    state.newest = max(state.newest ?? time, time)
+                    // What was taken later moved no watermark.
+                    if note?.kind != .retried { state.newest = max(state.newest ?? time, time) }
                     if let note, note.kind == .overtaken {
                         order = max(order, note.at)
+                    } else if let note, note.kind == .retried {
+                        order = max(time, note.at)
                     } else if order < engineNow {
                         order = engineNow
                         chunk.notes.append(
@@ -404,6 +411,46 @@ package struct LogReader: ~Copyable {
 
     /// Events whose turn is before the watermark, in order.
     package mutating func take(below watermark: Instant) -> EventBatch { sequencer.take(below: watermark) }
+
+    // MARK: Dead letters
+
+    /// What became of a dead letter that was tried again.
+    package enum Retry: Sendable {
+        /// It waits for its turn now; the note is for the control log, nil where its file is not known any more.
+        case taken(ReadingNote?)
+        case refused(DeadLetter)
+        case noSource
+    }
+
+    /// Decodes a kept line again, under the formats of now; its turn is `now`, or its own time if that is later.
+    package mutating func retry(_ line: [UInt8], source name: String, file: Int, offset: UInt64, length: UInt32, at now: Instant) -> Retry {
+        guard let source = sources.firstIndex(where: { $0.name == name }) else { return .noSource }
+        var batch = EventBatch()
+        let padded = line + [UInt8](repeating: 0x20, count: LineBuffer.padding)
+        let result = padded.withUnsafeBytes { bytes in
+            decoders[source].decoder.decode(
+                line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source), file: UInt32(clamping: file), offset: offset,
+                length: length, receivedBefore: nil, into: &batch)
+        }
+        if case .deadLetter(let letter) = result { return .refused(letter) }
+        for index in batch.events.indices {
+            let order = max(batch.events[index].time, now)
+            if order - batch.events[index].time > lateFor {
+                return .refused(
+                    padded.withUnsafeBytes { bytes in
+                        DeadLetter(
+                            reason: .tooLate, message: "the line is later than `late_for`",
+                            line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source), file: UInt32(clamping: file),
+                            offset: offset, length: length)
+                    })
+            }
+            batch.events[index].order = order
+            batch.events[index].raw = batch.add(line)
+        }
+        sequencer.add(batch)
+        let head = states.values.first { $0.number == file }?.head
+        return .taken(head.map { ReadingNote(kind: .retried, source: name, head: $0, offset: offset, at: now) })
+    }
 
     // MARK: Checkpoint
 
