@@ -21,6 +21,8 @@ package struct OutboxSet {
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
     private var withdrawingCount = 0
     package private(set) var publishedCount = 0
+    /// Why nothing, or nothing of a rule, is staged: its rows stay `pending`.
+    private var pauses: [Pause] = []
 
     package init() {}
 
@@ -32,6 +34,7 @@ package struct OutboxSet {
         set.pendingCount = try store.count(.pending)
         set.withdrawingCount = try store.count(.withdrawing)
         if set.withdrawingCount > 0 { try set.takeBack(store) }
+        set.pauses = try store.pauses()
         return set
     }
 
@@ -45,6 +48,7 @@ package struct OutboxSet {
                 let id = known.split(separator: " ")[1]
                 directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
             } else {
+                if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
                 // Its id is committed before it is created, so that a crash in between leads back here with the same id.
                 let known = try store.meta(key).flatMap { text in
                     text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
@@ -65,6 +69,17 @@ package struct OutboxSet {
             boxes[index].directory = nil
             boxes[index].trouble = "\(error)"
         }
+    }
+
+    /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
+    /// was renamed already.
+    private mutating func settle(_ known: String, _ index: Int, _ store: Store) throws {
+        let name = boxes[index].settings.name
+        guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
+        let parts = known.split(separator: " ", maxSplits: 2)
+        guard parts.count == 3 else { return }
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]))
+        try recover(index, &old, store)
     }
 
     private mutating func recover(_ index: Int, _ directory: inout OutboxDirectory, _ store: Store) throws {
@@ -88,6 +103,20 @@ package struct OutboxSet {
 
     package func name(of message: Message) -> String { boxes.isEmpty ? "" : boxes[box(of: message)].settings.name }
 
+    // MARK: Pauses
+
+    package mutating func pause(_ pause: Pause) {
+        pauses.removeAll { $0.rule == pause.rule }
+        pauses.append(pause)
+    }
+
+    /// Ends the pause of a rule; nil: all of them.
+    package mutating func resume(_ rule: String?) { pauses.removeAll { rule == nil || $0.rule == rule } }
+
+    private var isPaused: Bool { pauses.contains { $0.rule == nil } }
+
+    private func isPaused(_ rule: String) -> Bool { pauses.contains { $0.rule == nil || $0.rule == rule } }
+
     // MARK: Steps
 
     /// Step 1: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
@@ -109,7 +138,9 @@ package struct OutboxSet {
         guard !boxes.isEmpty else { return }
         for index in boxes.indices {
             guard boxes[index].directory != nil else { continue }
-            let mine = rows.indices.filter { rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && isReady(rows[$0]) }
+            let mine = rows.indices.filter {
+                rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && isReady(rows[$0]) && !isPaused(rows[$0].rule)
+            }
             for place in mine {
                 if let wallNow, rows[place].expiresAt <= wallNow {
                     rows[place].state = .stale
@@ -201,8 +232,12 @@ package struct OutboxSet {
 
     /// Whether rows wait to be marked or files to be renamed.
     package var hasUnfinished: Bool { !published.isEmpty || !staged.isEmpty }
+    /// Committed as staged: to be renamed, or to be marked as published.
+    package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
-    package var isWaiting: Bool { pendingCount > 0 || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil } }
+    package var isWaiting: Bool {
+        pendingCount > 0 && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
+    }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
     package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
@@ -217,8 +252,8 @@ package struct OutboxSet {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
         if withdrawingCount > 0 { try takeBack(store) }
-        while pendingCount > 0 {
-            var rows = try store.messages(in: .pending, limit: Self.retried).filter { row in
+        while pendingCount > 0, !isPaused {
+            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried).filter { row in
                 try row.retracts.map { try store.state(ofSequence: $0) != .withdrawing } ?? true
             }
             stage(&rows, wallNow: wallNow)

@@ -20,9 +20,30 @@ package struct Tally: Sendable {
     package var deadLetters: [String: Int] = [:]
     package var verdicts: [String: Int] = [:]
     package var messagesByRule: [String: Int] = [:]
+    package var messagesByOutbox: [TallyKey: Int] = [:]
+    package var verdictsByRule: [TallyKey: Int] = [:]
     package var commits = 0
     package var losses = 0
     package var overtaken = 0
+    package var commitSeconds = Histogram(bounds: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
+    /// Lines a commit.
+    package var batchLines = Histogram(bounds: [0, 1, 10, 100, 1000, 10_000, 100_000, 1_000_000])
+}
+
+/// What is counted by rule and something else.
+package struct TallyKey: Hashable, Sendable {
+    package var rule: String
+    package var other: String
+}
+
+/// What a step asks of whoever runs it. Nothing that is decided depends on the answers.
+package struct StepHooks {
+    /// Asked between pieces of work, so that it also tells of progress: whether the step should end early. What is left stays for the next.
+    package var endsEarly: () -> Bool = { false }
+    /// A clock for measuring.
+    package var seconds: () -> Double = { 0 }
+
+    package init() {}
 }
 
 /// The whole path of an event, one batch at a time: read, decode, order, load, apply, stage, commit, publish. Replay and daemon run the
@@ -31,41 +52,53 @@ package struct Tally: Sendable {
 /// One thread of control owns everything here. `step` never waits and reads no clock: time comes in.
 package struct Pipeline: ~Copyable {
     package let settings: Settings
-    package private(set) var reader: LogReader
-    package private(set) var engine: Engine
+    package internal(set) var reader: LogReader
+    package internal(set) var engine: Engine
     package private(set) var store: Store?
     /// Whether the store outlives the run.
-    private let isDurable: Bool
+    let isDurable: Bool
     package private(set) var destination: MessageDestination
     package private(set) var tally = Tally()
-    package private(set) var warnings: [String] = []
+    package internal(set) var warnings: [String] = []
+    package var hooks = StepHooks()
 
+    /// Lines as of the last commit.
+    private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
-    private var notes: [ReadingNote] = []
+    var notes: [ReadingNote] = []
     /// Files' positions as of the last commit, so that only what moved is written.
-    private var writtenOffsets: [Int64: Int64] = [:]
-    private var isChanged = false
+    private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
+    var isChanged = false
+    /// The control log as a source: followed by a daemon, repeated by a replay.
+    var control: ControlTail?
+    let isFollowing: Bool
+    var work = ControlWork()
     /// Told of the notes before the commit that relies on them.
-    private let controlLog: ControlLog?
+    let controlLog: ControlLog?
 
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
+    ///   - follows: what is appended to the control log is obeyed (a daemon); else what it holds is repeated (a replay).
     package init(
         settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
-        publishFrom: Instant? = nil
+        publishFrom: Instant? = nil, follows: Bool = false
     ) throws {
         self.settings = settings
         self.store = store
         isDurable = store?.directory != nil
         self.destination = destination
         self.controlLog = controlLog
+        isFollowing = follows
+        control = try controlLog.map { log throws in
+            try ControlTail(log, from: follows ? store?.meta("control").flatMap { Int($0) } ?? 0 : 0)
+        }
         var positions: [FilePosition] = []
         for row in try store?.sourceFiles() ?? [] {
             guard let position = FileRecord.position(row) else {
                 throw StoreError(.corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
             }
             positions.append(position)
-            writtenOffsets[row.number] = row.offset
+            written[row.number] = (row.offset, row.isEnded)
         }
         let clock = try store?.engineClock() ?? EngineClock()
         let prescribed = try controlLog?.prescriptions() ?? [:]
@@ -128,10 +161,11 @@ package struct Pipeline: ~Copyable {
     package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
         let lines = tally.lines
         let events = engine.counters.events
+        try obey()
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
             let bytes = tally.bytes
-            while !reader.isCaughtUp, tally.bytes - bytes < settings.readBytes {
+            while !reader.isCaughtUp, tally.bytes - bytes <= settings.readBytes / 2 {
                 guard read(wallNow: wallNow) else { break }
             }
             // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown,
@@ -142,9 +176,15 @@ package struct Pipeline: ~Copyable {
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
         } while !reader.isCaughtUp && tally.lines - lines < settings.batchEvents && engine.dirtyCount < settings.profileLimit / 2
+            && engine.output.messages.count < Self.batchMessages && !hooks.endsEarly()
         try commit(wallNow: wallNow)
         return tally.lines > lines || engine.counters.events > events
     }
+
+    /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
+    private static let batchMessages = 2000
+    /// How many customers for whom something is due are worked off between two commits.
+    private static let batchWakes = 4000
 
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
         guard
@@ -153,7 +193,7 @@ package struct Pipeline: ~Copyable {
         else { return false }
         tally.lines += chunk.lineCount
         tally.bytes += chunk.byteCount
-        tally.overtaken += chunk.notes.count
+        tally.overtaken += chunk.notes.count { $0.kind == .overtaken }
         for letter in chunk.deadLetters { tally.deadLetters[letter.reason.rawValue, default: 0] += 1 }
         deadLetters += chunk.deadLetters
         notes += chunk.notes
@@ -173,6 +213,14 @@ package struct Pipeline: ~Copyable {
     /// Applies everything below the watermark, in steps that keep what is resident within bounds. What a step does not reach stays in the
     /// sequencer, so that a commit in between keeps those lines too.
     private mutating func advance(below watermark: Instant, wallNow: Instant?) throws {
+        while let (line, turn) = nextControlTurn(below: watermark) {
+            if turn > engine.clock.now { try applyAll(below: turn, wallNow: wallNow) }
+            try apply(line, at: turn)
+        }
+        try applyAll(below: watermark, wallNow: wallNow)
+    }
+
+    private mutating func applyAll(below watermark: Instant, wallNow: Instant?) throws {
         while true {
             let bound = store == nil ? watermark : try wake(below: watermark)
             var batch = reader.take(below: bound)
@@ -182,6 +230,7 @@ package struct Pipeline: ~Copyable {
             batch.events.removeAll()
             if bound == watermark { break }
             try commit(wallNow: wallNow, keeping: true)
+            if hooks.endsEarly() { break }
         }
         if !isDurable { try spill() }
     }
@@ -204,7 +253,7 @@ package struct Pipeline: ~Copyable {
     private mutating func wake(below watermark: Instant) throws -> Instant {
         guard let store else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
-        let limit = max(4, settings.profileLimit / 4)
+        let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
         let wakes = try store.wakes(before: watermark, limit: limit)
         var numbers = wakes.map(\.number)
         var bound = watermark
@@ -217,11 +266,11 @@ package struct Pipeline: ~Copyable {
                 bound = min(watermark, max(last.at, engine.clock.now + 1))
             }
         }
-        for number in numbers where !engine.isResident(number) { try bringIn(number: number) }
+        for number in numbers where !engine.isResident(number) && !engine.isGone(number) { try bringIn(number: number) }
         return bound
     }
 
-    private mutating func bringIn(_ missing: Missing) throws {
+    mutating func bringIn(_ missing: Missing) throws {
         try bringIn(customers: missing.customers)
         for number in missing.numbers where !engine.isResident(number) { try bringIn(number: number) }
         for product in missing.products where !engine.isResident(product) { try bringIn(product: product) }
@@ -280,12 +329,14 @@ package struct Pipeline: ~Copyable {
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
         isChanged = false
+        let began = hooks.seconds()
         var changes = engine.takeChanges(records: store != nil)
         if let render = settings.render { changes.output.render(render) }
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
         for decision in changes.output.decisions {
             tally.verdicts[decision.verdict.rawValue, default: 0] += 1
+            tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
             // It takes the place of the verdict that was counted before.
             if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
         }
@@ -293,6 +344,7 @@ package struct Pipeline: ~Copyable {
             try controlLog?.append(notes)
             notes.removeAll()
         }
+        if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
         case .lines(let write):
@@ -300,6 +352,7 @@ package struct Pipeline: ~Copyable {
         case .outboxes(var set):
             destination = .none
             rows = set.stage(changes.output.messages, withdrawals: changes.output.withdrawals, wallNow: wallNow)
+            for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .none: break
         }
@@ -308,7 +361,9 @@ package struct Pipeline: ~Copyable {
         do throws(StoreError) {
             try store.write(changes, rules: engine.rules)
             try store.write(rows)
+            try store.moveHistory(changes.output.merged)
             if isDurable { try writePositions(store) }
+            try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
             if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
         } catch {
@@ -317,8 +372,12 @@ package struct Pipeline: ~Copyable {
         }
         try store.commit()
         tally.commits += 1
+        work = ControlWork()
         try publish(rows)
         if !changes.output.withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
+        tally.commitSeconds.observe(hooks.seconds() - began)
+        tally.batchLines.observe(Double(tally.lines - committedLines))
+        committedLines = tally.lines
         engine.shrink(to: settings.profileLimit)
     }
 
@@ -326,10 +385,11 @@ package struct Pipeline: ~Copyable {
         var moved: [SourceFileRow] = []
         for row in reader.positions().map(FileRecord.row) {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if writtenOffsets[row.number] != row.offset || row.isEnded { moved.append(row) }
+            if let known = written[row.number], known == (row.offset, row.isEnded) { continue }
+            moved.append(row)
         }
         try store.write(moved)
-        for row in moved { writtenOffsets[row.number] = row.offset }
+        for row in moved { written[row.number] = (row.offset, row.isEnded) }
         if let unkept = reader.unkeptLines() { try store.addWaiting(unkept.lines, lastOrder: unkept.lastOrder) }
         try store.dropWaiting(before: engine.clock.now)
         let now = engine.clock.now
@@ -382,6 +442,19 @@ package struct Pipeline: ~Copyable {
         set.committed([])
     }
 
+    mutating func changeOutboxes(_ change: (inout OutboxSet) -> Void) {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        change(&set)
+        destination = .outboxes(set)
+    }
+
+    /// Obeys the control log alone, while reading pauses.
+    package mutating func commitOrders(wallNow: Instant?) throws {
+        try obey()
+        try commit(wallNow: wallNow)
+    }
+
     /// Tries again what could not be published, and looks after the outbox directories.
     package mutating func tendOutboxes(wallNow: Instant, clockIsWall: Bool) throws {
         guard let store, case .outboxes(var set) = destination else { return }
@@ -397,9 +470,15 @@ package struct Pipeline: ~Copyable {
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
     package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
 
+    /// Messages that are committed and whose file is not in place, or not known to be.
+    package var stagedMessages: Int { if case .outboxes(let set) = destination { set.stagedCount } else { 0 } }
+
     package var hasUnmarked: Bool { if case .outboxes(let set) = destination { set.hasUnmarked } else { false } }
     /// Whether something waits for an outbox to be usable again.
     package var isTroubled: Bool { if case .outboxes(let set) = destination { set.isWaiting } else { false } }
+
+    /// How many stored customers have something due before `time` that has not been worked off; at most `limit`.
+    package func dueCustomers(before time: Instant, limit: Int) throws -> Int { try store?.countWakes(before: time, limit: limit) ?? 0 }
 
     /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
     package mutating func nextMoment() throws -> Instant? {

@@ -151,6 +151,32 @@ extension Store {
         return rows
     }
 
+    /// Pending messages in order of decision, without those of some rules.
+    package func pendingMessages(except rules: [String], limit: Int) throws(StoreError) -> [MessageRow] {
+        guard !rules.isEmpty else { return try messages(in: .pending, limit: limit) }
+        var rows: [MessageRow] = []
+        let statement = try database.statement(
+            "SELECT \(Self.messageColumns) FROM message WHERE state='pending' AND rule NOT IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?")
+        defer { statement.reset() }
+        statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
+        statement.bind(2, Int64(limit))
+        while try statement.step() { rows.append(MessageRow(statement)) }
+        return rows
+    }
+
+    /// What was decided and sent while a customer was anonymous becomes the user's.
+    package func moveHistory(_ merged: [(from: Int64, into: Int64)]) throws(StoreError) {
+        guard !merged.isEmpty else { return }
+        for sql in ["UPDATE decision SET customer=? WHERE customer=?", "UPDATE message SET customer=? WHERE customer=?"] {
+            let statement = try database.statement(sql)
+            for (from, into) in merged {
+                statement.bind(1, into)
+                statement.bind(2, from)
+                try statement.run()
+            }
+        }
+    }
+
     package func state(ofFile name: String, outbox: String) throws(StoreError) -> MessageState? {
         let statement = try database.statement("SELECT state FROM message WHERE file=? AND outbox=?")
         defer { statement.reset() }

@@ -91,6 +91,7 @@ struct Loaded {
         settings.maxLineBytes = configuration.maxLineBytes
         settings.memory = configuration.memory
         if !templates.isEmpty { settings.render = { [templates] in templates.render(rule: $0, $1) } }
+        settings.metrics = configuration.metrics
         return settings
     }
 }

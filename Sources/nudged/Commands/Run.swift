@@ -30,7 +30,7 @@ struct Run: ParsableCommand {
                 let loaded = try Loaded.load(path)
                 return Deployment(settings: loaded.settings, rules: loaded.rules, state: loaded.configuration.state)
             }
-            var service = try Service(try deploy(), reload: deploy)
+            var service = try Service(try deploy(), version: Nudged.version, reload: deploy)
             try service.run(once ? .once(drain: drain) : .daemon)
         }
     }
