@@ -248,7 +248,9 @@ package struct Pipeline: ~Copyable {
                 bound = min(watermark, max(last.at, engine.clock.now + 1))
             }
         }
-        for number in numbers where !engine.isResident(number) { try bringIn(number: number) }
+        // The store still has those that became somebody else since the last commit: they must not come back.
+        let removed = Set(engine.output.removed)
+        for number in numbers where !engine.isResident(number) && !removed.contains(number) { try bringIn(number: number) }
         return bound
     }
 
