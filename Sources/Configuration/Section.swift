@@ -47,10 +47,7 @@ package enum Section: String, CaseIterable, Sendable {
     package var keysWithoutEffect: Set<String> {
         switch self {
         case .configuration: ["templates", "retention", "safety"]
-        case .rule:
-            [
-                "template", "retract", "conversion",
-            ]
+        case .rule: ["template"]
         default: []
         }
     }

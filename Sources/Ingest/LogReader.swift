@@ -50,7 +50,11 @@ package struct SourceLag: Sendable {
 
 /// A line that was taken at another time than its own file says, because the watermark had already passed it; or refused as `future`.
 package struct ReadingNote: Sendable, Equatable {
-    package enum Kind: String, Sendable { case overtaken, future }
+    package enum Kind: String, Sendable {
+        case overtaken, future
+        /// A dead letter that was taken later, after a fix.
+        case retried
+    }
 
     package var kind: Kind
     package var source: String
@@ -151,7 +155,6 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    private static func digest(_ file: TailedFile) -> String { file.fingerprint.head.digest.hexadecimal }
 
     /// Directories to watch for changes.
     package var directories: Set<String> { tailer.directories }
@@ -190,18 +193,19 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    /// Files found together are numbered by the event time of their first line, then by the hash of their head.
+    /// Files found together are numbered by the event time of their first line, then by its hash. Only the first line counts, because it is
+    /// all that a file that is just being written and the same file in a replay have in common; one that is no event comes first.
     private mutating func number() {
-        var found: [(id: FileID, time: Instant, digest: String)] = []
+        var found: [(id: FileID, time: Instant, digest: ContentDigest)] = []
         for id in tailer.unnumbered {
             guard let file = tailer.file(id), tailer.hasCompleteLine(id) else { continue }
             var peeked = LineBuffer()
             // A first line that can't be shown yet (a long one, a copy being compared) is read first, with the lowest time there is.
-            var time = Instant.min
+            var first = (time: Instant.min, digest: ContentSample.none.digest)
             if case .lines(let offset, let count) = tailer.peek(id, upTo: 1 << 16, into: &peeked) {
-                time = firstTime(peeked, offset: offset, count: count, source: sourceOfTailed[file.source]) ?? .min
+                first = firstLine(peeked, offset: offset, count: count, source: sourceOfTailed[file.source])
             }
-            found.append((id, time, Self.digest(file)))
+            found.append((id, first.time, first.digest))
         }
         found.sort { $0.time != $1.time ? $0.time < $1.time : $0.digest != $1.digest ? $0.digest < $1.digest : $0.id < $1.id }
         for entry in found {
@@ -212,18 +216,20 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    /// The event time of the first line that is an event.
-    private mutating func firstTime(_ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int) -> Instant? {
+    /// The event time of the first line (the lowest there is, if it is no event), and the digest of its bytes.
+    private mutating func firstLine(
+        _ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int
+    ) -> (time: Instant, digest: ContentDigest) {
         var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var scratch = EventBatch()
         return buffer.withBytes { bytes in
-            while let line = splitter.next(in: bytes) {
-                let result = decoders[source].decoder.decode(
-                    line: UnsafeRawBufferPointer(rebasing: bytes[line.bytes]), source: 0, file: 0, offset: UInt64(line.offset),
-                    length: UInt32(clamping: line.length), receivedBefore: nil, into: &scratch)
-                if case .event = result { return scratch.events.first?.time }
-            }
-            return nil
+            guard let line = splitter.next(in: bytes) else { return (.min, ContentSample.none.digest) }
+            let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
+            let result = decoders[source].decoder.decode(
+                line: text, source: 0, file: 0, offset: UInt64(line.offset), length: UInt32(clamping: line.length), receivedBefore: nil,
+                into: &scratch)
+            guard case .event = result, let event = scratch.events.first else { return (.min, ContentDigest(text)) }
+            return (event.time, ContentDigest(text))
         }
     }
 
@@ -234,7 +240,7 @@ package struct LogReader: ~Copyable {
     }
 
     /// Whether every file's complete lines have been read.
-    package var isCaughtUp: Bool { !states.values.contains { $0.backlog } }
+    package var isCaughtUp: Bool { !states.contains { $0.value.backlog || $0.value.isEnded && !finals.contains($0.key) } }
 
     /// The smallest watermark over the files that have complete unread lines; nil when all are caught up.
     package var backlogWatermark: Instant? {
@@ -360,9 +366,12 @@ package struct LogReader: ~Copyable {
                         chunk.deadLetters.append(letter)
                         continue
                     }
-                    state.newest = max(state.newest ?? time, time)
+                    // What was taken later moved no watermark.
+                    if note?.kind != .retried { state.newest = max(state.newest ?? time, time) }
                     if let note, note.kind == .overtaken {
                         order = max(order, note.at)
+                    } else if let note, note.kind == .retried {
+                        order = max(time, note.at)
                     } else if order < engineNow {
                         order = engineNow
                         chunk.notes.append(
@@ -402,6 +411,46 @@ package struct LogReader: ~Copyable {
 
     /// Events whose turn is before the watermark, in order.
     package mutating func take(below watermark: Instant) -> EventBatch { sequencer.take(below: watermark) }
+
+    // MARK: Dead letters
+
+    /// What became of a dead letter that was tried again.
+    package enum Retry: Sendable {
+        /// It waits for its turn now; the note is for the control log, nil where its file is not known any more.
+        case taken(ReadingNote?)
+        case refused(DeadLetter)
+        case noSource
+    }
+
+    /// Decodes a kept line again, under the formats of now; its turn is `now`, or its own time if that is later.
+    package mutating func retry(_ line: [UInt8], source name: String, file: Int, offset: UInt64, length: UInt32, at now: Instant) -> Retry {
+        guard let source = sources.firstIndex(where: { $0.name == name }) else { return .noSource }
+        var batch = EventBatch()
+        let padded = line + [UInt8](repeating: 0x20, count: LineBuffer.padding)
+        let result = padded.withUnsafeBytes { bytes in
+            decoders[source].decoder.decode(
+                line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source), file: UInt32(clamping: file), offset: offset,
+                length: length, receivedBefore: nil, into: &batch)
+        }
+        if case .deadLetter(let letter) = result { return .refused(letter) }
+        for index in batch.events.indices {
+            let order = max(batch.events[index].time, now)
+            if order - batch.events[index].time > lateFor {
+                return .refused(
+                    padded.withUnsafeBytes { bytes in
+                        DeadLetter(
+                            reason: .tooLate, message: "the line is later than `late_for`",
+                            line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source), file: UInt32(clamping: file),
+                            offset: offset, length: length)
+                    })
+            }
+            batch.events[index].order = order
+            batch.events[index].raw = batch.add(line)
+        }
+        sequencer.add(batch)
+        let head = states.values.first { $0.number == file }?.head
+        return .taken(head.map { ReadingNote(kind: .retried, source: name, head: $0, offset: offset, at: now) })
+    }
 
     // MARK: Checkpoint
 

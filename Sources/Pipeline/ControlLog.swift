@@ -13,17 +13,22 @@ package struct ControlLog: Sendable {
 
     /// Appends notes and makes them durable.
     package func append(_ notes: [ReadingNote]) throws(ControlLogError) {
+        try append(lines: notes.map(Self.json))
+    }
+
+    /// Appends lines in one write and makes them durable; commands and the daemon do so beside each other.
+    package func append(lines: [CanonicalJSON]) throws(ControlLogError) {
         var bytes: [UInt8] = []
-        for note in notes {
-            CanonicalJSON.object([
-                ("type", .string("note")), ("note", .string(note.kind.rawValue)), ("source", .string(note.source)),
-                ("file", .string(note.head.digest.hexadecimal)), ("head", .number(Double(note.head.length))), ("offset", .number(Double(note.offset))), ("at", .number(Double(note.at))),
-            ]).write(to: &bytes)
+        for line in lines {
+            line.write(to: &bytes)
             bytes.append(0x0A)
         }
         let file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
         defer { close(file) }
+        try giveToOwner(file)
+        // Whoever writes has the file to itself meanwhile, so that no line stands within another.
+        while flock(file, LOCK_EX) != 0 { guard errno == EINTR else { throw ControlLogError(path: path, code: errno) } }
         // A line that a crash or a full disk cut off must not swallow the next one.
         let size = lseek(file, 0, SEEK_END)
         var last: UInt8 = 0x0A
@@ -38,23 +43,50 @@ package struct ControlLog: Sendable {
         guard fsync(file) == 0 else { throw ControlLogError(path: path, code: errno) }
     }
 
-    /// What the notes prescribe; the first note of a line counts. Empty if there is no such log.
-    package func prescriptions() throws(ControlLogError) -> [ReadingNote.Place: ReadingNote] {
+    private static func json(_ note: ReadingNote) -> CanonicalJSON {
+        .object([
+            ("type", .string("note")), ("note", .string(note.kind.rawValue)), ("source", .string(note.source)),
+            ("file", .string(note.head.digest.hexadecimal)), ("head", .number(Double(note.head.length))),
+            ("offset", .number(Double(note.offset))), ("at", .number(Double(note.at))),
+        ])
+    }
+
+    /// What root creates by a command belongs to whom the state directory belongs to, or the daemon could not write it.
+    private func giveToOwner(_ file: Int32) throws(ControlLogError) {
+        guard geteuid() == 0 else { return }
+        var directory = stat()
+        var own = stat()
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        guard stat(String(path[..<slash]), &directory) == 0, fstat(file, &own) == 0, own.st_uid != directory.st_uid else {
+            return
+        }
+        guard fchown(file, directory.st_uid, directory.st_gid) == 0 else { throw ControlLogError(path: path, code: errno) }
+    }
+
+    /// The bytes from an offset on; none if there is no such log, or it is shorter.
+    func read(from offset: Int) throws(ControlLogError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
-            if errno == ENOENT { return [:] }
+            if errno == ENOENT { return [] }
             throw ControlLogError(path: path, code: errno)
         }
         defer { close(file) }
+        lseek(file, offset, SEEK_SET)
         var bytes: [UInt8] = []
         var room = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = read(file, &room, room.count)
+            let count = Glibc.read(file, &room, room.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw ControlLogError(path: path, code: errno) }
             if count == 0 { break }
             bytes.append(contentsOf: room[..<count])
         }
+        return bytes
+    }
+
+    /// What the notes prescribe; the first note of a line counts, but that it was retried counts more. Empty if there is no such log.
+    package func prescriptions() throws(ControlLogError) -> [ReadingNote.Place: ReadingNote] {
+        let bytes = try read(from: 0)
         var result: [ReadingNote.Place: ReadingNote] = [:]
         for line in bytes.split(separator: 0x0A) {
             // A line that a crash cut off was never relied on.
@@ -65,8 +97,9 @@ package struct ControlLog: Sendable {
                 let offset = view["offset"]?.number, let at = view["at"]?.number
             else { continue }
             let note = ReadingNote(
-                kind: kind, source: source, head: ContentSample(length: Int(length), digest: digest), offset: UInt64(offset), at: Instant(at))
-            if result[note.place] == nil { result[note.place] = note }
+                kind: kind, source: source, head: ContentSample(length: Int(length), digest: digest), offset: UInt64(offset),
+                at: Instant(at))
+            if result[note.place] == nil || kind == .retried { result[note.place] = note }
         }
         return result
     }

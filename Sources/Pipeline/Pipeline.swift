@@ -52,44 +52,53 @@ package struct StepHooks {
 /// One thread of control owns everything here. `step` never waits and reads no clock: time comes in.
 package struct Pipeline: ~Copyable {
     package let settings: Settings
-    package private(set) var reader: LogReader
-    package private(set) var engine: Engine
+    package internal(set) var reader: LogReader
+    package internal(set) var engine: Engine
     package private(set) var store: Store?
     /// Whether the store outlives the run.
-    private let isDurable: Bool
+    let isDurable: Bool
     package private(set) var destination: MessageDestination
     package private(set) var tally = Tally()
-    package private(set) var warnings: [String] = []
+    package internal(set) var warnings: [String] = []
     package var hooks = StepHooks()
 
     /// Lines as of the last commit.
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
-    private var notes: [ReadingNote] = []
+    var notes: [ReadingNote] = []
     /// Files' positions as of the last commit, so that only what moved is written.
-    private var writtenOffsets: [Int64: Int64] = [:]
-    private var isChanged = false
+    private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
+    var isChanged = false
+    /// The control log as a source: followed by a daemon, repeated by a replay.
+    var control: ControlTail?
+    let isFollowing: Bool
+    var work = ControlWork()
     /// Told of the notes before the commit that relies on them.
-    private let controlLog: ControlLog?
+    let controlLog: ControlLog?
 
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
+    ///   - follows: what is appended to the control log is obeyed (a daemon); else what it holds is repeated (a replay).
     package init(
         settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
-        publishFrom: Instant? = nil
+        publishFrom: Instant? = nil, follows: Bool = false
     ) throws {
         self.settings = settings
         self.store = store
         isDurable = store?.directory != nil
         self.destination = destination
         self.controlLog = controlLog
+        isFollowing = follows
+        control = try controlLog.map { log throws in
+            try ControlTail(log, from: follows ? store?.meta("control").flatMap { Int($0) } ?? 0 : 0)
+        }
         var positions: [FilePosition] = []
         for row in try store?.sourceFiles() ?? [] {
             guard let position = FileRecord.position(row) else {
                 throw StoreError(.corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
             }
             positions.append(position)
-            writtenOffsets[row.number] = row.offset
+            written[row.number] = (row.offset, row.isEnded)
         }
         let clock = try store?.engineClock() ?? EngineClock()
         let prescribed = try controlLog?.prescriptions() ?? [:]
@@ -152,6 +161,7 @@ package struct Pipeline: ~Copyable {
     package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
         let lines = tally.lines
         let events = engine.counters.events
+        try obey()
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
             let bytes = tally.bytes
@@ -203,6 +213,14 @@ package struct Pipeline: ~Copyable {
     /// Applies everything below the watermark, in steps that keep what is resident within bounds. What a step does not reach stays in the
     /// sequencer, so that a commit in between keeps those lines too.
     private mutating func advance(below watermark: Instant, wallNow: Instant?) throws {
+        while let (line, turn) = nextControlTurn(below: watermark) {
+            if turn > engine.clock.now { try applyAll(below: turn, wallNow: wallNow) }
+            try apply(line, at: turn)
+        }
+        try applyAll(below: watermark, wallNow: wallNow)
+    }
+
+    private mutating func applyAll(below watermark: Instant, wallNow: Instant?) throws {
         while true {
             let bound = store == nil ? watermark : try wake(below: watermark)
             var batch = reader.take(below: bound)
@@ -248,13 +266,11 @@ package struct Pipeline: ~Copyable {
                 bound = min(watermark, max(last.at, engine.clock.now + 1))
             }
         }
-        // The store still has those that became somebody else since the last commit: they must not come back.
-        let removed = Set(engine.output.removed)
-        for number in numbers where !engine.isResident(number) && !removed.contains(number) { try bringIn(number: number) }
+        for number in numbers where !engine.isResident(number) && !engine.isGone(number) { try bringIn(number: number) }
         return bound
     }
 
-    private mutating func bringIn(_ missing: Missing) throws {
+    mutating func bringIn(_ missing: Missing) throws {
         try bringIn(customers: missing.customers)
         for number in missing.numbers where !engine.isResident(number) { try bringIn(number: number) }
         for product in missing.products where !engine.isResident(product) { try bringIn(product: product) }
@@ -320,18 +336,21 @@ package struct Pipeline: ~Copyable {
         for decision in changes.output.decisions {
             tally.verdicts[decision.verdict.rawValue, default: 0] += 1
             tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
+            // It takes the place of the verdict that was counted before.
+            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
         }
         if !notes.isEmpty {
             try controlLog?.append(notes)
             notes.removeAll()
         }
+        if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
         case .lines(let write):
             for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
         case .outboxes(var set):
             destination = .none
-            rows = set.stage(changes.output.messages, wallNow: wallNow)
+            rows = set.stage(changes.output.messages, withdrawals: changes.output.withdrawals, wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .none: break
@@ -341,15 +360,20 @@ package struct Pipeline: ~Copyable {
         do throws(StoreError) {
             try store.write(changes, rules: engine.rules)
             try store.write(rows)
+            try store.moveHistory(changes.output.merged)
             if isDurable { try writePositions(store) }
+            try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
+            if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
         } catch {
             store.rollback()
             throw error
         }
         try store.commit()
         tally.commits += 1
+        work = ControlWork()
         try publish(rows)
+        if !changes.output.withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
         tally.commitSeconds.observe(hooks.seconds() - began)
         tally.batchLines.observe(Double(tally.lines - committedLines))
         committedLines = tally.lines
@@ -360,10 +384,11 @@ package struct Pipeline: ~Copyable {
         var moved: [SourceFileRow] = []
         for row in reader.positions().map(FileRecord.row) {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if writtenOffsets[row.number] != row.offset || row.isEnded { moved.append(row) }
+            if let known = written[row.number], known == (row.offset, row.isEnded) { continue }
+            moved.append(row)
         }
         try store.write(moved)
-        for row in moved { writtenOffsets[row.number] = row.offset }
+        for row in moved { written[row.number] = (row.offset, row.isEnded) }
         if let unkept = reader.unkeptLines() { try store.addWaiting(unkept.lines, lastOrder: unkept.lastOrder) }
         try store.dropWaiting(before: engine.clock.now)
         let now = engine.clock.now
@@ -383,6 +408,14 @@ package struct Pipeline: ~Copyable {
         defer { destination = .outboxes(set) }
         set.committed(rows)
         try set.publish()
+    }
+
+    private mutating func takeBack(_ store: Store, wallNow: Instant?) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try set.takeBack(store)
+        if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow) }
     }
 
     // MARK: The ends
@@ -406,6 +439,19 @@ package struct Pipeline: ~Copyable {
         try set.markPublished(store)
         try store.commit()
         set.committed([])
+    }
+
+    mutating func changeOutboxes(_ change: (inout OutboxSet) -> Void) {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        change(&set)
+        destination = .outboxes(set)
+    }
+
+    /// Obeys the control log alone, while reading pauses.
+    package mutating func commitOrders(wallNow: Instant?) throws {
+        try obey()
+        try commit(wallNow: wallNow)
     }
 
     /// Tries again what could not be published, and looks after the outbox directories.

@@ -35,6 +35,7 @@ package struct Service: ~Copyable {
     private let store: Store
     private var pipeline: Pipeline
     private let watch = FileWatch()
+    private let controlWatch: ControlWatch
     private let started = Service.wallClock()
     private var isStopping = false
     private var troubles: [String] = []
@@ -70,6 +71,7 @@ package struct Service: ~Copyable {
         let store = try Store.open(directory: deployment.state)
         let pipeline = try Self.assemble(deployment, store)
         self.signals = signals
+        controlWatch = ControlWatch(deployment.state + "/" + ControlLog.fileName)
         self.deployment = deployment
         self.reload = reload
         self.store = store
@@ -102,7 +104,7 @@ package struct Service: ~Copyable {
         return try Pipeline(
             settings: deployment.settings, rules: deployment.rules, store: store,
             destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
-            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom)
+            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
     }
 
     package static func wallClock() -> Instant {
@@ -169,7 +171,11 @@ package struct Service: ~Copyable {
     }
 
     private mutating func turn(_ signals: Int32) throws {
-        if !pipeline.isBlocked, try pipeline.step(wallNow: wallNow) { hasNews = (true, true) }
+        if pipeline.isBlocked {
+            try pipeline.commitOrders(wallNow: wallNow)
+        } else if try pipeline.step(wallNow: wallNow) {
+            hasNews = (true, true)
+        }
         notification.watchdog()
         report()
         try take(signals)
@@ -228,10 +234,12 @@ package struct Service: ~Copyable {
         var descriptors = [
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
             pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: controlWatch.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         let timeout = Int32(clamping: max(0, until - now))
         if timeout > 0 { try tell(force: false) }
-        let ready = poll(&descriptors, 2, timeout)
+        let ready = poll(&descriptors, 3, timeout)
+        controlWatch.drain()
         if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
         if watch.drain() || Self.wallClock() - scannedAt >= scanEvery || pipeline.needsAnotherScan { scan() }
     }

@@ -120,6 +120,24 @@ extension Store {
 
     // MARK: Dead letters
 
+    package func removeDeadLetters(_ numbers: [Int64]) throws(StoreError) {
+        let statement = try database.statement("DELETE FROM dead_letter WHERE number=?")
+        for number in numbers {
+            statement.bind(1, number)
+            try statement.run()
+        }
+    }
+
+    /// What is wrong with a dead letter that was tried again.
+    package func judgeAgain(_ number: Int64, reason: String, message: String, place: Int64?) throws(StoreError) {
+        let statement = try database.statement("UPDATE dead_letter SET reason=?, message=?, place=? WHERE number=?")
+        statement.bind(1, reason)
+        statement.bind(2, message)
+        statement.bind(3, place)
+        statement.bind(4, number)
+        try statement.run()
+    }
+
     package func write(_ letters: [DeadLetterRow]) throws(StoreError) {
         let statement = try database.statement(
             """

@@ -18,6 +18,7 @@ struct Nudged: ParsableCommand {
         subcommands: [
             Run.self, Replay.self, Check.self, Init.self, Status.self, Simulate.self, ProfileCommand.self, SegmentsCommand.self,
             TimersCommand.self, DecisionsCommand.self, OutboxCommand.self, DeadLettersCommand.self, ExportCommand.self,
-            BackupCommand.self,
+            BackupCommand.self, PauseCommand.self,
+            ResumeCommand.self, ConsentCommand.self,
         ])
 }

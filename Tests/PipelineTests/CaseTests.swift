@@ -110,6 +110,15 @@ struct Case {
         return (messages, keepsState ? try Self.verdicts(directory.path) : [])
     }
 
+    /// Replays into a store that the caller looks into.
+    func replay(into store: Store) throws {
+        let (settings, rules) = try load()
+        var pipeline = try Pipeline(settings: settings, rules: rules, store: store, destination: .none)
+        pipeline.scan()
+        while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil, until: until) }
+        try pipeline.finish(until: until, wallNow: nil)
+    }
+
     /// The log grows line by line; after each the process ends and another goes on from the state.
     func replayWithRestarts() throws -> [String] {
         let (settings, rules) = try load()

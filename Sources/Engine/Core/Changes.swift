@@ -70,6 +70,8 @@ extension Engine {
     }
 
     package func isResident(_ number: Int64) -> Bool { slotByNumber[number] != nil }
+    /// Whether a stored record is one of a customer that is no more, so that it must not be brought in again.
+    package func isGone(_ number: Int64) -> Bool { gone.contains(number) }
     package func isResident(_ product: ProductKey) -> Bool { productIndex[product] != nil }
 
     /// Brings in a stored customer with the anonymous ids linked to it. Instances of rules that are gone end `rule_removed`.
@@ -105,6 +107,7 @@ extension Engine {
     package mutating func shrink(to limit: Int) {
         absent.removeAll(keepingCapacity: true)
         absentProducts.removeAll(keepingCapacity: true)
+        gone.removeAll(keepingCapacity: true)
         guard hasStore, slotByNumber.count > limit else { return }
         let target = limit * 3 / 4
         var candidates: [(slot: Int, seen: Instant)] = []

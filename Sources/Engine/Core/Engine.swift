@@ -28,6 +28,8 @@ package struct Engine: Sendable {
     /// Keys the store was asked for and does not have; only until the batch ends.
     var absent: Set<CustomerKey> = []
     var absentProducts: Set<ProductKey> = []
+    /// Customers that are no more, whose records are still stored until the batch ends.
+    var gone: Set<Int64> = []
 
     /// The moment that is being worked off; it survives a pause for missing state.
     var moment = Moment()
@@ -75,10 +77,15 @@ package struct EngineClock: Sendable, Equatable {
 package struct Output: Sendable {
     package var messages: [Message] = []
     package var decisions: [Decision] = []
+    /// Sequences of messages, of this batch or an earlier one, that are to be taken back if no sender has claimed them.
+    package var withdrawals: [Int64] = []
     /// Customers whose records are to be deleted: anonymous ones that became users.
     package var removed: [Int64] = []
+    /// Which customer each of those became.
+    package var merged: [(from: Int64, into: Int64)] = []
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
+    package var outcomes: [Outcome] = []
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
     /// What the gates saw; only while tracing.
     package var passages: [Passage] = []

@@ -10,6 +10,8 @@ extension Engine {
         }
         for membership in visitor.segments { output.memberships.append((membership.segment, number, nil)) }
         output.removed.append(number)
+        output.merged.append((number, profiles[slot].number))
+        gone.insert(number)
         release(from)
         for anonymous in [visitor.key.id] + visitor.links { link(anonymous, to: slot) }
 

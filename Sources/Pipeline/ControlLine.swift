@@ -1,0 +1,78 @@
+import Engine
+
+/// A line of the control log that a person wrote through a command.
+///
+/// ```
+/// {"at":1772359200000,"type":"pause"}                              {"at":…,"rule":"vip","type":"resume"}
+/// {"at":…,"number":12,"type":"retry"}                              {"at":…,"line":{…a Segment call…},"type":"event"}
+/// ```
+/// `at` is the engine's time when it was written. When the daemon applies a line it notes where in the order that was
+/// (`{"at":…,"line":<byte offset of the line>,"type":"applied"}`), durably and before the commit, so that a restart and a replay apply it
+/// at the same place.
+package struct ControlLine: Sendable, Equatable {
+    package enum Order: Sendable, Equatable {
+        /// Nil: everything.
+        case pause(rule: String?)
+        case resume(rule: String?)
+        /// A dead letter, by number.
+        case retry(Int64)
+        /// An event made by hand: the JSON text of a Segment call.
+        case event([UInt8])
+    }
+
+    package var order: Order
+    package var at: Instant
+    /// Byte offsets of the line and of what follows it.
+    package var start: Int
+    package var end: Int
+
+    package init(_ order: Order, at: Instant, start: Int = 0, end: Int = 0) {
+        self.order = order
+        self.at = at
+        self.start = start
+        self.end = end
+    }
+
+    /// The line as written, without its end.
+    package var json: CanonicalJSON {
+        var members: [(key: String, value: CanonicalJSON)] = [("at", .number(Double(at)))]
+        func name(_ type: String, _ rule: String?) {
+            members.append(("type", .string(type)))
+            if let rule { members.append(("rule", .string(rule))) }
+        }
+        switch order {
+        case .pause(let rule): name("pause", rule)
+        case .resume(let rule): name("resume", rule)
+        case .retry(let number):
+            name("retry", nil)
+            members.append(("number", .number(Double(number))))
+        case .event(let text):
+            name("event", nil)
+            if let packed = JSONText.pack(text) { members.append(("line", CanonicalJSON(JSONView(bytes: packed, offset: 0)))) }
+        }
+        return .object(members)
+    }
+
+    /// Nil for notes, and for what is no control line.
+    init?(_ view: JSONView, start: Int, end: Int) {
+        guard let type = view["type"]?.string, let at = view["at"]?.number else { return nil }
+        switch type {
+        case "pause": order = .pause(rule: view["rule"]?.string)
+        case "resume": order = .resume(rule: view["rule"]?.string)
+        case "retry":
+            guard let number = view["number"]?.number else { return nil }
+            order = .retry(Int64(number))
+        case "event":
+            guard let line = view["line"], line.tag == .object else { return nil }
+            order = .event(CanonicalJSON(line).bytes)
+        default: return nil
+        }
+        self.at = Instant(at)
+        self.start = start
+        self.end = end
+    }
+
+    static func applied(_ line: ControlLine, at: Instant) -> CanonicalJSON {
+        .object([("type", .string("applied")), ("line", .number(Double(line.start))), ("at", .number(Double(at)))])
+    }
+}

@@ -1,0 +1,86 @@
+import Engine
+import Glibc
+
+/// Reads the control log as it grows: whole lines, in order, from an offset that the checkpoint keeps.
+struct ControlTail: Sendable {
+    let log: ControlLog
+    /// The first byte that was not read yet.
+    private var offset: Int
+    /// Up to here everything has been applied; what a checkpoint stores.
+    private(set) var applied: Int
+    /// Lines whose turn has not come, in order, each with the engine time of its turn where that is known.
+    private(set) var waiting: [ControlLine] = []
+    /// Where in the order lines were applied before a crash, or in the run that a replay repeats: by byte offset of the line.
+    private var turns: [Int: Instant] = [:]
+
+    /// - Parameter offset: where a checkpoint stands; the whole log is looked through once for notes.
+    init(_ log: ControlLog, from offset: Int) throws(ControlLogError) {
+        self.log = log
+        self.offset = 0
+        applied = offset
+        for (start, end, view) in try lines() {
+            if view["type"]?.string == "applied", let line = view["line"]?.number, let at = view["at"]?.number { turns[Int(line)] = Instant(at) }
+            if start >= offset, let line = ControlLine(view, start: start, end: end) { waiting.append(line) }
+        }
+    }
+
+    /// Takes in what was appended since. The daemon's own notes are passed over.
+    mutating func poll() throws(ControlLogError) {
+        for (start, end, view) in try lines() {
+            if let line = ControlLine(view, start: start, end: end) { waiting.append(line) }
+        }
+    }
+
+    /// The whole lines that were not read yet and are JSON.
+    private mutating func lines() throws(ControlLogError) -> [(start: Int, end: Int, view: JSONView)] {
+        let bytes = try log.read(from: offset)
+        var result: [(start: Int, end: Int, view: JSONView)] = []
+        var start = 0
+        while let end = bytes[start...].firstIndex(of: 0x0A) {
+            if let packed = JSONText.pack(Array(bytes[start..<end])) {
+                result.append((offset + start, offset + end + 1, JSONView(bytes: packed, offset: 0)))
+            }
+            start = end + 1
+        }
+        offset += start
+        return result
+    }
+
+    /// The next line and the engine time of its turn: as noted, else now, but never before it was written.
+    func next(now: Instant) -> (line: ControlLine, turn: Instant)? {
+        guard let line = waiting.first else { return nil }
+        if let turn = turns[line.start] { return (line, turn) }
+        return (line, now == .min ? .min : max(now, line.at))
+    }
+
+    var isNoted: Bool { waiting.first.map { turns[$0.start] != nil } ?? false }
+
+    /// In a replay a line that was never applied has its turn when it was written.
+    func nextInReplay() -> (line: ControlLine, turn: Instant)? {
+        waiting.first.map { ($0, turns[$0.start] ?? $0.at) }
+    }
+
+    mutating func removeFirst() {
+        applied = waiting.removeFirst().end
+    }
+}
+
+/// Tells when the control log grew (inotify); without it the daemon looks at intervals.
+final class ControlWatch {
+    let descriptor: Int32
+
+    init(_ path: String) {
+        descriptor = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+        // A log that is not there yet is created, so that it can be watched.
+        close(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600))
+        if descriptor >= 0 { inotify_add_watch(descriptor, path, UInt32(IN_MODIFY)) }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    func drain() {
+        guard descriptor >= 0 else { return }
+        var room = [UInt8](repeating: 0, count: 4096)
+        while read(descriptor, &room, room.count) > 0 {}
+    }
+}

@@ -1,0 +1,113 @@
+import Engine
+import Ingest
+import Storage
+
+/// What lines of the control log changed since the last commit, to be written with it.
+struct ControlWork {
+    var notes: [CanonicalJSON] = []
+    var pauses: [Pause] = []
+    /// Nil inside: all of them.
+    var resumed: [String?] = []
+    /// Dead letters that became events.
+    var retried: [Int64] = []
+    /// Dead letters that can't become events yet, with what is wrong now.
+    var refused: [(number: Int64, letter: DeadLetter)] = []
+}
+
+/// The control log as a source (`operations.md`): lines are applied in order at engine time, each once, and never move the watermark.
+extension Pipeline {
+    /// Looks for new lines of the control log and applies those whose turn it is.
+    package mutating func obey() throws {
+        guard isFollowing else { return }
+        try control?.poll()
+        while let (line, turn) = control?.next(now: engine.clock.now), turn <= engine.clock.now { try apply(line, at: turn) }
+    }
+
+    /// The next turn below `bound` of a line that waits for it: after a crash, and in a replay.
+    func nextControlTurn(below bound: Instant) -> (line: ControlLine, turn: Instant)? {
+        guard let (line, turn) = isFollowing ? control?.next(now: engine.clock.now) : control?.nextInReplay(), turn < bound else {
+            return nil
+        }
+        return (line, turn)
+    }
+
+    /// Applies one line, now that everything before `turn` has been applied.
+    mutating func apply(_ line: ControlLine, at turn: Instant) throws {
+        // Before its first event the engine has no time yet.
+        let now = max(turn, engine.clock.now) == .min ? line.at : max(turn, engine.clock.now)
+        if isFollowing, control?.isNoted == false { work.notes.append(ControlLine.applied(line, at: now)) }
+        switch line.order {
+        case .pause(let rule): pause(Pause(rule: rule, since: now, reason: Pause.asked))
+        case .resume(let rule):
+            work.pauses.removeAll { rule == nil || $0.rule == rule }
+            work.resumed.append(rule)
+            changeOutboxes { $0.resume(rule) }
+        case .event(let text): try applyByHand(text, at: now)
+        case .retry(let number): if isFollowing { try retry(number, at: now) }
+        }
+        control?.removeFirst()
+        isChanged = true
+    }
+
+    private mutating func pause(_ pause: Pause) {
+        // A replay publishes nothing that could wait.
+        guard isFollowing else { return }
+        work.resumed.removeAll { $0 == pause.rule }
+        work.pauses.append(pause)
+        changeOutboxes { $0.pause(pause) }
+    }
+
+    private mutating func applyByHand(_ text: [UInt8], at now: Instant) throws {
+        var decoder = Decoder(vocabulary: engine.rules.vocabulary, format: .segment)
+        var batch = EventBatch()
+        let padded = text + [UInt8](repeating: 0x20, count: 64)
+        _ = padded.withUnsafeBytes { bytes in
+            decoder.decode(
+                line: UnsafeRawBufferPointer(rebasing: bytes[..<text.count]), source: .max, file: 0, offset: 0,
+                length: UInt32(text.count),
+                receivedBefore: nil, into: &batch)
+        }
+        for var event in batch.events {
+            event.time = now
+            event.order = now
+            while let missing = engine.intervene(event, of: batch) { try bringIn(missing) }
+        }
+    }
+
+    private mutating func retry(_ number: Int64, at now: Instant) throws {
+        guard let row = try store?.deadLetter(number) else {
+            warnings.append("dead letter \(number) can't be retried: there is none of that number any more")
+            return
+        }
+        guard row.isWhole else {
+            warnings.append("dead letter \(number) can't be retried: only the first \(row.head.count) bytes of its line are kept")
+            return
+        }
+        switch reader.retry(
+            row.head, source: row.source, file: Int(row.file) ?? 0, offset: UInt64(row.offset),
+            length: UInt32(clamping: row.length), at: now)
+        {
+        case .taken(let note):
+            if let note { notes.append(note) }
+            work.retried.append(number)
+        case .refused(let letter):
+            work.refused.append((number, letter))
+            warnings.append("dead letter \(number) was retried and is one still: \(letter.message)")
+        case .noSource:
+            warnings.append("dead letter \(number) can't be retried: the configuration has no source \(row.source) any more")
+        }
+    }
+
+    /// Within the transaction.
+    func writeControl(_ store: Store) throws(StoreError) {
+        guard isFollowing, let control else { return }
+        try store.setMeta("control", String(control.applied))
+        for rule in work.resumed { try store.endPause(of: rule) }
+        for pause in work.pauses { try store.set(pause) }
+        try store.removeDeadLetters(work.retried)
+        for (number, letter) in work.refused {
+            try store.judgeAgain(
+                number, reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) })
+        }
+    }
+}
