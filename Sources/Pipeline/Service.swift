@@ -268,7 +268,7 @@ package struct Service: ~Copyable {
         do {
             let fresh = try reload()
             guard fresh.state == deployment.state else {
-                refuse("`state` can't change while running; restart instead")
+                refuse("the old one stays: `state` can't change while running; restart instead")
                 return
             }
             try pipeline.settle()
@@ -297,7 +297,7 @@ package struct Service: ~Copyable {
         refusal = reason
         tally.reloadsRefused += 1
         tally.isLastReloadTaken = false
-        log(.error, "the configuration was not reloaded: " + reason, .event("reload_refused"))
+        log(.error, "the configuration was not reloaded, " + reason, .event("reload_refused"))
         notification.ready()
         writeStatus(force: true)
     }
@@ -379,7 +379,7 @@ package struct Service: ~Copyable {
             text += "; paused: the outbox is full"
         }
         if let trouble = troubles.first { text += "; " + trouble }
-        if let refusal { text += "; the configuration was not reloaded: " + refusal }
+        if let refusal { text += "; the configuration was not reloaded, " + refusal }
         notification.status(text)
         StatusFile(
             pid: Int(getpid()), startedAt: started, writtenAt: now, lines: tally.lines, events: pipeline.engine.counters.events,
