@@ -31,7 +31,8 @@ let package = Package(
         .target(name: "Engine", dependencies: ["CEL"], swiftSettings: settings),
 
         // Input and output: three that never import each other.
-        .target(name: "Ingest", dependencies: ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux"], swiftSettings: settings),
+        .target(
+            name: "Ingest", dependencies: ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux"], swiftSettings: settings),
         .target(name: "Storage", dependencies: ["Engine", "CSQLite"], swiftSettings: settings),
         .target(name: "Outbox", dependencies: ["Engine", "CLinux"], swiftSettings: settings),
 
@@ -40,7 +41,8 @@ let package = Package(
 
         // Mustache to the content of messages.
         .target(
-            name: "Templates", dependencies: ["Engine", .product(name: "Mustache", package: "swift-mustache")], swiftSettings: settings),
+            name: "Templates", dependencies: ["Engine", .product(name: "Mustache", package: "swift-mustache")],
+            swiftSettings: settings),
 
         // A seeded shop that writes a log: for the demo, benchmarks, and trying rules.
         .target(name: "Simulation", dependencies: ["Engine"], swiftSettings: settings),
@@ -50,7 +52,8 @@ let package = Package(
         .executableTarget(
             name: "nudged",
             dependencies: [
-                "Configuration", "Pipeline", "Simulation", "Templates", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Configuration", "Pipeline", "Simulation", "Templates",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 
@@ -58,9 +61,11 @@ let package = Package(
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"], swiftSettings: settings),
+            name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"],
+            swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),
+        .testTarget(name: "ProjectTests", swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),

@@ -42,7 +42,8 @@ package struct ContentDigest: Hashable, Comparable, Sendable {
 extension ContentDigest {
     /// From 32 hexadecimal digits.
     package init?(hexadecimal text: String) {
-        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16) else {
+        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+        else {
             return nil
         }
         self.init(high: high, low: low)

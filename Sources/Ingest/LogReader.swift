@@ -130,7 +130,8 @@ package struct LogReader: ~Copyable {
 
     /// - Parameter sources: in any order; positions follow the order of their names.
     package init(
-        sources: [LogSource], vocabulary: Vocabulary, lateFor: Milliseconds, maxLineBytes: Int, resuming positions: [FilePosition] = [],
+        sources: [LogSource], vocabulary: Vocabulary, lateFor: Milliseconds, maxLineBytes: Int,
+        resuming positions: [FilePosition] = [],
         keepsLines: Bool
     ) {
         let sorted = sources.sorted { $0.name.precedes($1.name) }
@@ -149,12 +150,12 @@ package struct LogReader: ~Copyable {
         let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
         for (file, position) in zip(tailer.files, resumed) {
             states[file.id] = FileState(
-                number: position.number, source: sourceOfTailed[file.source], newest: position.newest, backlog: false, isEnded: position.isEnded,
+                number: position.number, source: sourceOfTailed[file.source], newest: position.newest, backlog: false,
+                isEnded: position.isEnded,
                 head: file.fingerprint.head)
             tailer.setNumber(position.number, of: file.id)
         }
     }
-
 
     /// Directories to watch for changes.
     package var directories: Set<String> { tailer.directories }
@@ -211,7 +212,8 @@ package struct LogReader: ~Copyable {
         for entry in found {
             guard let file = tailer.file(entry.id) else { continue }
             tailer.setNumber(nextNumber, of: entry.id)
-            states[entry.id] = FileState(number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, head: file.fingerprint.head)
+            states[entry.id] = FileState(
+                number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, head: file.fingerprint.head)
             nextNumber += 1
         }
     }
@@ -226,7 +228,8 @@ package struct LogReader: ~Copyable {
             guard let line = splitter.next(in: bytes) else { return (.min, ContentSample.none.digest) }
             let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
             let result = decoders[source].decoder.decode(
-                line: text, source: 0, file: 0, offset: UInt64(line.offset), length: UInt32(clamping: line.length), receivedBefore: nil,
+                line: text, source: 0, file: 0, offset: UInt64(line.offset), length: UInt32(clamping: line.length),
+                receivedBefore: nil,
                 into: &scratch)
             guard case .event = result, let event = scratch.events.first else { return (.min, ContentDigest(text)) }
             return (event.time, ContentDigest(text))
@@ -284,7 +287,8 @@ package struct LogReader: ~Copyable {
             chunk.byteCount = line.end - line.offset
             var letter = line.head.withUnsafeBytes { head in
                 DeadLetter(
-                    reason: .tooLong, message: Self.tooLongMessage, line: head, source: UInt32(state.source), file: UInt32(state.number),
+                    reason: .tooLong, message: Self.tooLongMessage, line: head, source: UInt32(state.source),
+                    file: UInt32(state.number),
                     offset: UInt64(line.offset), length: UInt32(clamping: line.length))
             }
             letter.sourceName = sources[state.source].name
@@ -360,7 +364,8 @@ package struct LogReader: ~Copyable {
                     if order - time > lateFor {
                         batch.events.removeSubrange(first...)
                         var letter = DeadLetter(
-                            reason: .tooLate, message: "the line is later than `late_for`", line: text, source: UInt32(state.source),
+                            reason: .tooLate, message: "the line is later than `late_for`", line: text,
+                            source: UInt32(state.source),
                             file: UInt32(state.number), offset: UInt64(line.offset), length: UInt32(clamping: line.length))
                         letter.sourceName = name
                         chunk.deadLetters.append(letter)
@@ -382,14 +387,16 @@ package struct LogReader: ~Copyable {
                         batch.events[index].order = order
                         // Copied out again only for the few that will have to wait; see `Sequencer.take`.
                         if keepsLines {
-                            batch.events[index].raw = ArenaText(offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
+                            batch.events[index].raw = ArenaText(
+                                offset: UInt32(line.bytes.lowerBound), length: UInt32(line.bytes.count))
                         }
                     }
                 case .deadLetter(var letter):
                     letter.sourceName = name
                     if letter.reason == .future {
                         chunk.notes.append(
-                            ReadingNote(kind: .future, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow))
+                            ReadingNote(kind: .future, source: name, head: state.head, offset: UInt64(line.offset), at: engineNow)
+                        )
                     }
                     chunk.deadLetters.append(letter)
                 case .ignored: break
@@ -423,13 +430,16 @@ package struct LogReader: ~Copyable {
     }
 
     /// Decodes a kept line again, under the formats of now; its turn is `now`, or its own time if that is later.
-    package mutating func retry(_ line: [UInt8], source name: String, file: Int, offset: UInt64, length: UInt32, at now: Instant) -> Retry {
+    package mutating func retry(_ line: [UInt8], source name: String, file: Int, offset: UInt64, length: UInt32, at now: Instant)
+        -> Retry
+    {
         guard let source = sources.firstIndex(where: { $0.name == name }) else { return .noSource }
         var batch = EventBatch()
         let padded = line + [UInt8](repeating: 0x20, count: LineBuffer.padding)
         let result = padded.withUnsafeBytes { bytes in
             decoders[source].decoder.decode(
-                line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source), file: UInt32(clamping: file), offset: offset,
+                line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source),
+                file: UInt32(clamping: file), offset: offset,
                 length: length, receivedBefore: nil, into: &batch)
         }
         if case .deadLetter(let letter) = result { return .refused(letter) }
@@ -440,7 +450,8 @@ package struct LogReader: ~Copyable {
                     padded.withUnsafeBytes { bytes in
                         DeadLetter(
                             reason: .tooLate, message: "the line is later than `late_for`",
-                            line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source), file: UInt32(clamping: file),
+                            line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source),
+                            file: UInt32(clamping: file),
                             offset: offset, length: length)
                     })
             }
@@ -458,7 +469,8 @@ package struct LogReader: ~Copyable {
     package func positions() -> [FilePosition] {
         states.compactMap { id, state in
             guard let file = tailer.file(id), let checkpoint = tailer.checkpoint(of: id, at: file.offset) else { return nil }
-            return FilePosition(number: state.number, checkpoint: checkpoint, newest: state.newest, isEnded: state.isEnded || file.isFinished)
+            return FilePosition(
+                number: state.number, checkpoint: checkpoint, newest: state.newest, isEnded: state.isEnded || file.isFinished)
         }.sorted { $0.number < $1.number }
     }
 
@@ -546,7 +558,8 @@ package struct LogReader: ~Copyable {
             padded.withUnsafeBytes { bytes in
                 let first = batch.events.count
                 let result = decoders[source].decoder.decode(
-                    line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file), offset: offset,
+                    line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file),
+                    offset: offset,
                     length: UInt32(clamping: length), receivedBefore: nil, into: &batch)
                 guard case .event = result else { return }
                 let raw = batch.add(line)

@@ -61,7 +61,9 @@ package struct Sequencer: Sendable {
             }
             return low
         }
-        guard let base = chunks.indices.max(by: { due[$0] - chunks[$0].next < due[$1] - chunks[$1].next }), due[base] > chunks[base].next else {
+        guard let base = chunks.indices.max(by: { due[$0] - chunks[$0].next < due[$1] - chunks[$1].next }),
+            due[base] > chunks[base].next
+        else {
             return EventBatch()
         }
         var result: EventBatch
@@ -80,7 +82,9 @@ package struct Sequencer: Sendable {
         }
         let before = result.events.count
         for index in chunks.indices where due[index] > chunks[index].next {
-            for event in chunks[index].batch.events[chunks[index].next..<due[index]] { result.append(event, from: chunks[index].batch) }
+            for event in chunks[index].batch.events[chunks[index].next..<due[index]] {
+                result.append(event, from: chunks[index].batch)
+            }
             chunks[index].next = due[index]
         }
         if result.events.count != before { Self.sort(&result.events) }

@@ -32,14 +32,16 @@ enum FileRecord {
             else { return nil }
             return ContentSample(length: Int(length), digest: digest)
         }
-        guard let device = view["device"]?.string.flatMap({ UInt64($0) }), let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
+        guard let device = view["device"]?.string.flatMap({ UInt64($0) }),
+            let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
             let generation = view["generation"]?.number, let head = sample("head"), let mark = sample("mark")
         else { return nil }
         let checkpoint = FileCheckpoint(
             source: row.source,
             fingerprint: Fingerprint(
                 inode: InodeIdentity(device: device, number: inode, generation: UInt32(generation)), head: head),
-            path: row.path, offset: Int(row.offset), mark: mark, number: Int(row.number), isCompressed: view["compressed"]?.bool ?? false,
+            path: row.path, offset: Int(row.offset), mark: mark, number: Int(row.number),
+            isCompressed: view["compressed"]?.bool ?? false,
             isComplete: view["complete"]?.bool ?? false, isSuperseded: view["superseded"]?.bool ?? false)
         return FilePosition(number: Int(row.number), checkpoint: checkpoint, newest: row.watermark, isEnded: row.isEnded)
     }

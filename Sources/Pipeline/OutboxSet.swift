@@ -123,23 +123,29 @@ package struct OutboxSet {
     /// What is withdrawn in the same batch gets no file, nor does its retraction; any other retraction waits for what becomes of the original.
     package mutating func stage(_ messages: [Message], withdrawals: [Int64], wallNow: Instant?) -> [MessageRow] {
         var rows = messages.map { message in
-            MessageRow(message, outbox: name(of: message), file: MessageName.file(time: message.time, id: message.id), state: .pending)
+            MessageRow(
+                message, outbox: name(of: message), file: MessageName.file(time: message.time, id: message.id), state: .pending)
         }
         if !withdrawals.isEmpty {
             let gone = Set(withdrawals).intersection(rows.map(\.sequence))
-            for place in rows.indices where gone.contains(rows[place].retracts ?? rows[place].sequence) { rows[place].state = .withdrawn }
+            for place in rows.indices where gone.contains(rows[place].retracts ?? rows[place].sequence) {
+                rows[place].state = .withdrawn
+            }
         }
         stage(&rows, wallNow: wallNow) { $0.retracts == nil }
         pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
         return rows
     }
 
-    private mutating func stage(_ rows: inout [MessageRow], wallNow: Instant?, where isReady: (MessageRow) -> Bool = { _ in true }) {
+    private mutating func stage(
+        _ rows: inout [MessageRow], wallNow: Instant?, where isReady: (MessageRow) -> Bool = { _ in true }
+    ) {
         guard !boxes.isEmpty else { return }
         for index in boxes.indices {
             guard boxes[index].directory != nil else { continue }
             let mine = rows.indices.filter {
-                rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && isReady(rows[$0]) && !isPaused(rows[$0].rule)
+                rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && isReady(rows[$0])
+                    && !isPaused(rows[$0].rule)
             }
             for place in mine {
                 if let wallNow, rows[place].expiresAt <= wallNow {
@@ -214,7 +220,8 @@ package struct OutboxSet {
                         published.append(entry.sequence)
                         publishedCount += 1
                     case .foreign:
-                        boxes[index].trouble = "\(boxes[index].settings.path): new/\(entry.file) is a foreign file; move it away, and the message is published"
+                        boxes[index].trouble =
+                            "\(boxes[index].settings.path): new/\(entry.file) is a foreign file; move it away, and the message is published"
                         waiting.append(entry)
                     case .failed(let error):
                         boxes[index].trouble = "\(error)"

@@ -95,7 +95,8 @@ package struct Pipeline: ~Copyable {
         var positions: [FilePosition] = []
         for row in try store?.sourceFiles() ?? [] {
             guard let position = FileRecord.position(row) else {
-                throw StoreError(.corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
+                throw StoreError(
+                    .corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
             }
             positions.append(position)
             written[row.number] = (row.offset, row.isEnded)
@@ -105,7 +106,8 @@ package struct Pipeline: ~Copyable {
         let waiting = try store?.waiting() ?? []
         if let store, store.directory != nil { try Self.adopt(rules, store, clock.now) }
         reader = LogReader(
-            sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor, maxLineBytes: settings.maxLineBytes,
+            sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor,
+            maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         reader.prescribed = prescribed
@@ -120,7 +122,8 @@ package struct Pipeline: ~Copyable {
         let kept = try store.keptSince()
         let names = rules.series.map(\.name) + rules.marks.map { "mark|\($0)" }
         let isFirst = try store.meta("clock") == nil
-        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) }) else { return }
+        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) })
+        else { return }
         try store.begin()
         if known != nil, known != current { try store.wakeAll(at: now) }
         try store.setMeta("judgement", current)
@@ -138,7 +141,9 @@ package struct Pipeline: ~Copyable {
         for warning in found.warnings { warnings.append(warning.message) }
         for loss in found.losses where !loss.continues {
             tally.losses += 1
-            warnings.append("\(loss.path): \(loss.reason.rawValue) at byte \(loss.offset); lines may have been lost, check what writes this log")
+            warnings.append(
+                "\(loss.path): \(loss.reason.rawValue) at byte \(loss.offset); lines may have been lost, check what writes this log"
+            )
         }
     }
 
@@ -189,7 +194,8 @@ package struct Pipeline: ~Copyable {
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
         guard
             let chunk = reader.read(
-                upTo: settings.readBytes, wallLimit: wallNow.map { $0 + settings.maxFuture }, engineNow: engine.clock.now, final: final)
+                upTo: settings.readBytes, wallLimit: wallNow.map { $0 + settings.maxFuture }, engineNow: engine.clock.now,
+                final: final)
         else { return false }
         tally.lines += chunk.lineCount
         tally.bytes += chunk.byteCount
@@ -309,9 +315,11 @@ package struct Pipeline: ~Copyable {
     private mutating func provideMembers(of segment: Int) throws {
         guard let store else { return }
         var members = Dictionary(
-            try store.members(of: engine.rules.segments[segment].name).map { ($0.customer, $0.enteredAt) }, uniquingKeysWith: { $1 })
+            try store.members(of: engine.rules.segments[segment].name).map { ($0.customer, $0.enteredAt) },
+            uniquingKeysWith: { $1 })
         for change in engine.output.memberships where change.segment == segment { members[change.customer] = change.enteredAt }
-        engine.provide(members: members.map { (customer: $0.key, enteredAt: $0.value) }.sorted { $0.customer < $1.customer }, of: segment)
+        engine.provide(
+            members: members.map { (customer: $0.key, enteredAt: $0.value) }.sorted { $0.customer < $1.customer }, of: segment)
     }
 
     /// A replay whose state outgrows its memory goes on with a temporary store.
@@ -396,7 +404,8 @@ package struct Pipeline: ~Copyable {
         try store.write(
             deadLetters.map { letter in
                 DeadLetterRow(
-                    source: letter.sourceName, file: String(letter.file), offset: Int64(letter.offset), length: Int64(letter.length),
+                    source: letter.sourceName, file: String(letter.file), offset: Int64(letter.offset),
+                    length: Int64(letter.length),
                     reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) }, at: now,
                     head: letter.head)
             })
@@ -478,7 +487,9 @@ package struct Pipeline: ~Copyable {
     package var isTroubled: Bool { if case .outboxes(let set) = destination { set.isWaiting } else { false } }
 
     /// How many stored customers have something due before `time` that has not been worked off; at most `limit`.
-    package func dueCustomers(before time: Instant, limit: Int) throws -> Int { try store?.countWakes(before: time, limit: limit) ?? 0 }
+    package func dueCustomers(before time: Instant, limit: Int) throws -> Int {
+        try store?.countWakes(before: time, limit: limit) ?? 0
+    }
 
     /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
     package mutating func nextMoment() throws -> Instant? {

@@ -15,7 +15,8 @@ package final class ZoneDatabase: Sendable {
         return zones.withLock { zones in
             if let known = zones[name] { return known }
             // A profile's time zone comes from a log: it must not name another file.
-            let isName = !name.isEmpty && name.utf8.count < 64 && !name.hasPrefix("/") && !name.contains("..")
+            let isName =
+                !name.isEmpty && name.utf8.count < 64 && !name.hasPrefix("/") && !name.contains("..")
                 && name.utf8.allSatisfy {
                     ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || "/_+-".utf8.contains($0)
                 }

@@ -43,7 +43,8 @@ package struct DeadLetterRow: Sendable {
     package var isWhole: Bool { Int64(head.count) >= length - 2 && Int64(head.count) < 4096 || Int64(head.count) >= length }
 
     package init(
-        source: String, file: String, offset: Int64, length: Int64, reason: String, message: String, place: Int64?, at: Instant, head: [UInt8]
+        source: String, file: String, offset: Int64, length: Int64, reason: String, message: String, place: Int64?, at: Instant,
+        head: [UInt8]
     ) {
         self.source = source
         self.file = file

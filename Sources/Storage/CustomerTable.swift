@@ -9,7 +9,8 @@ extension Store {
     private func record(_ row: Statement) -> CustomerRecord {
         var record = CustomerRecord(
             number: row.integer(0), isAnonymous: row.integer(2) != 0, id: row.bytes(1) ?? [], firstSeen: row.integer(3),
-            lastSeen: row.integer(4), locale: row.text(5), timezone: row.text(6), wake: row.optionalInteger(7), judgedBy: row.integer(8))
+            lastSeen: row.integer(4), locale: row.text(5), timezone: row.text(6), wake: row.optionalInteger(7),
+            judgedBy: row.integer(8))
         record.traits = row.bytes(9)
         record.carts = row.bytes(10)
         record.interests = row.bytes(11)

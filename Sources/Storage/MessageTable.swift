@@ -156,7 +156,8 @@ extension Store {
         guard !rules.isEmpty else { return try messages(in: .pending, limit: limit) }
         var rows: [MessageRow] = []
         let statement = try database.statement(
-            "SELECT \(Self.messageColumns) FROM message WHERE state='pending' AND rule NOT IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?")
+            "SELECT \(Self.messageColumns) FROM message WHERE state='pending' AND rule NOT IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?"
+        )
         defer { statement.reset() }
         statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
         statement.bind(2, Int64(limit))

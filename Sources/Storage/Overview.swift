@@ -21,11 +21,16 @@ extension Store {
         var overview = Overview()
         overview.engineNow = try engineClock().flatMap { $0.now == .min ? nil : $0.now }
         overview.customers = Int(try integer("SELECT count(*) FROM customer") ?? 0)
-        overview.timers = Int(try integer("SELECT coalesce(sum(json_array_length(timers)), 0) FROM customer WHERE timers IS NOT NULL") ?? 0)
+        overview.timers = Int(
+            try integer("SELECT coalesce(sum(json_array_length(timers)), 0) FROM customer WHERE timers IS NOT NULL") ?? 0)
         overview.nextDue = try nextWake()
         overview.messages = try counts("SELECT state, count(*) FROM message GROUP BY state ORDER BY state").map { ($0, $1) }
-        overview.verdicts = try counts("SELECT verdict, count(*) FROM decision GROUP BY verdict ORDER BY verdict").map { ($0, $1) }
-        overview.deadLetters = try counts("SELECT reason, count(*) FROM dead_letter GROUP BY reason ORDER BY reason").map { ($0, $1) }
+        overview.verdicts = try counts("SELECT verdict, count(*) FROM decision GROUP BY verdict ORDER BY verdict").map {
+            ($0, $1)
+        }
+        overview.deadLetters = try counts("SELECT reason, count(*) FROM dead_letter GROUP BY reason ORDER BY reason").map {
+            ($0, $1)
+        }
         overview.files = try sourceFiles()
         return overview
     }

@@ -8,7 +8,8 @@ extension Store {
         statement.bind(2, key.variant)
         guard try statement.step() else { return nil }
         return ProductRecord(
-            key: key, facts: statement.bytes(0) ?? [], lines: statement.bytes(1), seen: statement.bytes(2), wake: statement.optionalInteger(3))
+            key: key, facts: statement.bytes(0) ?? [], lines: statement.bytes(1), seen: statement.bytes(2),
+            wake: statement.optionalInteger(3))
     }
 
     package func followers(of key: ProductKey) throws(StoreError) -> [Follower] {

@@ -119,8 +119,10 @@ extension Store {
             if let since = query.since, statement.integer(7) < since { break }
             rows.append(
                 DecisionRow(
-                    number: statement.integer(0), id: statement.text(1) ?? "", rule: statement.text(2) ?? "", customer: statement.text(3) ?? "",
-                    key: statement.text(4) ?? "", startedAt: statement.integer(5), dueAt: statement.integer(6), decidedAt: statement.integer(7),
+                    number: statement.integer(0), id: statement.text(1) ?? "", rule: statement.text(2) ?? "",
+                    customer: statement.text(3) ?? "",
+                    key: statement.text(4) ?? "", startedAt: statement.integer(5), dueAt: statement.integer(6),
+                    decidedAt: statement.integer(7),
                     verdict: statement.text(8) ?? "", cause: statement.text(9) ?? ""))
         }
         return rows
@@ -128,7 +130,8 @@ extension Store {
 
     // MARK: Messages
 
-    static let messageColumns = "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant"
+    static let messageColumns =
+        "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant"
 
     /// The newest first.
     package func messages(customer: Int64? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int) throws(StoreError)

@@ -36,7 +36,8 @@ package final class Store {
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
-            throw StoreError(.held, "\(directory): another daemon holds this state; end it first, or give this one a `state` of its own")
+            throw StoreError(
+                .held, "\(directory): another daemon holds this state; end it first, or give this one a `state` of its own")
         }
         do {
             let path = directory + "/" + fileName
@@ -56,7 +57,8 @@ package final class Store {
     /// A store that vanishes with the process: what a replay spills to when its state outgrows the cache.
     package static func temporary() throws(StoreError) -> Store {
         let database = try Database(path: "", flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
-        try database.execute("PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
+        try database.execute(
+            "PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
         try migrate(database)
         return Store(database, directory: nil, lock: nil)
     }
@@ -96,10 +98,12 @@ package final class Store {
         if version == 0 {
             let tables = try database.integer("SELECT count(*) FROM sqlite_master") ?? 0
             guard tables == 0 else {
-                throw StoreError(.corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
+                throw StoreError(
+                    .corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
             }
         } else if application != Int64(Schema.applicationID) {
-            throw StoreError(.corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
+            throw StoreError(
+                .corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
         }
         for (index, migration) in Schema.migrations.enumerated() where index >= Int(version) {
             try database.execute("BEGIN IMMEDIATE")
@@ -130,7 +134,8 @@ package final class Store {
     }
 
     package func setMeta(_ key: String, _ value: String) throws(StoreError) {
-        let statement = try database.statement("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
+        let statement = try database.statement(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
         statement.bind(1, key)
         statement.bind(2, value)
         try statement.run()

@@ -26,7 +26,8 @@ struct ProgressBar {
         let seconds = Double(max(1, now - started)) / 1000
         let share = progress.total > 0 ? min(1, Double(progress.read) / Double(progress.total)) : 0
         let left = share > 0 ? Int(seconds / share - seconds) : 0
-        let figures = "\(Int(share * 100)) %  \(lines) lines  \(Int(Double(lines) / seconds))/s  \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
+        let figures =
+            "\(Int(share * 100)) %  \(lines) lines  \(Int(Double(lines) / seconds))/s  \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
         if style == .plain {
             complain("nudged: \(figures)")
             return

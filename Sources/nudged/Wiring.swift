@@ -48,7 +48,10 @@ struct Loaded {
         let (loaded, report) = examine(path)
         if !report.text.isEmpty { complain(report.text) }
         guard var loaded else {
-            throw Failure(.configuration, "\(path): the configuration has \(report.errors) error\(report.errors == 1 ? "" : "s"); correct \(report.errors == 1 ? "it" : "them") and try again")
+            throw Failure(
+                .configuration,
+                "\(path): the configuration has \(report.errors) error\(report.errors == 1 ? "" : "s"); correct \(report.errors == 1 ? "it" : "them") and try again"
+            )
         }
         if readsLogs { loaded.secret = try loaded.configuration.readSecret() }
         return loaded
@@ -64,7 +67,9 @@ struct Loaded {
         if let configuration = draft.configuration {
             let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
             // The same fault may be visible to both.
-            issues += compiled.issues.filter { issue in !issues.contains { $0.position == issue.position && $0.severity == issue.severity } }
+            issues += compiled.issues.filter { issue in
+                !issues.contains { $0.position == issue.position && $0.severity == issue.severity }
+            }
             rules = compiled.rules
             let read = TemplateSet.load(configuration.definitions.rules, from: configuration.templates)
             issues += read.issues
@@ -80,7 +85,9 @@ struct Loaded {
             sources: configuration.sources.map { source in
                 LogSource(
                     name: source.name.value, patterns: [source.path], format: Format(source.format), lateness: source.lateness,
-                    identity: configuration.identity.key(of: source).map { IdentityKey(name: $0.name, path: $0.path, secret: secret) })
+                    identity: configuration.identity.key(of: source).map {
+                        IdentityKey(name: $0.name, path: $0.path, secret: secret)
+                    })
             })
         settings.outboxes = configuration.outboxes.map {
             Settings.OutboxSettings(
@@ -106,7 +113,8 @@ struct IssueReport {
         errors = issues.count { $0.severity == .error }
         warnings = issues.count - errors
         text = issues.map { issue in
-            var text = "\(issue.position.file):\(issue.position.line):\(issue.position.column): "
+            var text =
+                "\(issue.position.file):\(issue.position.line):\(issue.position.column): "
                 + (issue.severity == .error ? "error: " : "warning: ") + issue.message
             if !issue.message.contains("\n"), let line = line(issue.position) {
                 text += "\n    \(line)\n    " + String(repeating: " ", count: max(0, issue.position.column - 1)) + "^"
@@ -132,8 +140,10 @@ extension Format {
                 MappingFormat(
                     id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
                     event: mapping.always.map { .always($0) } ?? .path(mapping.event),
-                    time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
-                    received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
+                    time: MappingFormat.Time(
+                        path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
+                    received: mapping.received,
+                    names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
                     properties: properties))
         }
     }

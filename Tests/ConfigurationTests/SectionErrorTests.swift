@@ -91,7 +91,9 @@ import Testing
             "3:35 `template` is a name, not a path | Templates are files NAME.LOCALE.mustache in `templates`."),
         Mistake("rules: { r: { start: A, conversion: { event: B } } }\n", "3:37 `conversion` has no `within`"),
         Mistake("rules: { r: { start: A, channels: email } }\n", "3:35 there is no channel \"email\" | None is declared."),
-        Mistake("identity: { shop: a..b }\n", "3:19 `shop` is a path of field names with dots, not \"a..b\" | Write for example user.id."),
+        Mistake(
+            "identity: { shop: a..b }\n",
+            "3:19 `shop` is a path of field names with dots, not \"a..b\" | Write for example user.id."),
         Mistake("identity: [a]\n", "3:11 `identity` is a mapping of names, but this is a list"),
         Mistake(
             "identity: { shop: context.traits.email }\n",

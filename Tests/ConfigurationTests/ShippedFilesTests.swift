@@ -1,6 +1,6 @@
-import Foundation
 import Configuration
 import Engine
+import Foundation
 import Glibc
 import Testing
 

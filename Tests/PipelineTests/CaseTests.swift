@@ -88,8 +88,11 @@ struct Case {
             sources: configuration.sources.map { source in
                 let secret = configuration.secretFile.flatMap { Self.text($0) }.map { Array($0.utf8) }
                 return LogSource(
-                    name: source.name.value, patterns: [source.path], format: Format(of: source.format), lateness: source.lateness,
-                    identity: configuration.identity.key(of: source).map { IdentityKey(name: $0.name, path: $0.path, secret: secret) })
+                    name: source.name.value, patterns: [source.path], format: Format(of: source.format),
+                    lateness: source.lateness,
+                    identity: configuration.identity.key(of: source).map {
+                        IdentityKey(name: $0.name, path: $0.path, secret: secret)
+                    })
             })
         settings.maxLineBytes = configuration.maxLineBytes
         return (settings, rules)
@@ -219,7 +222,9 @@ struct Case {
             }
             // A whole message is compared byte by byte.
             if expected[index].hasPrefix("{\"data\":"), expected[index].contains("\"specversion\"") {
-                if expected[index] != found[index] { result.append("\(file), line \(index + 1):\n  is       \(found[index])\n  expected \(expected[index])") }
+                if expected[index] != found[index] {
+                    result.append("\(file), line \(index + 1):\n  is       \(found[index])\n  expected \(expected[index])")
+                }
                 continue
             }
             guard let want = JSONText.pack(Array(expected[index].utf8)) else {
@@ -229,7 +234,9 @@ struct Case {
             guard let have = JSONText.pack(Array(found[index].utf8)) else { continue }
             var places: [String] = []
             Self.compare(JSONView(bytes: want, offset: 0), JSONView(bytes: have, offset: 0), at: "", &places)
-            if !places.isEmpty { result.append("\(file), line \(index + 1): \(places.joined(separator: "; "))\n  in \(found[index])") }
+            if !places.isEmpty {
+                result.append("\(file), line \(index + 1): \(places.joined(separator: "; "))\n  in \(found[index])")
+            }
         }
         return result
     }
@@ -249,7 +256,9 @@ struct Case {
                 compare(value, found, at: place.isEmpty ? key : place + "." + key, &places)
             }
         case (.array, .array) where want.elements.count == have.elements.count:
-            for (index, value) in want.elements.enumerated() { compare(value, have.elements[index], at: "\(place)[\(index)]", &places) }
+            for (index, value) in want.elements.enumerated() {
+                compare(value, have.elements[index], at: "\(place)[\(index)]", &places)
+            }
         default:
             let text = CanonicalJSON(have)
             if CanonicalJSON(want) == text { return }
@@ -275,8 +284,10 @@ extension Format {
                 MappingFormat(
                     id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
                     event: mapping.always.map { .always($0) } ?? .path(mapping.event),
-                    time: MappingFormat.Time(path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
-                    received: mapping.received, names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
+                    time: MappingFormat.Time(
+                        path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
+                    received: mapping.received,
+                    names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
                     properties: properties))
         }
     }

@@ -52,14 +52,20 @@ import Testing
     /// The examples in the comments at the head of the shipped files: indented lines, laid over the file itself.
     static let comments: [Block] = shipped.compactMap { name in
         var text = ""
-        for line in (Case.text(Case.root + "/share/rules/\(name).yaml") ?? "").split(separator: "\n") where line.hasPrefix("#   ") {
+        for line in (Case.text(Case.root + "/share/rules/\(name).yaml") ?? "").split(separator: "\n") where line.hasPrefix("#   ")
+        {
             text += line.dropFirst(4) + "\n"
         }
-        return text.isEmpty ? nil : Block(kind: "yaml", text: "include: [/usr/share/nudged/rules/\(name).yaml]\n" + text, place: "share/rules/\(name).yaml")
+        return text.isEmpty
+            ? nil
+            : Block(
+                kind: "yaml", text: "include: [/usr/share/nudged/rules/\(name).yaml]\n" + text, place: "share/rules/\(name).yaml")
     }
 
     /// Loads and compiles a text; what is missing to be a whole configuration is added.
-    static func compile(_ text: String, in directory: TemporaryDirectory) throws -> (configuration: Configuration?, rules: RuleSet?, issues: [String]) {
+    static func compile(_ text: String, in directory: TemporaryDirectory) throws -> (
+        configuration: Configuration?, rules: RuleSet?, issues: [String]
+    ) {
         var text = text.replacing("/usr/share/nudged/", with: Case.root + "/share/")
         if !text.contains("instance:") { text += "\ninstance: shop\n" }
         if !text.contains("sources:") { text += "\nsources: [{ name: shop, path: events.ndjson }]\n" }
@@ -70,7 +76,10 @@ import Testing
         guard let configuration else { return (nil, nil, found) }
         let zones = ZoneDatabase()
         let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
-        return (configuration, compiled.rules, found + compiled.issues.map { "\($0.position.line):\($0.position.column): \($0.message)" })
+        return (
+            configuration, compiled.rules,
+            found + compiled.issues.map { "\($0.position.line):\($0.position.column): \($0.message)" }
+        )
     }
 
     @Test func thereAreExamples() {
@@ -94,19 +103,28 @@ import Testing
 
     @Test func theFirstRuleSendsItsMessage() throws {
         let directory = try TemporaryDirectory()
-        let yaml = try #require(Self.writing.first { $0.kind == "yaml first" }), log = try #require(Self.writing.first { $0.kind == "ndjson first" })
-        let messages = try Self.replay(yaml.text, log.text, in: directory, until: Instant.parse(rfc3339: Array("2026-03-05T00:00:00Z".utf8)))
+        let yaml = try #require(Self.writing.first { $0.kind == "yaml first" })
+        let log = try #require(Self.writing.first { $0.kind == "ndjson first" })
+        let messages = try Self.replay(
+            yaml.text, log.text, in: directory, until: Instant.parse(rfc3339: Array("2026-03-05T00:00:00Z".utf8)))
         #expect(messages.count == 1)
-        #expect(messages.first?.hasPrefix(#"{"data":{"because":["m1"],"customer":{"id":"anna"},"due_at":"2026-03-02T10:00:00.000Z","rule":"question""#) == true)
+        #expect(
+            messages.first?.hasPrefix(
+                #"{"data":{"because":["m1"],"customer":{"id":"anna"},"due_at":"2026-03-02T10:00:00.000Z","rule":"question""#)
+                == true)
     }
 
-    static func replay(_ configuration: String, _ log: String, in directory: TemporaryDirectory, until: Instant?) throws -> [String] {
+    static func replay(_ configuration: String, _ log: String, in directory: TemporaryDirectory, until: Instant?) throws
+        -> [String]
+    {
         try Case.write(log, to: directory.path + "/events.ndjson")
         let (_, rules, issues) = try compile(configuration, in: directory)
         guard let rules else { throw Case.Failure(description: "\(issues)") }
         var messages: [String] = []
         var pipeline = try Pipeline(
-            settings: Settings(sources: [LogSource(name: "shop", patterns: [directory.path + "/events.ndjson"], format: .segment, lateness: 10_000)]),
+            settings: Settings(sources: [
+                LogSource(name: "shop", patterns: [directory.path + "/events.ndjson"], format: .segment, lateness: 10_000)
+            ]),
             rules: rules, store: nil, destination: .lines { messages.append(String(decoding: $0.dropLast(), as: UTF8.self)) })
         pipeline.scan()
         while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil, until: until) }
@@ -138,7 +156,9 @@ import Testing
         let message = try #require(messages.first)
         let packed = try #require(JSONText.pack(Array(message.utf8)))
         let found = JSONView(bytes: packed, offset: 0)["data"]?["value"].map { CanonicalJSON($0).text } ?? "absent"
-        let expected = value == "absent" ? "absent" : try #require(JSONText.pack(Array(value.utf8)).map { CanonicalJSON(JSONView(bytes: $0, offset: 0)).text })
+        let expected =
+            value == "absent"
+            ? "absent" : try #require(JSONText.pack(Array(value.utf8)).map { CanonicalJSON(JSONView(bytes: $0, offset: 0)).text })
         #expect(found == expected)
     }
 }

@@ -125,8 +125,10 @@ import Testing
         #expect(Files.names(scratch.path + "/outbox/tmp").isEmpty, "seed \(seed)")
         let store = try Store.reader(directory: scratch.path + "/state")
         #expect(try store.database.text("PRAGMA integrity_check") == "ok", "seed \(seed)")
-        #expect(try store.integer("SELECT count(*) FROM message WHERE state NOT IN ('published', 'withdrawn')") == 0, "seed \(seed)")
-        #expect(try store.integer("SELECT count(*) FROM message WHERE state = 'published'") == Int64(expected.count), "seed \(seed)")
+        #expect(
+            try store.integer("SELECT count(*) FROM message WHERE state NOT IN ('published', 'withdrawn')") == 0, "seed \(seed)")
+        #expect(
+            try store.integer("SELECT count(*) FROM message WHERE state = 'published'") == Int64(expected.count), "seed \(seed)")
         return expected.count
     }
 

@@ -36,17 +36,24 @@ extension Engine {
             missing.customers.append(CustomerKey(isAnonymous: true, id: Array(anonymous)))
         }
         guard missing.isEmpty else { return false }
-        let merging = userSlot != anonymousSlot ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
+        let merging =
+            userSlot != anonymousSlot
+            ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
         let acting = event.user.isEmpty ? anonymousSlot : userSlot
 
         // Most events only count: they have no effect on carts and the like, and trigger nothing.
         let acts = rules.acts[Int(event.name.index)]
         var mentions: [ProductMention] = []
         if acts, let properties {
-            if let mention = ProductMention(properties) { mentions = [mention] } else { mentions = ProductMention.list(properties) ?? [] }
+            if let mention = ProductMention(properties) {
+                mentions = [mention]
+            } else {
+                mentions = ProductMention.list(properties) ?? []
+            }
         }
         if acts || merging != nil, rules.usesProducts || needsPrice(event.name) {
-            requireProducts(event, properties, mentions, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
+            requireProducts(
+                event, properties, mentions, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
             guard missing.isEmpty else { return false }
         }
 
@@ -72,7 +79,8 @@ extension Engine {
 
         if !event.id.isEmpty, rules.definitions.dedupe > 0,
             profiles[slot].sees(
-                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor)
+                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor
+            )
         {
             counters.duplicates += 1
             settle(slot)
@@ -84,7 +92,8 @@ extension Engine {
         update(slot, event, properties, batch)
         if !rules.delivery.conversions.isEmpty { convert(slot, event, properties) }
         let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
-        let isJudged = adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
+        let isJudged =
+            adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
             || !rules.sensitivity.always.isEmpty || changesContext && !rules.sensitivity.context.isEmpty
         guard acts || isJudged || !rules.calendars.isEmpty else { return true }
 
@@ -96,8 +105,10 @@ extension Engine {
             change(slot, &found)
             context = found
         }
-        let changes = isJudged
-            ? judgeSegments(slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
+        let changes =
+            isJudged
+            ? judgeSegments(
+                slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
         for action in [Trigger.Action.cancel, .start] {
             if let context { fire(slot, context, action) }
@@ -129,7 +140,9 @@ extension Engine {
         profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
         if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, batch.bytes(event.locale), at: event.time) }
-        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) { moveHolds(slot) }
+        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) {
+            moveHolds(slot)
+        }
         countActivity(slot, at: event.time)
         if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
         let name = Int(event.name.index)
@@ -195,7 +208,8 @@ extension Engine {
 
     /// Notes the products that the event's effects, conditions or cancelled instances may touch.
     private mutating func requireProducts(
-        _ event: Event, _ properties: JSONView?, _ mentions: [ProductMention], slots: [Int], isMerging: Bool, _ missing: inout Missing
+        _ event: Event, _ properties: JSONView?, _ mentions: [ProductMention], slots: [Int], isMerging: Bool,
+        _ missing: inout Missing
     ) {
         var keys: [ProductKey] = []
         func add(_ key: ProductKey) { if !keys.contains(key) { keys.append(key) } }
@@ -205,7 +219,9 @@ extension Engine {
         for slot in slots {
             for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
-                for interest in profiles[slot].interests where rules.indexedInterests.contains(interest.kind) { add(interest.product) }
+                for interest in profiles[slot].interests where rules.indexedInterests.contains(interest.kind) {
+                    add(interest.product)
+                }
             }
             if rules.indexedInterests.contains(.cart) {
                 for cart in profiles[slot].carts.list { for line in cart.lines { add(line.product) } }
@@ -275,10 +291,13 @@ extension Engine {
         let cart = profiles[slot].carts.touch(id: id, at: time)
         switch state {
         case .productAdded: for mention in context.mentions.prefix(1) { profiles[slot].carts.add(mention, to: cart, at: time) }
-        case .productRemoved: for mention in context.mentions.prefix(1) { profiles[slot].carts.remove(mention, from: cart, at: time) }
+        case .productRemoved:
+            for mention in context.mentions.prefix(1) { profiles[slot].carts.remove(mention, from: cart, at: time) }
         case .orderCompleted:
             profiles[slot].carts.order(listed ?? [], in: cart, at: time)
-            for mention in listed ?? [] { forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time) }
+            for mention in listed ?? [] {
+                forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time)
+            }
         default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }
         }
         if state == .checkoutStarted { profiles[slot].carts.link(properties, to: cart) }
@@ -296,7 +315,9 @@ extension Engine {
         case .productViewed: if rules.keepsViews { express(.viewed, slot, mention, at: time) }
         case .backInStockRequested:
             // Whoever asks for what is there does not wait for it.
-            if let index = productIndex[mention.product], let available = products[index].facts.available, available.isPositive { return }
+            if let index = productIndex[mention.product], let available = products[index].facts.available, available.isPositive {
+                return
+            }
             express(.waitlist, slot, mention, at: time)
         default: break
         }
@@ -318,7 +339,8 @@ extension Engine {
             since = profiles[slot].interests[place].since
         } else {
             profiles[slot].interests.append(
-                Interest(kind: kind, product: mention.product, since: time, last: time, count: 1, price: price, currency: currency))
+                Interest(
+                    kind: kind, product: mention.product, since: time, last: time, count: 1, price: price, currency: currency))
             since = time
         }
         follow(kind, slot, mention.product, since: since)
@@ -360,7 +382,9 @@ extension Engine {
     private mutating func reindexCart(_ slot: Int, before: [ProductKey]) {
         for product in before where profiles[slot].interest(in: product, kinds: [.cart]) == nil { unfollow(.cart, slot, product) }
         for product in cartProducts(slot) {
-            if let interest = profiles[slot].interest(in: product, kinds: [.cart]) { follow(.cart, slot, product, since: interest.since) }
+            if let interest = profiles[slot].interest(in: product, kinds: [.cart]) {
+                follow(.cart, slot, product, since: interest.since)
+            }
         }
     }
 
@@ -421,7 +445,9 @@ extension Engine {
     /// Makes sure the profile is woken for the next moment at which it may change without an event.
     mutating func settle(_ slot: Int) {
         var next = Instant.max
-        for instance in profiles[slot].instances where instance.phase != .queued { next = min(next, max(instance.due, clock.now)) }
+        for instance in profiles[slot].instances where instance.phase != .queued {
+            next = min(next, max(instance.due, clock.now))
+        }
         if !rules.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
         if !rules.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
         wake(slot, at: next)
@@ -433,7 +459,9 @@ extension Engine {
         for place in profiles[slot].series.indices {
             for moment in rules.windowMoments[profiles[slot].series[place].definition] {
                 let width = rules.series[profiles[slot].series[place].definition].width
-                if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) { next = min(next, change) }
+                if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) {
+                    next = min(next, change)
+                }
             }
         }
         for place in profiles[slot].marks.indices {

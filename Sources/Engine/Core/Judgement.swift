@@ -8,7 +8,8 @@ extension Engine {
         return (
             cart: per == .cart ? instance.key : profiles[slot].carts.target(of: properties),
             product: per == .product
-                ? instance.product : properties.flatMap { ProductMention($0)?.product ?? ProductMention.list($0)?.first?.product },
+                ? instance.product
+                : properties.flatMap { ProductMention($0)?.product ?? ProductMention.list($0)?.first?.product },
             subscription: per == .subscription ? instance.key : Subscription.id(properties) ?? ""
         )
     }
@@ -58,7 +59,9 @@ extension Engine {
                 return
             }
         }
-        if rule.hasAudience, let index = instance.product.flatMap({ productIndex[$0] }), !hasShare(instance, profiles[slot].number, index) {
+        if rule.hasAudience, let index = instance.product.flatMap({ productIndex[$0] }),
+            !hasShare(instance, profiles[slot].number, index)
+        {
             requeue(slot, place, index)
             return
         }

@@ -12,14 +12,22 @@ extension Engine {
         }
         guard let index = require(mention.product, &missing) else { return false }
         // Whom it may concern has to be at hand before anything changes, because the starts' conditions are judged after the change.
-        let triggers = rules.triggersByEvent[Int(event.name.index)].filter { $0.action == .start && rules.rules[$0.rule].hasAudience }
+        let triggers = rules.triggersByEvent[Int(event.name.index)].filter {
+            $0.action == .start && rules.rules[$0.rule].hasAudience
+        }
         for trigger in triggers {
             for audience in rules.rules[trigger.rule].audience {
-                if case .segment(let segment) = audience, hasStore, providedMembers[segment] == nil { missing.members.append(segment) }
+                if case .segment(let segment) = audience, hasStore, providedMembers[segment] == nil {
+                    missing.members.append(segment)
+                }
             }
-            for (number, _) in candidates(index, trigger.rule) where slotByNumber[number] == nil { missing.numbers.append(number) }
+            for (number, _) in candidates(index, trigger.rule) where slotByNumber[number] == nil {
+                missing.numbers.append(number)
+            }
             for line in products[index].lines where line.rule == trigger.rule {
-                for place in line.waiting + line.active where slotByNumber[place.customer] == nil { missing.numbers.append(place.customer) }
+                for place in line.waiting + line.active where slotByNumber[place.customer] == nil {
+                    missing.numbers.append(place.customer)
+                }
             }
         }
         guard missing.isEmpty else { return false }
@@ -71,7 +79,9 @@ extension Engine {
         for audience in rules.rules[rule].audience {
             switch audience {
             case .waitlist, .wishlist, .cart, .viewed:
-                for follower in products[index].followers where follower.kind == audience.interest { add(follower.customer, follower.since) }
+                for follower in products[index].followers where follower.kind == audience.interest {
+                    add(follower.customer, follower.since)
+                }
             case .segment(let segment):
                 if hasStore {
                     for member in providedMembers[segment] ?? [] { add(member.customer, member.enteredAt) }
@@ -102,7 +112,9 @@ extension Engine {
                         since = min(since ?? .max, membership.enteredAt)
                     }
                 case .waitlist, .wishlist, .cart, .viewed:
-                    guard let kind = audience.interest, let interest = profiles[slot].interest(in: product, kinds: [kind]) else { continue }
+                    guard let kind = audience.interest, let interest = profiles[slot].interest(in: product, kinds: [kind]) else {
+                        continue
+                    }
                     if kind == .waitlist, interest.last <= clock.now - rules.definitions.waitlistForget { continue }
                     if case .viewed(let within) = audience, interest.last <= clock.now - within { continue }
                     since = min(since ?? .max, interest.since)
@@ -214,7 +226,9 @@ extension Engine {
         guard missing.isEmpty else { return false }
         for next in line.waiting.prefix(count) {
             guard let slot = slotByNumber[next.customer],
-                let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: products[index].key.text) })
+                let place = profiles[slot].instances.firstIndex(where: {
+                    $0.rule == rule && $0.key.same(as: products[index].key.text)
+                })
             else { continue }
             touch(slot)
             profiles[slot].instances[place].phase = .waiting
@@ -273,14 +287,17 @@ extension Engine {
 
     private mutating func paceHolds(_ slot: Int, _ rule: Int, _ product: ProductKey) -> Bool {
         guard let condition = rules.rules[rule].condition else { return true }
-        guard let instance = profiles[slot].instances.first(where: { $0.rule == rule && $0.key.same(as: product.text) }) else { return false }
+        guard let instance = profiles[slot].instances.first(where: { $0.rule == rule && $0.key.same(as: product.text) }) else {
+            return false
+        }
         if case .value(.bool(true)) = evaluate(condition, slot, instance) { return true }
         return false
     }
 
     /// Whether the limit, judged again at the moment of publishing, leaves room for this instance: those ahead of it come first.
     mutating func hasShare(_ instance: Instance, _ number: Int64, _ index: Int) -> Bool {
-        guard let limit = limit(index, instance.rule), let line = products[index].lines.first(where: { $0.rule == instance.rule }) else {
+        guard let limit = limit(index, instance.rule), let line = products[index].lines.first(where: { $0.rule == instance.rule })
+        else {
             return true
         }
         let ahead = line.active.filter { $0.place < instance.place || $0.customer == number }.count
@@ -300,7 +317,8 @@ extension Engine {
 
     /// An instance has ended: it leaves its line, and unless it was published its share goes to the next at once.
     mutating func leaveLine(_ instance: Instance, _ number: Int64, _ product: ProductKey, _ verdict: Verdict) {
-        guard let index = productIndex[product], var line = products[index].lines.first(where: { $0.rule == instance.rule }) else { return }
+        guard let index = productIndex[product], var line = products[index].lines.first(where: { $0.rule == instance.rule })
+        else { return }
         line.remove(number)
         if verdict == .published {
             line.published += 1

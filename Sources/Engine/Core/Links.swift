@@ -25,7 +25,9 @@ extension Engine {
         for interest in visitor.interests { merge(interest, into: slot) }
         if rules.indexedInterests.contains(.cart) {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
-                guard let index = productIndex[line.product], let interest = profiles[slot].interest(in: line.product, kinds: [.cart]) else {
+                guard let index = productIndex[line.product],
+                    let interest = profiles[slot].interest(in: line.product, kinds: [.cart])
+                else {
                     continue
                 }
                 products[index].follow(.cart, user, since: interest.since)
@@ -74,7 +76,9 @@ extension Engine {
         profiles[slot].seen = (profiles[slot].seen + visitor.seen).enumerated()
             .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element)
         profiles[slot].seenHot = 0
-        for day in visitor.calendarDays where !profiles[slot].calendarDays.contains(day) { profiles[slot].calendarDays.append(day) }
+        for day in visitor.calendarDays where !profiles[slot].calendarDays.contains(day) {
+            profiles[slot].calendarDays.append(day)
+        }
         for instance in visitor.instances { merge(instance, of: number, into: slot) }
         moveHolds(slot)
         touch(slot)
@@ -105,7 +109,8 @@ extension Engine {
         let line = instance.product.flatMap { productIndex[$0] }.flatMap { index in
             products[index].lines.firstIndex { $0.rule == instance.rule }.map { (index, $0) }
         }
-        guard let own = profiles[slot].instances.firstIndex(where: { $0.rule == instance.rule && $0.key.same(as: instance.key) }) else {
+        guard let own = profiles[slot].instances.firstIndex(where: { $0.rule == instance.rule && $0.key.same(as: instance.key) })
+        else {
             profiles[slot].instances.append(instance)
             if let (index, place) = line {
                 products[index].lines[place].replace(number, by: user)
@@ -114,7 +119,8 @@ extension Engine {
             return
         }
         let visitorIsLater = instance.startedAt > profiles[slot].instances[own].startedAt
-        let visitorStays = rules.rules[instance.rule].restart ? visitorIsLater : instance.startedAt < profiles[slot].instances[own].startedAt
+        let visitorStays =
+            rules.rules[instance.rule].restart ? visitorIsLater : instance.startedAt < profiles[slot].instances[own].startedAt
         if visitorStays {
             // The user's ends first, under the user's name in the line; then the visitor's takes its place.
             end(slot, own, .merged)

@@ -30,14 +30,17 @@ extension Engine {
         }
         moment.slots = moment.woken.reversed()
         for slot in moment.woken {
-            for instance in profiles[slot].instances where instance.phase != .queued && instance.due <= time { enqueue(instance, slot) }
+            for instance in profiles[slot].instances where instance.phase != .queued && instance.due <= time {
+                enqueue(instance, slot)
+            }
         }
     }
 
     func dueTimer(_ instance: Instance, _ slot: Int) -> DueTimer {
         let rule = rules.rules[instance.rule]
         return DueTimer(
-            priority: rule.priority, rank: rules.rank[instance.rule], place: instance.place, customer: text(of: slot), key: instance.key,
+            priority: rule.priority, rank: rules.rank[instance.rule], place: instance.place, customer: text(of: slot),
+            key: instance.key,
             what: .instance(customer: profiles[slot].number, rule: instance.rule, key: instance.key))
     }
 
@@ -118,7 +121,9 @@ extension Engine {
         startCalendars(slot)
         guard profiles[slot].instances.count != before || !changes.isEmpty else { return }
         for instance in profiles[slot].instances
-        where instance.phase != .queued && instance.due <= moment.at && !moment.due.contains(where: { Self.isSame($0, instance, profiles[slot].number) }) {
+        where instance.phase != .queued && instance.due <= moment.at
+            && !moment.due.contains(where: { Self.isSame($0, instance, profiles[slot].number) })
+        {
             enqueue(instance, slot)
         }
     }
@@ -138,7 +143,9 @@ extension Engine {
         for trigger in rules.calendars {
             for day in country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
                 let whole = trigger.before / 86_400_000
-                let local = (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000 - (trigger.before - whole * 86_400_000)
+                let local =
+                    (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000
+                    - (trigger.before - whole * 86_400_000)
                 let at = Instant(zone.moments(ofLocal: Int(local / 1000)).first) * 1000
                 result.append((trigger, day, at))
             }
@@ -161,7 +168,9 @@ extension Engine {
         for (trigger, day, at) in calendarStarts(slot) where at == moment.at && !isTaken(slot, trigger, day) {
             touch(slot)
             profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.index, day: day))
-            guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else { continue }
+            guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else {
+                continue
+            }
             start(slot, trigger.rule, key: "", product: nil, at: at, id: "", name: "", properties: nil)
         }
     }

@@ -9,11 +9,15 @@ extension Engine {
             if trigger.action == .start, rule.hasAudience { continue }
             if let condition = trigger.condition, !holds(condition, slot, context) { continue }
             switch trigger.action {
-            case .cancel: cancel(slot, trigger.rule, keys: cancelKeys(rule, context), at: context.event.time, by: context.id, name: context.name)
+            case .cancel:
+                cancel(
+                    slot, trigger.rule, keys: cancelKeys(rule, context), at: context.event.time, by: context.id,
+                    name: context.name)
             case .start:
                 for (key, product) in startKeys(rule, context) {
                     start(
-                        slot, trigger.rule, key: key, product: product, at: context.event.time, id: context.id, name: context.name,
+                        slot, trigger.rule, key: key, product: product, at: context.event.time, id: context.id,
+                        name: context.name,
                         properties: context.properties)
                 }
             }
@@ -26,11 +30,13 @@ extension Engine {
             let triggers = change.entered ? rules.entering[change.segment] : rules.leaving[change.segment]
             for trigger in triggers where trigger.action == action {
                 switch trigger.action {
-                case .cancel: cancel(slot, trigger.rule, keys: nil, at: clock.now, by: "", name: rules.segments[change.segment].name)
+                case .cancel:
+                    cancel(slot, trigger.rule, keys: nil, at: clock.now, by: "", name: rules.segments[change.segment].name)
                 case .start:
                     if rules.rules[trigger.rule].hasAudience { continue }
                     start(
-                        slot, trigger.rule, key: "", product: nil, at: clock.now, id: "", name: rules.segments[change.segment].name,
+                        slot, trigger.rule, key: "", product: nil, at: clock.now, id: "",
+                        name: rules.segments[change.segment].name,
                         properties: nil)
                 }
             }
@@ -83,7 +89,8 @@ extension Engine {
 
     /// Starts or restarts an instance of a rule without an audience.
     mutating func start(
-        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String, properties: JSONView?
+        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String,
+        properties: JSONView?
     ) {
         let definition = rules.rules[rule]
         guard mayStart(slot, rule, key: key, at: time) else { return }
@@ -163,7 +170,9 @@ extension Engine {
     // MARK: End
 
     /// Ends an instance with its one verdict, and gives back its share of a product.
-    mutating func end(_ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, message: [UInt8]? = nil) {
+    mutating func end(
+        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, message: [UInt8]? = nil
+    ) {
         let instance = profiles[slot].instances.remove(at: place)
         touch(slot)
         recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }

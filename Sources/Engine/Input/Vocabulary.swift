@@ -12,7 +12,8 @@ package struct EventName: Hashable, Sendable, Comparable {
 
 /// The event names that the state itself understands (`events.md`, "Names the state understands").
 package enum StateEvent: UInt16, CaseIterable, Sendable {
-    case productAdded = 1, productRemoved, cartViewed, cartUpdated, checkoutStarted
+    case productAdded = 1
+    case productRemoved, cartViewed, cartUpdated, checkoutStarted
     case orderCompleted, orderUpdated, orderRefunded, orderCancelled
     case productViewed, productAddedToWishlist, productRemovedFromWishlist, backInStockRequested, backInStockCancelled
     case productStockChanged, productPriceChanged

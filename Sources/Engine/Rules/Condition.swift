@@ -6,12 +6,23 @@ package enum Slot: Hashable, Sendable {
     case profileID, profileAnonymous, firstSeen, lastSeen, locale, timezone, traits, segments
     /// Series (into `RuleSet.series`) and window; nil is the lifetime.
     case count(Int, Milliseconds?)
-    case sum(Int, Milliseconds?), minimum(Int, Milliseconds?), maximum(Int, Milliseconds?), average(Int, Milliseconds?)
-    case distinct(Int, Milliseconds?), top(Int, Milliseconds?), ordered(Int, Milliseconds?)
+    case sum(Int, Milliseconds?)
+    case minimum(Int, Milliseconds?)
+    case maximum(Int, Milliseconds?)
+    case average(Int, Milliseconds?)
+    case distinct(Int, Milliseconds?)
+    case top(Int, Milliseconds?)
+    case ordered(Int, Milliseconds?)
     /// Into `RuleSet.marks`.
-    case ever(Int), first(Int), last(Int), since(Int)
+    case ever(Int)
+    case first(Int)
+    case last(Int)
+    case since(Int)
     case member(Int)
-    case cart(String), product(String), subscription(String), interest(String)
+    case cart(String)
+    case product(String)
+    case subscription(String)
+    case interest(String)
     case now
     case distance, days, money
     /// A variable as a whole, or anything else that has no value of its own.
@@ -116,7 +127,9 @@ struct Scope: Host {
         case .now: return Self.time(now)
         case .distance: return Self.distance(arguments)
         case .days:
-            guard case .int(let count)? = arguments.first, abs(count) < 100_000 else { return .error("days() takes a number of days") }
+            guard case .int(let count)? = arguments.first, abs(count) < 100_000 else {
+                return .error("days() takes a number of days")
+            }
             return .value(.duration(count * 86_400_000_000_000))
         case .money:
             guard let number = arguments.first.flatMap(Self.number), let amount = Decimal((number * 100).rounded() / 100) else {
@@ -162,11 +175,14 @@ struct Scope: Host {
             guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else { return .absent }
             return Self.time(mark.last)
         case .since(let mark):
-            guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else { return .value(.duration(Int.max)) }
+            guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else {
+                return .value(.duration(Int.max))
+            }
             return .value(.duration(Int(now - mark.last) * 1_000_000))
         case .count(let index, let window):
             guard let series = Self.series(index, profile) else { return .value(.int(0)) }
-            return .value(.int(Int(profile.pointee.series[series].total(now: now, window: window, width: rules.series[index].width))))
+            return .value(
+                .int(Int(profile.pointee.series[series].total(now: now, window: window, width: rules.series[index].width))))
         case .sum(let index, let window):
             return .value(.double(live(index, window, profile).reduce(Decimal.zero) { $0 + $1.sum }.double))
         case .average(let index, let window):
@@ -244,7 +260,8 @@ struct Scope: Host {
     }
 
     private func subscriptionField(_ field: String, _ profile: UnsafePointer<Profile>) -> Loaded {
-        guard let id = subscriptionID, let subscription = profile.pointee.subscriptions.first(where: { $0.id.same(as: id) }) else {
+        guard let id = subscriptionID, let subscription = profile.pointee.subscriptions.first(where: { $0.id.same(as: id) })
+        else {
             return .absent
         }
         func time(_ value: Instant?) -> Loaded { value.map { Self.time($0) } ?? .absent }
@@ -348,7 +365,8 @@ extension Profile {
                 for cart in carts.list.reversed() {
                     if let line = cart.lines.first(where: { $0.product == product }) {
                         return Interest(
-                            kind: .cart, product: product, since: line.since, last: line.changedAt, count: 1, price: line.priceThen,
+                            kind: .cart, product: product, since: line.since, last: line.changedAt, count: 1,
+                            price: line.priceThen,
                             currency: line.currency)
                     }
                 }

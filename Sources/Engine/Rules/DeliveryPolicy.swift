@@ -21,7 +21,9 @@ package struct DeliveryPolicy: Sendable {
     let conversions: [[Int]]
     private let zoneNamed: @Sendable (String) -> TimeZone?
 
-    init(_ definitions: Definitions, rules: [Rule], _ vocabulary: Vocabulary, zoneNamed: @escaping @Sendable (String) -> TimeZone?) {
+    init(
+        _ definitions: Definitions, rules: [Rule], _ vocabulary: Vocabulary, zoneNamed: @escaping @Sendable (String) -> TimeZone?
+    ) {
         let definition = definitions.delivery
         channels = definition.channels.map(\.name.value)
         outboxes = Dictionary(

@@ -15,14 +15,17 @@ package enum ConditionEnvironment {
         if case .string(let text) = value, !text.isEmpty { nil } else { "an event's or property's name is needed here" }
     }
 
-    package static func make(_ place: Place, segments: [String], timeZone: @escaping @Sendable (String) -> TimeZone?) -> Environment {
+    package static func make(_ place: Place, segments: [String], timeZone: @escaping @Sendable (String) -> TimeZone?)
+        -> Environment
+    {
         var environment = Environment(timeZone: timeZone)
         let profile = Type.structure("Profile")
         environment.declare(
             Structure(
                 "Profile",
                 fields: [
-                    ("id", .string), ("anonymous", .bool), ("first_seen", .timestamp), ("last_seen", .timestamp), ("locale", .string),
+                    ("id", .string), ("anonymous", .bool), ("first_seen", .timestamp), ("last_seen", .timestamp),
+                    ("locale", .string),
                     ("timezone", .string), ("traits", .map(.string, .dyn)), ("segments", .list(.string)),
                 ]))
         environment.declare("profile", profile)

@@ -43,9 +43,13 @@ struct RuleCompiler {
                         eventTriggers.append((event, entry))
                         if action == .start { starts.append(entry) }
                     case .enters(let name):
-                        if let segment = segment(name) { entering[segment].append(Trigger(rule: index, action: action, condition: nil)) }
+                        if let segment = segment(name) {
+                            entering[segment].append(Trigger(rule: index, action: action, condition: nil))
+                        }
                     case .leaves(let name):
-                        if let segment = segment(name) { leaving[segment].append(Trigger(rule: index, action: action, condition: nil)) }
+                        if let segment = segment(name) {
+                            leaving[segment].append(Trigger(rule: index, action: action, condition: nil))
+                        }
                     case .calendar(let name, let before, let minute):
                         guard let calendar = definitions.calendars.first(where: { $0.name.value.same(as: name.value) }) else {
                             issues.append(Issue(at: name.position, "there is no calendar \"\(name.value)\""))
@@ -64,9 +68,11 @@ struct RuleCompiler {
         }
         let indexed = Set(rules.filter(\.hasAudience).flatMap(\.interestKinds))
         // A rule whose audience names interests reads only those; any other rule reads whichever the customer has, views too.
-        let readsAnyInterest = rules.contains { rule in
-            rule.interestKinds.isEmpty && (([rule.condition].compactMap { $0 }) + rule.data.map(\.condition)).contains { $0.readsInterest }
-        } || eventTriggers.contains { $0.1.condition?.readsInterest ?? false }
+        let readsAnyInterest =
+            rules.contains { rule in
+                rule.interestKinds.isEmpty
+                    && (([rule.condition].compactMap { $0 }) + rule.data.map(\.condition)).contains { $0.readsInterest }
+            } || eventTriggers.contains { $0.1.condition?.readsInterest ?? false }
         let keepsViews = indexed.contains(.viewed) || readsAnyInterest
         if keepsViews { vocabulary.add(StateEvent.productViewed.name, needsProperties: true) }
 
@@ -81,7 +87,9 @@ struct RuleCompiler {
         var triggersByEvent = [[Trigger]](repeating: [], count: names)
         // Cancels come before starts, rules in their order: an event that does both cancels, then starts.
         for action in [Trigger.Action.cancel, .start] {
-            for (event, trigger) in eventTriggers where trigger.action == action { triggersByEvent[Int(event.index)].append(trigger) }
+            for (event, trigger) in eventTriggers where trigger.action == action {
+                triggersByEvent[Int(event.index)].append(trigger)
+            }
         }
         var segmentsByEvent = [[Int]](repeating: [], count: names)
         var sensitivity = SegmentSensitivity()
@@ -113,7 +121,9 @@ struct RuleCompiler {
             if !always { for event in events { segmentsByEvent[event].append(index) } }
         }
         let position = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
-        for event in segmentsByEvent.indices { segmentsByEvent[event].sort { position[$0, default: 0] < position[$1, default: 0] } }
+        for event in segmentsByEvent.indices {
+            segmentsByEvent[event].sort { position[$0, default: 0] < position[$1, default: 0] }
+        }
         guard vocabulary.entries.count < 65_000, issues.allSatisfy({ $0.severity != .error }) else { return nil }
 
         let byName = rules.indices.sorted { rules[$0].name.precedes(rules[$1].name) }
@@ -122,12 +132,16 @@ struct RuleCompiler {
         return RuleSet(
             definitions: definitions, vocabulary: vocabulary, rules: rules, segments: segments, series: series, longest: longest,
             marks: marks, rank: rank, seriesByEvent: seriesByEvent, markByEvent: markByEvent, triggersByEvent: triggersByEvent,
-            entering: entering, leaving: leaving, calendars: calendars, segmentsByEvent: segmentsByEvent, sensitivity: sensitivity,
+            entering: entering, leaving: leaving, calendars: calendars, segmentsByEvent: segmentsByEvent,
+            sensitivity: sensitivity,
             indexedInterests: indexed,
-            indexedSegments: Array(Set(rules.flatMap(\.audience).compactMap { if case .segment(let index) = $0 { index } else { nil } }))
-                .sorted(),
+            indexedSegments: Array(
+                Set(rules.flatMap(\.audience).compactMap { if case .segment(let index) = $0 { index } else { nil } })
+            )
+            .sorted(),
             keepsViews: keepsViews, judgement: judgement(), timeZone: timeZone, segmentOrder: order,
-            dependents: dependents(segments, order: order), readsProductInTriggers: eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
+            dependents: dependents(segments, order: order),
+            readsProductInTriggers: eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
             usesProducts: !indexed.isEmpty || rules.contains { $0.hasAudience || $0.readsProduct }
                 || eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
             acts: (0..<names).map { index in
@@ -173,17 +187,20 @@ struct RuleCompiler {
         let hasAudience = !definition.audience.isEmpty && !onlyCalendars
         let productStart = definition.start.contains {
             guard case .event(let name, _) = $0 else { return false }
-            return name.value.same(as: StateEvent.productStockChanged.name) || name.value.same(as: StateEvent.productPriceChanged.name)
+            return name.value.same(as: StateEvent.productStockChanged.name)
+                || name.value.same(as: StateEvent.productPriceChanged.name)
         }
         if productStart, definition.audience.isEmpty {
             issues.append(
                 Issue(
-                    at: definition.name.position, "rule \"\(definition.name.value)\" is started by a product event, so it needs an audience",
+                    at: definition.name.position,
+                    "rule \"\(definition.name.value)\" is started by a product event, so it needs an audience",
                     hint: "add `audience: waitlist` (or wishlist, cart, viewed 30d, segment NAME)"))
         }
         let per = definition.per?.value ?? (hasAudience ? .product : .customer)
         if hasAudience, per != .product, let position = definition.per?.position {
-            issues.append(Issue(at: position, "a rule with an audience has one instance for each customer and product: `per: product`"))
+            issues.append(
+                Issue(at: position, "a rule with an audience has one instance for each customer and product: `per: product`"))
         }
         if !hasAudience, definition.limit != nil || definition.pace != nil {
             issues.append(
@@ -203,7 +220,8 @@ struct RuleCompiler {
             }
         }
         return Rule(
-            name: definition.name.value, per: per, wait: definition.wait, restart: definition.restart, cooldown: definition.cooldown,
+            name: definition.name.value, per: per, wait: definition.wait, restart: definition.restart,
+            cooldown: definition.cooldown,
             expires: definition.expires, priority: definition.priority, audience: audience, limit: limit, pace: definition.pace,
             condition: condition, data: data, include: definition.include, outbox: definition.outbox?.value,
             delivery: RuleDelivery(definition, definitions), hasAudience: hasAudience,
@@ -250,7 +268,9 @@ struct RuleCompiler {
     private mutating func sinceComparisons(_ condition: Condition) -> [(mark: Int, constant: Milliseconds)] {
         var found: [(mark: Int, constant: Milliseconds)] = []
         func mark(_ expression: Expression) -> Int? {
-            guard let reference = expression.reference, case .since(let mark) = condition.references[reference].slot else { return nil }
+            guard let reference = expression.reference, case .since(let mark) = condition.references[reference].slot else {
+                return nil
+            }
             return mark
         }
         func span(_ expression: Expression) -> Int? {
@@ -308,7 +328,8 @@ struct RuleCompiler {
         }
         for index in segments.indices { visit(index, []) }
         for cycle in cycles {
-            guard let first = cycle.first, let definition = definitions.segments.first(where: { $0.name.value == segments[first].name })
+            guard let first = cycle.first,
+                let definition = definitions.segments.first(where: { $0.name.value == segments[first].name })
             else { continue }
             issues.append(
                 Issue(
@@ -363,7 +384,8 @@ struct RuleCompiler {
             for problem in error.errors {
                 issues.append(
                     Issue(
-                        at: text.position(line: problem.line, column: problem.column), problem.message + Self.marked(problem, in: text.value),
+                        at: text.position(line: problem.line, column: problem.column),
+                        problem.message + Self.marked(problem, in: text.value),
                         hint: problem.hint))
             }
             return nil

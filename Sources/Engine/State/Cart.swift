@@ -229,7 +229,9 @@ package struct Carts: Sendable, Equatable {
         var lines = old.filter { $0.changedAt > time }
         for mention in mentions {
             let quantity = mention.quantity ?? Decimal(1)
-            guard quantity.isPositive, !lines.contains(where: { $0.product == mention.product && $0.changedAt > time }) else { continue }
+            guard quantity.isPositive, !lines.contains(where: { $0.product == mention.product && $0.changedAt > time }) else {
+                continue
+            }
             if let line = lines.firstIndex(where: { $0.product == mention.product }) {
                 lines[line].quantity = lines[line].quantity + quantity
                 lines[line].describe(by: mention, at: time)
@@ -300,7 +302,9 @@ package struct Carts: Sendable, Equatable {
                 list[index].lines[own].changedAt = changed
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
-            for link in cart.links where !list[index].links.contains(where: { $0.same(as: link) }) { list[index].links.append(link) }
+            for link in cart.links where !list[index].links.contains(where: { $0.same(as: link) }) {
+                list[index].links.append(link)
+            }
             _ = touch(id: cart.id, at: cart.touchedAt)
         }
     }

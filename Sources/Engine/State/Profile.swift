@@ -147,7 +147,9 @@ package struct Profile: Sendable {
     /// An entry may stop a later event whose time is less than `dedupe` after it, and events may be late by up to `lateFor`, so it is
     /// kept for both together. An event in order can only equal an entry newer than `dedupe`, and entries come in order of
     /// application, so that only a suffix has to be looked at.
-    package mutating func sees(_ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds) -> Bool {
+    package mutating func sees(_ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds)
+        -> Bool
+    {
         while seenHot < seen.count, seen[seenHot].at <= now - dedupe { seenHot += 1 }
         if seenHot > 64, seen[0].at <= now - dedupe - lateFor {
             let gone = seen.firstIndex { $0.at > now - dedupe - lateFor } ?? seen.count

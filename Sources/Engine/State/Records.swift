@@ -106,7 +106,8 @@ struct RecordWriter {
                 }
                 var fields: [(key: String, value: CanonicalJSON)] = [
                     ("rule", .string(rules.rules[line.rule].name)), ("started_at", .time(line.startedAt)),
-                    ("active", places(line.active)), ("waiting", places(line.waiting)), ("published", .number(Double(line.published))),
+                    ("active", places(line.active)), ("waiting", places(line.waiting)),
+                    ("published", .number(Double(line.published))),
                     ("next_place", .number(Double(line.nextPlace))), ("open", .bool(line.isOpen)),
                 ]
                 fields.add("pace_due", line.paceDue)
@@ -129,7 +130,8 @@ struct RecordWriter {
                     cart.lines.map { line in
                         var fields: [(key: String, value: CanonicalJSON)] = [
                             ("product_id", .string(line.product.id)), ("quantity", .string(line.quantity.text)),
-                            ("described_at", .time(line.describedAt)), ("changed_at", .time(line.changedAt)), ("since", .time(line.since)),
+                            ("described_at", .time(line.describedAt)), ("changed_at", .time(line.changedAt)),
+                            ("since", .time(line.since)),
                         ]
                         fields.add("variant", line.product.variant.isEmpty ? nil : line.product.variant)
                         fields.add("price", line.price)
@@ -146,7 +148,8 @@ struct RecordWriter {
 
     private func interest(_ interest: Interest) -> CanonicalJSON {
         var fields: [(key: String, value: CanonicalJSON)] = [
-            ("kind", .string(interest.kind.rawValue)), ("product_id", .string(interest.product.id)), ("since", .time(interest.since)),
+            ("kind", .string(interest.kind.rawValue)), ("product_id", .string(interest.product.id)),
+            ("since", .time(interest.since)),
             ("last", .time(interest.last)), ("count", .number(Double(interest.count))),
         ]
         fields.add("variant", interest.product.variant.isEmpty ? nil : interest.product.variant)
@@ -157,7 +160,8 @@ struct RecordWriter {
 
     private func subscription(_ subscription: Subscription) -> CanonicalJSON {
         var fields: [(key: String, value: CanonicalJSON)] = [
-            ("id", .string(subscription.id)), ("status", .string(subscription.status.rawValue)), ("status_at", .time(subscription.statusAt)),
+            ("id", .string(subscription.id)), ("status", .string(subscription.status.rawValue)),
+            ("status_at", .time(subscription.statusAt)),
             ("issue_open", .bool(subscription.issueOpen)), ("attempts", .number(Double(subscription.attempts))),
         ]
         fields.add("issue_since", subscription.issueSince)
@@ -190,7 +194,9 @@ struct RecordWriter {
         fields.add("variant", instance.product.flatMap { $0.variant.isEmpty ? nil : $0.variant })
         fields.add("event_name", instance.eventName.isEmpty ? nil : instance.eventName)
         fields.add("event_id", instance.eventID.isEmpty ? nil : instance.eventID)
-        if !instance.properties.isEmpty { fields.append(("properties", CanonicalJSON(JSONView(bytes: instance.properties, offset: 0)))) }
+        if !instance.properties.isEmpty {
+            fields.append(("properties", CanonicalJSON(JSONView(bytes: instance.properties, offset: 0))))
+        }
         return .object(fields)
     }
 
@@ -288,7 +294,8 @@ struct RecordReader {
     let rules: RuleSet
 
     /// The profile, and the names of rules that no longer exist with their running instances.
-    func profile(_ record: CustomerRecord, links: [[UInt8]]) -> (profile: Profile, orphans: [(rule: String, instance: Instance)]) {
+    func profile(_ record: CustomerRecord, links: [[UInt8]]) -> (profile: Profile, orphans: [(rule: String, instance: Instance)])
+    {
         var profile = Profile(
             number: record.number, key: CustomerKey(isAnonymous: record.isAnonymous, id: record.id), firstSeen: record.firstSeen)
         profile.lastSeen = record.lastSeen
@@ -339,7 +346,9 @@ struct RecordReader {
             product.facts.imageURL = view["image_url"]?.string
         }
         product.lines = elements(record.lines) { view in
-            guard let name = view["rule"]?.string, let rule = rules.rule(named: name), rules.rules[rule].hasAudience else { return nil }
+            guard let name = view["rule"]?.string, let rule = rules.rule(named: name), rules.rules[rule].hasAudience else {
+                return nil
+            }
             func places(_ view: JSONView?) -> [AudienceLine.Place] {
                 (view?.elements ?? []).compactMap { pair in
                     let numbers = pair.elements.compactMap(\.number)
@@ -379,14 +388,17 @@ struct RecordReader {
             return CartLine(
                 product: product, quantity: quantity, price: view["price"]?.decimal, currency: view["currency"]?.string,
                 name: view["name"]?.string, url: view["url"]?.string, imageURL: view["image_url"]?.string,
-                describedAt: view.time("described_at") ?? 0, changedAt: view.time("changed_at") ?? 0, since: view.time("since") ?? 0,
+                describedAt: view.time("described_at") ?? 0, changedAt: view.time("changed_at") ?? 0,
+                since: view.time("since") ?? 0,
                 priceThen: view["price_then"]?.decimal)
         }
         return cart
     }
 
     private func interest(_ view: JSONView) -> Interest? {
-        guard let kind = view["kind"]?.string.flatMap(InterestKind.init(rawValue:)), let product = product(view) else { return nil }
+        guard let kind = view["kind"]?.string.flatMap(InterestKind.init(rawValue:)), let product = product(view) else {
+            return nil
+        }
         return Interest(
             kind: kind, product: product, since: view.time("since") ?? 0, last: view.time("last") ?? 0,
             count: Int(view["count"]?.number ?? 1), price: view["price"]?.decimal, currency: view["currency"]?.string)
@@ -469,7 +481,8 @@ struct RecordReader {
                     let isKeyed = reader.byte() == 1
                     let key = reader.text()
                     let cancel = reader.signed()
-                    var past = Past(rule: 0, key: isKeyed ? key : nil, lastCancel: cancel == .min ? nil : cancel, keptFrom: reader.signed())
+                    var past = Past(
+                        rule: 0, key: isKeyed ? key : nil, lastCancel: cancel == .min ? nil : cancel, keptFrom: reader.signed())
                     for _ in 0..<Int(reader.unsigned()) where !reader.failed { past.endedStarts.append(reader.signed()) }
                     if let index = rules.rule(named: name) {
                         past.rule = index

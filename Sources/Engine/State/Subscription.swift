@@ -1,6 +1,10 @@
 /// One subscription of a customer and the payment episode it is in. Events of one episode may come in any order within lateness.
 package struct Subscription: Sendable, Equatable {
-    package enum Status: String, Sendable { case active, pastDue = "past_due", cancelled, expired }
+    package enum Status: String, Sendable {
+        case active
+        case pastDue = "past_due"
+        case cancelled, expired
+    }
     package enum Decline: String, Sendable { case hard, soft }
 
     /// `subscription_id`, or `""`.

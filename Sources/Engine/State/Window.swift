@@ -110,7 +110,9 @@ package struct Series: Sendable, Equatable {
     private mutating func place(_ index: Int32, value: [UInt8]? = nil) -> Int {
         var position = buckets.count
         while position > 0, buckets[position - 1].index >= index {
-            if buckets[position - 1].index == index, value.map({ $0 == buckets[position - 1].value }) ?? true { return position - 1 }
+            if buckets[position - 1].index == index, value.map({ $0 == buckets[position - 1].value }) ?? true {
+                return position - 1
+            }
             position -= 1
         }
         // After the last bucket of this index, so that values of one bucket stay in order of appearance.

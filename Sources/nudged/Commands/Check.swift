@@ -13,7 +13,8 @@ struct Check: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Look at the first lines of this log instead: say what would be understood of them, or propose a mapping.", valueName: "log"))
+            "Look at the first lines of this log instead: say what would be understood of them, or propose a mapping.",
+            valueName: "log"))
     var sample: String?
 
     @Option(help: ArgumentHelp("With --sample: the configured source whose format the log has.", valueName: "name"))
@@ -47,7 +48,8 @@ struct Check: ParsableCommand {
         let settings = try Loaded.load(absolute(config.path)).settings
         guard let found = settings.sources.first(where: { $0.name == name }) else {
             throw Failure(
-                .usage, "there is no source \"\(name)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))")
+                .usage,
+                "there is no source \"\(name)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))")
         }
         return found
     }

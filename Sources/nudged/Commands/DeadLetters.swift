@@ -6,7 +6,8 @@ struct DeadLettersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deadletters",
         abstract: "Lists the lines that could not become events, shows why, and retries them after a fix.",
-        subcommands: [DeadLetterList.self, DeadLetterShow.self, DeadLetterCounts.self, DeadLetterRetry.self], defaultSubcommand: DeadLetterList.self)
+        subcommands: [DeadLetterList.self, DeadLetterShow.self, DeadLetterCounts.self, DeadLetterRetry.self],
+        defaultSubcommand: DeadLetterList.self)
 }
 
 struct DeadLetterList: ParsableCommand {

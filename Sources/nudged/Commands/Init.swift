@@ -5,7 +5,9 @@ import Glibc
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes a commented starter configuration with the shipped rules.",
-        discussion: "Never overwrites a file. The rules it includes are those installed with the program; --share says where else they are.")
+        discussion:
+            "Never overwrites a file. The rules it includes are those installed with the program; --share says where else they are."
+    )
 
     @Argument(help: ArgumentHelp("Where to write it; - for standard output.", valueName: "file"))
     var file = "nudged.yaml"
@@ -28,7 +30,8 @@ struct Init: ParsableCommand {
                 throw Failure(
                     .noOutput,
                     errno == EEXIST
-                        ? "\(file) exists already; name another file" : "\(file): can't be created (\(String(cString: strerror(errno))))")
+                        ? "\(file) exists already; name another file"
+                        : "\(file): can't be created (\(String(cString: strerror(errno))))")
             }
             defer { close(descriptor) }
             let bytes = Array(text.utf8)

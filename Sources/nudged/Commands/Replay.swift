@@ -24,16 +24,21 @@ struct Replay: ParsableCommand {
     @Option(help: ArgumentHelp("The configured source whose name, format and lateness the logs have.", valueName: "name"))
     var source: String?
 
-    @Option(help: ArgumentHelp("Publish into this outbox directory instead of standard output; must not be a live one.", valueName: "directory"))
+    @Option(
+        help: ArgumentHelp(
+            "Publish into this outbox directory instead of standard output; must not be a live one.", valueName: "directory"))
     var outbox: String?
 
     @Option(help: ArgumentHelp("Keep the state in this directory, which must be empty.", valueName: "directory"))
     var state: String?
 
-    @Option(help: ArgumentHelp("End at this time (RFC 3339): later events are left out, timers due up to it fire.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("End at this time (RFC 3339): later events are left out, timers due up to it fire.", valueName: "time")
+    )
     var until: String?
 
-    @Option(help: ArgumentHelp("A daemon's control log, so that its decisions by the wall clock are repeated.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("A daemon's control log, so that its decisions by the wall clock are repeated.", valueName: "file"))
     var control: String?
 
     @Option(help: "Show progress: auto (a bar on a terminal), plain (a line now and then), none.")
@@ -55,7 +60,8 @@ struct Replay: ParsableCommand {
             let settings = try settings(&loaded)
             let end = until.flatMap { Instant.parse(rfc3339: Array($0.utf8)) }
             if let state, access(absolute(state) + "/" + Store.fileName, F_OK) == 0 {
-                throw Failure(.noOutput, "\(state): holds a state already; a replay starts from an empty one, so name another directory")
+                throw Failure(
+                    .noOutput, "\(state): holds a state already; a replay starts from an empty one, so name another directory")
             }
             var store = try state.map { try Store.open(directory: absolute($0)) }
             let output = LineOutput()
@@ -111,7 +117,9 @@ struct Replay: ParsableCommand {
         if let source {
             guard let found = settings.sources.first(where: { $0.name == source }) else {
                 throw Failure(
-                    .usage, "there is no source \"\(source)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))")
+                    .usage,
+                    "there is no source \"\(source)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))"
+                )
             }
             pattern = found
         } else if settings.sources.count == 1 {
@@ -125,7 +133,8 @@ struct Replay: ParsableCommand {
         for log in logs where access(log, F_OK) != 0 { throw Failure(.data, "\(log): there is no such file") }
         settings.sources = [
             LogSource(
-                name: pattern.name, patterns: logs.map { Self.literal(absolute($0)) }, format: format.flatMap { Format(preset: $0) } ?? pattern.format,
+                name: pattern.name, patterns: logs.map { Self.literal(absolute($0)) },
+                format: format.flatMap { Format(preset: $0) } ?? pattern.format,
                 lateness: pattern.lateness, identity: pattern.identity)
         ]
         return settings
@@ -151,7 +160,9 @@ final class LineOutput {
         while start < buffer.count {
             let count = buffer.withUnsafeBytes { Glibc.write(1, $0.baseAddress.map { $0 + start }, buffer.count - start) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Failure(.noOutput, "standard output can't be written (\(String(cString: strerror(errno))))") }
+            guard count > 0 else {
+                throw Failure(.noOutput, "standard output can't be written (\(String(cString: strerror(errno))))")
+            }
             start += count
         }
         buffer.removeAll(keepingCapacity: true)
@@ -171,10 +182,12 @@ struct ReplaySummary {
         }
         var lines = [
             "\(tally.lines) lines in \(Self.decimal(seconds)) s (\(Int(Double(tally.lines) / seconds))/s): \(counters.events) events"
-                + (counters.duplicates > 0 ? ", \(counters.duplicates) duplicates" : "") + (counters.late > 0 ? ", \(counters.late) late" : "")
+                + (counters.duplicates > 0 ? ", \(counters.duplicates) duplicates" : "")
+                + (counters.late > 0 ? ", \(counters.late) late" : "")
         ]
         if !tally.deadLetters.isEmpty { lines.append("dead letters: " + counted(tally.deadLetters)) }
-        lines.append("messages: \(tally.messages)" + (tally.messagesByRule.isEmpty ? "" : " (" + counted(tally.messagesByRule) + ")"))
+        lines.append(
+            "messages: \(tally.messages)" + (tally.messagesByRule.isEmpty ? "" : " (" + counted(tally.messagesByRule) + ")"))
         if !tally.verdicts.isEmpty { lines.append("verdicts: " + counted(tally.verdicts)) }
         if counters.conditionErrors > 0 { lines.append("conditions that met an error: \(counters.conditionErrors)") }
         lines.append("still pending: \(pipeline.engine.pendingInstances)")

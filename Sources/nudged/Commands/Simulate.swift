@@ -38,23 +38,33 @@ struct Simulate: ParsableCommand {
     @Option(help: "Share of lines that are broken, in millionths.")
     var malformed: Int?
 
-    @Flag(help: "The benchmark's shop (25,000 customers, 14 days, a million lines) instead of the small week; --customers and --lines count.")
+    @Flag(
+        help:
+            "The benchmark's shop (25,000 customers, 14 days, a million lines) instead of the small week; --customers and --lines count."
+    )
     var benchmark = false
 
     @Option(help: ArgumentHelp("Write live, so many lines a second.", valueName: "lines"))
     var rate: Int?
 
-    @Option(help: ArgumentHelp("Rotate the file after so many lines: it is renamed to FILE.1 and so on, and begun anew.", valueName: "lines"))
+    @Option(
+        help: ArgumentHelp(
+            "Rotate the file after so many lines: it is renamed to FILE.1 and so on, and begun anew.", valueName: "lines"))
     var rotate: Int?
 
     func validate() throws {
         if let start, Instant.parse(rfc3339: Array(start.utf8)) == nil {
             throw ValidationError("--start takes a time such as 2026-03-01T00:00:00Z")
         }
-        if let disorder, DurationLiteral.parse(disorder) == nil { throw ValidationError("--disorder takes a duration such as 2s") }
+        if let disorder, DurationLiteral.parse(disorder) == nil {
+            throw ValidationError("--disorder takes a duration such as 2s")
+        }
         if let rate, rate < 1 { throw ValidationError("--rate takes a number of lines a second, from 1") }
-        if let rotate, rotate < 1 || output == "-" { throw ValidationError("--rotate takes a number of lines, and --output a file") }
-        for (name, value) in [("customers", customers), ("products", products), ("days", days), ("lines", lines)] where value ?? 1 < 1 {
+        if let rotate, rotate < 1 || output == "-" {
+            throw ValidationError("--rotate takes a number of lines, and --output a file")
+        }
+        for (name, value) in [("customers", customers), ("products", products), ("days", days), ("lines", lines)]
+        where value ?? 1 < 1 {
             throw ValidationError("--\(name) starts at 1")
         }
         for (name, value) in [("duplicates", duplicates), ("malformed", malformed)] where !(0...1_000_000).contains(value ?? 0) {
@@ -63,7 +73,8 @@ struct Simulate: ParsableCommand {
     }
 
     private var shop: Shop {
-        let preset = benchmark ? Shop.benchmark(events: lines ?? 1_000_000, customers: customers ?? 25_000) : Shop.week(seed: seed)
+        let preset =
+            benchmark ? Shop.benchmark(events: lines ?? 1_000_000, customers: customers ?? 25_000) : Shop.week(seed: seed)
         var settings = preset.settings
         settings.seed = seed
         settings.customers = customers ?? settings.customers

@@ -6,11 +6,6 @@ struct Terminal {
     let width: Int?
     let isColoured: Bool
 
-    init(width: Int?, isColoured: Bool) {
-        self.width = width
-        self.isColoured = isColoured
-    }
-
     /// Standard output of this process. `NO_COLOR` (any text) and `TERM=dumb` turn colours off, `COLUMNS` is believed.
     static func standardOutput() -> Terminal {
         func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+/// The root of the checkout, from this file's place in it.
+let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+@Suite struct StyleTests {
+    @Test("the sources are as `swift format` with the project's configuration has them")
+    func everySourceIsFormatted() throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = [
+            "swift", "format", "lint", "--strict", "--parallel", "--recursive", "Sources", "Tests", "Package.swift",
+        ]
+        process.currentDirectoryURL = root
+        let output = Pipe()
+        process.standardError = output
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(text.prefix(4000))")
+    }
+
+    @Test(
+        "a target imports no other than the map allows",
+        arguments: [
+            ("CEL", [String]()), ("Engine", ["CEL"]),
+            ("Ingest", ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux", "Glibc"]),
+            ("Storage", ["Engine", "CSQLite", "Glibc"]), ("Outbox", ["Engine", "CLinux", "Glibc"]), ("Simulation", ["Engine"]),
+        ])
+    func importsPointInwards(_ target: String, _ allowed: [String]) throws {
+        var found: Set<String> = []
+        for file in try files(in: "Sources/\(target)", endingWith: ".swift") {
+            for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+                let words = line.split(separator: " ")
+                if let place = words.firstIndex(of: "import"), place <= 1, place + 1 < words.count {
+                    found.insert(String(words[place + 1]))
+                }
+            }
+        }
+        #expect(found.subtracting(allowed).isEmpty, "\(target) imports \(found.subtracting(allowed).sorted())")
+    }
+
+    @Test("nothing in the libraries stops the process on input")
+    func noTraps() throws {
+        for file in try files(in: "Sources", endingWith: ".swift") {
+            let text = try String(contentsOf: file, encoding: .utf8)
+            for banned in ["fatalError(", "try!", "@unchecked Sendable", "as!"] {
+                #expect(!text.contains(banned), "\(file.lastPathComponent) has \(banned)")
+            }
+        }
+    }
+
+    @Test("documents link to what exists")
+    func linksLeadSomewhere() throws {
+        let documents =
+            try files(in: "docs", endingWith: ".md") + [
+                root.appending(path: "README.md"), root.appending(path: "ARCHITECTURE.md"),
+            ]
+        for document in documents {
+            let text = try String(contentsOf: document, encoding: .utf8)
+            for match in text.matches(of: /\]\(([^)#:]+)(#[^)]*)?\)/) {
+                let target = document.deletingLastPathComponent().appending(path: String(match.1))
+                #expect(
+                    FileManager.default.fileExists(atPath: target.path(percentEncoded: false)),
+                    "\(document.lastPathComponent): \(match.1)")
+            }
+        }
+    }
+
+    private func files(in folder: String, endingWith suffix: String) throws -> [URL] {
+        let all = try #require(FileManager.default.enumerator(at: root.appending(path: folder), includingPropertiesForKeys: nil))
+        return all.compactMap { $0 as? URL }.filter { $0.lastPathComponent.hasSuffix(suffix) }.sorted { $0.path < $1.path }
+    }
+}
