@@ -87,6 +87,28 @@ package struct OutboxSet {
 
     package func name(of message: Message) -> String { boxes.isEmpty ? "" : boxes[box(of: message)].settings.name }
 
+    // MARK: Erasure
+
+    /// Removes messages' files wherever they are; gives those that are gone. What was on its way is not published any more.
+    package mutating func erase(_ files: [MessageFile]) -> [MessageFile] {
+        var gone: [MessageFile] = []
+        for index in boxes.indices {
+            let mine = files.filter { $0.outbox == boxes[index].settings.name }
+            staged.removeAll { entry in entry.box == index && mine.contains { $0.file == entry.file } }
+            do {
+                guard try boxes[index].directory?.erase(mine.map(\.file)) != nil else { continue }
+                gone += mine
+            } catch {
+                boxes[index].trouble = "\(error)"
+            }
+        }
+        // An outbox that is not configured any more is out of reach.
+        return gone + files.filter { file in !boxes.contains { $0.settings.name == file.outbox } }
+    }
+
+    /// After rows were deleted.
+    package mutating func recount(_ pending: Int) { pendingCount = pending }
+
     // MARK: Pauses
 
     package mutating func pause(_ pause: Pause) {

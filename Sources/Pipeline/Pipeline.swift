@@ -77,6 +77,7 @@ package struct Pipeline: ~Copyable {
             writtenOffsets[row.number] = row.offset
         }
         let clock = try store?.engineClock() ?? EngineClock()
+        let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
         let prescribed = try controlLog?.prescriptions() ?? [:]
         let waiting = try store?.waiting() ?? []
         if let store, store.directory != nil { try Self.adopt(rules, store, clock.now) }
@@ -85,6 +86,7 @@ package struct Pipeline: ~Copyable {
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         reader.prescribed = prescribed
+        engine.tombstones = tombstones
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
 
@@ -258,7 +260,7 @@ package struct Pipeline: ~Copyable {
         for number in numbers.sorted() where !engine.isResident(number) { try bringIn(number: number) }
     }
 
-    private mutating func bringIn(number: Int64) throws {
+    mutating func bringIn(number: Int64) throws {
         guard let store, let record = try store.customer(number) else {
             throw StoreError(.corrupt, "the state refers to customer number \(number), which it does not hold; restore a backup")
         }
@@ -306,6 +308,10 @@ package struct Pipeline: ~Copyable {
             try controlLog?.append(notes)
             notes.removeAll()
         }
+        if isFollowing {
+            let forgotten = changes.output.erasures.filter(\.isForgotten)
+            work.notes += forgotten.map { ControlLog.erased($0, at: engine.clock.now) }
+        }
         if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
@@ -313,7 +319,9 @@ package struct Pipeline: ~Copyable {
             for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
         case .outboxes(var set):
             destination = .none
-            rows = set.stage(changes.output.messages, wallNow: wallNow)
+            // What was decided for somebody who was erased before the commit is never written.
+            let erased = Set(changes.output.erasures.compactMap(\.customer))
+            rows = set.stage(changes.output.messages.filter { !erased.contains($0.customer) }, wallNow: wallNow)
             destination = .outboxes(set)
         case .none: break
         }
@@ -323,6 +331,7 @@ package struct Pipeline: ~Copyable {
             try store.write(changes, rules: engine.rules)
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
+            try writeErasures(changes.output.erasures, store)
             if isDurable { try writePositions(store) }
             try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
@@ -335,6 +344,7 @@ package struct Pipeline: ~Copyable {
         work = ControlWork()
         try publish(rows)
         engine.shrink(to: settings.profileLimit)
+        if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
     }
 
     private mutating func writePositions(_ store: Store) throws(StoreError) {

@@ -75,8 +75,10 @@ package struct Service: ~Copyable {
             try store.commit()
             publishFrom = first
         }
+        var settings = deployment.settings
+        if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state) }
         return try Pipeline(
-            settings: deployment.settings, rules: deployment.rules, store: store,
+            settings: settings, rules: deployment.rules, store: store,
             destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
             controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
     }
@@ -148,6 +150,7 @@ package struct Service: ~Copyable {
         if pipeline.isTroubled ? now - tendedAt >= 1000 : now - tendedAt >= Self.tendEvery {
             tendedAt = now
             try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
+            try pipeline.finishErasures()
         }
         if pipeline.isCaughtUp || pipeline.isBlocked {
             try wait(signals)

@@ -40,6 +40,11 @@ package struct Settings: Sendable {
     /// About how many bytes one read takes.
     package var readBytes = 1 << 20
 
+    /// The key under which erased customers are known again.
+    package var secret: [UInt8] = []
+    /// Erased customers that a replay is told of.
+    package var tombstones: [(hash: String, until: Instant)] = []
+
     package init(sources: [LogSource]) { self.sources = sources }
 
     /// About what a profile takes in memory; measured on the simulated shop, where it is 1 to 2 KiB.

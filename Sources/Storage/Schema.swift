@@ -100,5 +100,9 @@ enum Schema {
             SELECT sequence, m.id, rule, coalesce(c.id, '') AS customer, decided_at, expires_at, outbox, file, state, channel, variant, json
             FROM message m LEFT JOIN customer c ON c.number = m.customer;
         """,
+        """
+        CREATE TABLE tombstone (hash TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE leaving_file (outbox TEXT NOT NULL, file TEXT NOT NULL);
+        """,
     ]
 }

@@ -57,6 +57,15 @@ struct Loaded {
         return (Loaded(configuration: configuration, rules: rules, zones: zones), report)
     }
 
+    /// The configured secret, else the one that the state has made for itself; empty if there is neither.
+    func secret() throws -> [UInt8] {
+        guard let file = configuration.secretFile else { return Secret.read(configuration.state + "/" + Secret.fileName) ?? [] }
+        guard let secret = Secret.read(file) else {
+            throw Failure(.configuration, "\(file): the `secret_file` can't be read or holds less than 16 bytes; write random text into it, for example: openssl rand -hex 32")
+        }
+        return secret
+    }
+
     var settings: Settings {
         var settings = Settings(
             sources: configuration.sources.map { source in

@@ -28,7 +28,9 @@ struct Run: ParsableCommand {
             let path = absolute(config.path)
             let deploy: () throws -> Deployment = {
                 let loaded = try Loaded.load(path)
-                return Deployment(settings: loaded.settings, rules: loaded.rules, state: loaded.configuration.state)
+                var settings = loaded.settings
+                if loaded.configuration.secretFile != nil { settings.secret = try loaded.secret() }
+                return Deployment(settings: settings, rules: loaded.rules, state: loaded.configuration.state)
             }
             var service = try Service(try deploy(), reload: deploy)
             try service.run(once ? .once(drain: drain) : .daemon)
