@@ -21,12 +21,31 @@ package struct OutboxSet {
     package private(set) var publishedCount = 0
     /// Why nothing, or nothing of a rule, is staged: its rows stay `pending`.
     private var pauses: [Pause] = []
+    /// The valve, and when the last messages were decided, in order: so many as it lets through.
+    private var safety: (atMost: Int, per: Milliseconds)?
+    private var recent: [Instant] = []
+    /// The valve's pause, to be written with the next transaction.
+    private var tripped: Pause?
+    /// What was decided before this was published before a backup was restored.
+    private var restored: Instant?
 
     package init() {}
 
     /// Opens every outbox, creating those the database has never known, and settles what a crash left.
-    package static func open(_ settings: [Settings.OutboxSettings], store: Store) throws -> OutboxSet {
+    package static func open(
+        _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil, restored: Instant? = nil
+    ) throws -> OutboxSet {
         var set = OutboxSet()
+        set.safety = safety
+        if let restored {
+            // A restored state goes on, and remembers what it takes as published when it meets it again.
+            try store.begin()
+            try store.setMeta("restored", String(restored))
+            try store.endPause(of: nil)
+            try store.commit()
+        }
+        set.restored = try store.meta("restored").flatMap { Instant($0) }
+        if let safety { set.recent = try store.lastDecided(safety.atMost, since: store.meta("resumed").flatMap { Int64($0) } ?? 0) }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
         set.pendingCount = try store.count(.pending)
@@ -117,7 +136,28 @@ package struct OutboxSet {
     }
 
     /// Ends the pause of a rule; nil: all of them.
-    package mutating func resume(_ rule: String?) { pauses.removeAll { rule == nil || $0.rule == rule } }
+    package mutating func resume(_ rule: String?) {
+        pauses.removeAll { rule == nil || $0.rule == rule }
+        if rule == nil { recent.removeAll() }
+    }
+
+    /// Counts a message that is about to be decided upon; more than the valve lets through pause everything. Time is that of the decisions, so that
+    /// a backlog after an outage does not look like a flood.
+    private mutating func count(_ decided: Instant) {
+        guard let safety, !isPaused else { return }
+        if recent.count >= safety.atMost, let first = recent.first {
+            if decided - first < safety.per {
+                let pause = Pause(
+                    rule: nil, since: decided,
+                    reason: "safety: more than \(safety.atMost) messages in \(DurationLiteral.text(safety.per)); look at the rules, then `nudged resume`")
+                pauses.append(pause)
+                tripped = pause
+                return
+            }
+            recent.removeFirst()
+        }
+        recent.append(decided)
+    }
 
     private var isPaused: Bool { pauses.contains { $0.rule == nil } }
 
@@ -130,7 +170,19 @@ package struct OutboxSet {
         var rows = messages.map { message in
             MessageRow(message, outbox: name(of: message), file: MessageName.file(time: message.time, id: message.id), state: .pending)
         }
-        stage(&rows, wallNow: wallNow)
+        // The one that is too many stays, and all after it; those before it go on.
+        var allowed = rows.count
+        let before = pauses
+        for index in rows.indices where safety != nil && !isPaused {
+            count(rows[index].decidedAt)
+            if isPaused { allowed = index }
+        }
+        var passing = Array(rows[..<allowed])
+        let after = pauses
+        pauses = before
+        stage(&passing, wallNow: wallNow)
+        pauses = after
+        rows.replaceSubrange(..<allowed, with: passing)
         pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
         return rows
     }
@@ -143,6 +195,10 @@ package struct OutboxSet {
                 rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && !isPaused(rows[$0].rule)
             }
             for place in mine {
+                if let restored, rows[place].decidedAt < restored {
+                    rows[place].state = .published
+                    continue
+                }
                 if let wallNow, rows[place].expiresAt <= wallNow {
                     rows[place].state = .stale
                     continue
@@ -163,11 +219,15 @@ package struct OutboxSet {
     }
 
     /// Within the transaction of step 2 (and as step 4): marks what was published before.
-    package func markPublished(_ store: Store) throws(StoreError) { try store.setState(.published, of: published) }
+    package func markPublished(_ store: Store) throws(StoreError) {
+        try store.setState(.published, of: published)
+        if let tripped { try store.set(tripped) }
+    }
 
     /// After the commit: what it marked is done with, and its rows are to be renamed.
     package mutating func committed(_ rows: [MessageRow]) {
         published.removeAll()
+        tripped = nil
         for row in rows where row.state == .staged {
             staged.append((row.sequence, boxes.firstIndex { $0.settings.name == row.outbox } ?? 0, row.file))
         }
@@ -215,7 +275,9 @@ package struct OutboxSet {
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
     package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
 
-    package var troubles: [String] { boxes.compactMap(\.trouble) }
+    package var troubles: [String] {
+        boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
+    }
 
     /// How many pending rows go through the steps at a time.
     private static let retried = 1000
@@ -232,6 +294,7 @@ package struct OutboxSet {
             try store.begin()
             try store.setState(.staged, of: rows.filter { $0.state == .staged }.map(\.sequence))
             try store.setState(.stale, of: rows.filter { $0.state == .stale }.map(\.sequence))
+            try store.setState(.published, of: rows.filter { $0.state == .published }.map(\.sequence))
             try markPublished(store)
             try store.commit()
             pendingCount -= done.count

@@ -104,7 +104,11 @@ extension Pipeline {
     func writeControl(_ store: Store) throws(StoreError) {
         guard isFollowing, let control else { return }
         try store.setMeta("control", String(control.applied))
-        for rule in work.resumed { try store.endPause(of: rule) }
+        for rule in work.resumed {
+            try store.endPause(of: rule)
+            // The safety valve counts from here on.
+            if rule == nil { try store.setMeta("resumed", String(engine.clock.sequence)) }
+        }
         for pause in work.pauses { try store.set(pause) }
         try store.removeDeadLetters(work.retried)
         for (number, letter) in work.refused {

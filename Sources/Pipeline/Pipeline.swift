@@ -49,6 +49,8 @@ package struct Pipeline: ~Copyable {
     var control: ControlTail?
     let isFollowing: Bool
     var work = ControlWork()
+    /// The last customer that retention looked at.
+    var retentionCursor: Int64 = 0
     /// Told of the notes before the commit that relies on them.
     let controlLog: ControlLog?
 

@@ -79,7 +79,7 @@ package struct Service: ~Copyable {
         if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state) }
         return try Pipeline(
             settings: settings, rules: deployment.rules, store: store,
-            destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
+            destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store, safety: settings.safety, restored: settings.restored)),
             controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
     }
 
@@ -124,6 +124,7 @@ package struct Service: ~Copyable {
             guard !isStopping else { return }
             scan()
         } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
+        try pipeline.expire(wallNow: wallNow)
         if drain { try pipeline.finish(until: nil, wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
         try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
         report()
@@ -151,6 +152,7 @@ package struct Service: ~Copyable {
             tendedAt = now
             try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
             try pipeline.finishErasures()
+            try pipeline.expire(wallNow: wallNow)
         }
         if pipeline.isCaughtUp || pipeline.isBlocked {
             try wait(signals)

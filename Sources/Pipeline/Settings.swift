@@ -1,5 +1,6 @@
 import Engine
 import Ingest
+import Storage
 
 /// What a pipeline is run with, apart from rules and state.
 package struct Settings: Sendable {
@@ -44,6 +45,12 @@ package struct Settings: Sendable {
     package var secret: [UInt8] = []
     /// Erased customers that a replay is told of.
     package var tombstones: [(hash: String, until: Instant)] = []
+
+    package var retention = Retention()
+    /// More messages than this within the span stop staging until `nudged resume`.
+    package var safety: (atMost: Int, per: Milliseconds)?
+    /// After a restored backup: what was decided before this is taken as published.
+    package var restored: Instant?
 
     package init(sources: [LogSource]) { self.sources = sources }
 

@@ -27,7 +27,8 @@ extension Store {
             at < now - retention.decisions
         }
         // What is still on its way stays, however old.
-        let messages = try numbers("SELECT sequence, decided_at, state FROM message ORDER BY sequence LIMIT ?", limit) { _, at, state in
+        let messages = try numbers("SELECT sequence, decided_at, state FROM message ORDER BY sequence LIMIT ?", limit) {
+            _, at, state in
             at < now - retention.messages && ["published", "stale", "withdrawn"].contains(state)
         }
         try removeDeadLetters(letters)
@@ -44,7 +45,9 @@ extension Store {
         statement.bind(1, Int64(limit))
         var result: [Int64] = []
         while try statement.step() {
-            if isOld(statement.integer(0), statement.integer(1), statement.columns > 2 ? statement.text(2) ?? "" : "") { result.append(statement.integer(0)) }
+            if isOld(statement.integer(0), statement.integer(1), statement.columns > 2 ? statement.text(2) ?? "" : "") {
+                result.append(statement.integer(0))
+            }
         }
         return result
     }
@@ -57,10 +60,25 @@ extension Store {
         }
     }
 
+    /// When the last messages after a sequence number were decided, in order.
+    package func lastDecided(_ count: Int, since sequence: Int64) throws(StoreError) -> [Instant] {
+        let statement = try database.statement(
+            "SELECT decided_at FROM message WHERE sequence > ? AND state <> 'pending' ORDER BY sequence DESC LIMIT ?")
+        defer { statement.reset() }
+        statement.bind(1, sequence)
+        statement.bind(2, Int64(count))
+        var result: [Instant] = []
+        while try statement.step() { result.append(statement.integer(0)) }
+        return result.reversed()
+    }
+
     /// Of the next customers by number those who were last seen before `bound` and for whom nothing runs, and the number to go on from; nil at the
     /// end.
-    package func idle(after number: Int64, before bound: Instant, limit: Int) throws(StoreError) -> (numbers: [Int64], next: Int64?) {
-        let statement = try database.statement("SELECT number, last_seen, timers IS NULL FROM customer WHERE number > ? ORDER BY number LIMIT ?")
+    package func idle(after number: Int64, before bound: Instant, limit: Int) throws(StoreError) -> (
+        numbers: [Int64], next: Int64?
+    ) {
+        let statement = try database.statement(
+            "SELECT number, last_seen, timers IS NULL FROM customer WHERE number > ? ORDER BY number LIMIT ?")
         defer { statement.reset() }
         statement.bind(1, number)
         statement.bind(2, Int64(limit))

@@ -4,6 +4,7 @@ import Engine
 import Glibc
 import Ingest
 import Pipeline
+import Storage
 
 /// `--config`, which nearly every command has.
 struct ConfigurationOption: ParsableArguments {
@@ -79,6 +80,11 @@ struct Loaded {
         settings.maxFuture = configuration.maxFuture
         settings.maxLineBytes = configuration.maxLineBytes
         settings.memory = configuration.memory
+        settings.retention.profiles = configuration.retention.profiles
+        settings.retention.decisions = configuration.retention.decisions
+        settings.retention.messages = configuration.retention.messages
+        settings.retention.deadLetters = configuration.retention.deadLetters
+        settings.safety = configuration.safety.map { ($0.atMost, $0.per) }
         return settings
     }
 }
