@@ -48,7 +48,7 @@ package enum Section: String, CaseIterable, Sendable {
     /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
-        case .configuration: ["templates", "retention", "identity", "safety"]
+        case .configuration: ["templates", "identity"]
         case .rule:
             [
                 "template", "retract", "conversion",
