@@ -50,8 +50,8 @@ let package = Package(
             swiftSettings: settings),
 
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
-        .testTarget(name: "EngineTests", dependencies: ["Engine"], swiftSettings: settings),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),

@@ -120,7 +120,8 @@ extension Reading {
         result.secretFile = self.path(fields["secret_file"])
         result.safety = safety(fields["safety"])
         result.retention = retention(fields["retention"])
-        result.identity = identity(fields["identity"])
+        result.identity = identity(
+            fields["identity"], sources: result.sources, hasSecret: result.secretFile != nil)
         result.definitions.delivery = delivery(fields["delivery"])
         result.definitions.segments = segments(root.segments.entries)
         result.definitions.calendars = calendars(root.calendars.entries)

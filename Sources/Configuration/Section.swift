@@ -6,7 +6,7 @@ package enum Section: String, CaseIterable, Sendable {
     case delivery, channel, consent
     case quietHours = "quiet_hours"
     case cap
-    case retention, identity, join, safety
+    case retention, safety
 
     package var keys: [String] {
         switch self {
@@ -38,8 +38,6 @@ package enum Section: String, CaseIterable, Sendable {
         case .quietHours: ["from", "to"]
         case .cap: ["at_most", "per", "tag", "channel"]
         case .retention: ["profiles", "decisions", "messages", "dead_letters"]
-        case .identity: ["joins"]
-        case .join: ["event", "from", "to"]
         case .safety: ["at_most", "per"]
         }
     }
@@ -48,11 +46,8 @@ package enum Section: String, CaseIterable, Sendable {
     /// it. Whoever implements one takes it off this list.
     package var keysWithoutEffect: Set<String> {
         switch self {
-        case .configuration: ["templates", "identity"]
-        case .rule:
-            [
-                "template", "retract", "conversion",
-            ]
+        case .configuration: ["templates"]
+        case .rule: ["template"]
         default: []
         }
     }
@@ -78,8 +73,6 @@ package enum Section: String, CaseIterable, Sendable {
         case .quietHours: "`quiet_hours`"
         case .cap: "a cap"
         case .retention: "`retention`"
-        case .identity: "`identity`"
-        case .join: "a join"
         case .safety: "`safety`"
         }
     }

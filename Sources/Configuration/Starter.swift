@@ -39,12 +39,28 @@ package enum Starter {
         # On its first start the daemon reads old logs without sending anything about them. To have messages from a time on:
         # publish_from: 2026-03-01T00:00:00Z
 
-        # The rules that come with nudged. Each file explains itself; remove the lines of those you don't want.
+        # The rules that come with nudged. Each file explains itself; take the # away from those you want.
         include:
           - \(share)/rules/segments.yaml
-          - \(share)/rules/abandoned-cart.yaml
-          - \(share)/rules/back-in-stock.yaml
-          - \(share)/rules/churn-risk.yaml
+          - \(share)/rules/abandoned-cart.yaml       # a cart left for 48 hours
+          - \(share)/rules/back-in-stock.yaml        # a product that can be bought again, first come first served
+          - \(share)/rules/churn-risk.yaml           # a payment issue open for 72 hours
+          # - \(share)/rules/billing-recovered.yaml  # thanks when a payment issue is over
+          # - \(share)/rules/almost-buyer.yaml       # viewed or wished for, not put into the cart
+          # - \(share)/rules/price-drop.yaml         # cheaper than when they looked
+          # - \(share)/rules/low-stock.yaml          # "only 2 left", for carts and wishlists
+          # - \(share)/rules/free-shipping-gap.yaml  # the amount missing at checkout
+          # - \(share)/rules/welcome.yaml            # the first visit
+          # - \(share)/rules/repeat-thanks.yaml      # another order
+          # - \(share)/rules/win-back.yaml           # no order for 14 days
+          # - \(share)/rules/frequent-visitor.yaml   # comes often
+          # - \(share)/rules/onboarding-stuck.yaml   # a sign-up started and not finished
+          # - \(share)/rules/refund-feedback.yaml    # asks after the refund
+          # - \(share)/rules/unhappy-service.yaml    # a bad rating or a complaint
+          # - \(share)/rules/category-news.yaml      # something new in the favourite category
+          # - \(share)/rules/nearby-store.yaml       # within 50 m of a shop; set the place first
+          # - \(share)/rules/calendar-offer.yaml     # a holiday, by country
+          # - \(share)/rules/vip.yaml                # lifetime value
 
         # Your own rules. To change an included one, write its name and only what differs:
         # rules:

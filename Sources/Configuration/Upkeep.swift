@@ -16,16 +16,28 @@ package struct SafetyDefinition: Sendable, Equatable {
     package var per: Milliseconds
 }
 
-/// Further ways in which two ids are found to be one customer, besides those of `events.md`.
+/// Which id names the customers of a source, or of all sources of a format, instead of the format's own: one person in several
+/// systems.
 package struct IdentityDefinition: Sendable, Equatable {
-    package var joins: [Join] = []
+    package var keys: [Key] = []
 
-    /// An event that carries two ids of one customer.
-    package struct Join: Sendable, Equatable {
-        package var event: String
-        /// Paths of properties: the id that goes, and the customer that stays.
-        package var from: String
-        package var to: String
+    package struct Key: Sendable, Equatable {
+        /// A source's name or a preset's.
+        package var name: String
+        /// Path of the id in what the line is about.
+        package var path: String
+
+        package init(name: String, path: String) {
+            self.name = name
+            self.path = path
+        }
+    }
+
+    /// What counts for a source: by its own name, else by its format's.
+    package func key(of source: SourceDefinition) -> Key? {
+        if let own = keys.first(where: { $0.name == source.name.value }) { return own }
+        guard case .preset(let preset) = source.format else { return nil }
+        return keys.first { $0.name == preset.rawValue }
     }
 }
 
@@ -49,18 +61,32 @@ extension Reading {
         return SafetyDefinition(atMost: atMost, per: per)
     }
 
-    mutating func identity(_ entry: Entry?) -> IdentityDefinition {
-        guard let entry, let fields = fields(entry.value, .identity, called: "`identity`") else { return IdentityDefinition() }
-        return IdentityDefinition(joins: list(fields["joins"]).compactMap { join($0.value) })
-    }
-
-    private mutating func join(_ node: Node) -> IdentityDefinition.Join? {
-        guard let fields = fields(node, .join, called: "a join") else { return nil }
-        for key in ["event", "from", "to"] where fields[key] == nil { error(node.position, "this join has no `\(key)`") }
-        let event = word(fields["event"])
-        let from = jsonPath(fields["from"])
-        let to = jsonPath(fields["to"])
-        guard let event, let from, let to else { return nil }
-        return IdentityDefinition.Join(event: event.value, from: from, to: to)
+    /// `identity: { stripe: metadata.user_id, shopify: email }`.
+    mutating func identity(_ entry: Entry?, sources: [SourceDefinition], hasSecret: Bool) -> IdentityDefinition {
+        var result = IdentityDefinition()
+        for item in named(entry) {
+            guard let path = jsonPath(item) else { continue }
+            let isUsed = sources.contains { source in
+                if case .preset(let preset) = source.format, preset.rawValue == item.name { return true }
+                return source.name.value == item.name
+            }
+            if !isUsed {
+                warn(
+                    item.key.position,
+                    "there is no source and no source's format \"\(printable(item.name))\", so this has no effect",
+                    hint: guess(item.name, among: sources.map(\.name.value) + FormatDefinition.Preset.allCases.map(\.rawValue))
+                        .map {
+                            "Did you mean `\($0)`?"
+                        })
+            }
+            if !hasSecret, path.lowercased().contains("mail") {
+                error(
+                    item.value.position,
+                    "an e-mail address is an id only as a keyed hash, and there is no `secret_file` with the key",
+                    hint: "Make one with head -c 32 /dev/urandom | base64 > FILE, and write secret_file: FILE.")
+            }
+            result.keys.append(IdentityDefinition.Key(name: item.name, path: path))
+        }
+        return result
     }
 }

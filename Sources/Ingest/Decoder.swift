@@ -31,7 +31,13 @@ package struct Decoder: ~Copyable {
     static let missingCustomerMessage = "the line names no customer, and only events of products do without"
     private static let futureMessage = "the event's time is ahead of the clock by more than `max_future`"
 
-    package init(vocabulary: Vocabulary, format: Format) {
+    /// Who lines are about, where the configuration says otherwise than the format.
+    private let identity: IdentityKey?
+    private let identityPath: [[UInt8]]
+
+    package init(vocabulary: Vocabulary, format: Format, identity: IdentityKey? = nil) {
+        self.identity = identity
+        identityPath = identity?.path.map { Array($0.utf8) } ?? []
         switch format {
         case .segment:
             let segment = SegmentReader(vocabulary: vocabulary)
@@ -43,13 +49,13 @@ package struct Decoder: ~Copyable {
             reader = .mapping(mapping)
         case .stripe:
             places = []
-            reader = .webhook(WebhookReader(StripeFormat(), vocabulary: vocabulary))
+            reader = .webhook(WebhookReader(StripeFormat(), identity: identity, vocabulary: vocabulary))
         case .revenuecat:
             places = []
-            reader = .webhook(WebhookReader(RevenueCatFormat(), vocabulary: vocabulary))
+            reader = .webhook(WebhookReader(RevenueCatFormat(), identity: identity, vocabulary: vocabulary))
         case .shopify:
             places = []
-            reader = .webhook(WebhookReader(ShopifyFormat(), vocabulary: vocabulary))
+            reader = .webhook(WebhookReader(ShopifyFormat(), identity: identity, vocabulary: vocabulary))
         }
     }
 
@@ -120,7 +126,9 @@ package struct Decoder: ~Copyable {
         }
         let hasUser = tape.isText(draft.user)
         let hasAnonymous = tape.isText(draft.anonymous)
-        guard hasUser || hasAnonymous || draft.name.isProductEvent else {
+        var person: Person?
+        if let identity { person = self.person(of: tape, draft, line: line, by: identity) }
+        guard hasUser || hasAnonymous || person.map({ !$0.user.isEmpty }) ?? false || draft.name.isProductEvent else {
             return deadLetter(.missingCustomer, Self.missingCustomerMessage)
         }
         if let wallLimit, draft.time > wallLimit {
@@ -133,8 +141,14 @@ package struct Decoder: ~Copyable {
         event.length = length
         event.kind = draft.kind
         event.name = draft.name.name
-        if hasUser { event.user = batch.add(identifier: draft.user, of: tape, line: line) }
-        if hasAnonymous { event.anonymous = batch.add(identifier: draft.anonymous, of: tape, line: line) }
+        if let person {
+            append(links: person, like: event, to: &batch)
+            if !person.user.isEmpty { event.user = batch.add(person.user.utf8) }
+            if !person.anonymous.isEmpty { event.anonymous = batch.add(person.anonymous.utf8) }
+        } else {
+            if hasUser { event.user = batch.add(identifier: draft.user, of: tape, line: line) }
+            if hasAnonymous { event.anonymous = batch.add(identifier: draft.anonymous, of: tape, line: line) }
+        }
         if tape.isText(draft.id) {
             event.id = batch.add(identifier: draft.id, of: tape, line: line)
             event.digest = batch.digest(of: event.id)
@@ -145,6 +159,31 @@ package struct Decoder: ~Copyable {
         addTraits(draft, of: tape, length: line.count, to: &event, in: &batch)
         batch.events.append(event)
         return .event
+    }
+
+    private func person(of tape: JSONTape, _ draft: Draft, line: UnsafeRawBufferPointer, by identity: IdentityKey) -> Person {
+        func text(_ index: Int) -> String {
+            guard tape.isText(index) else { return "" }
+            var scratch = EventBatch()
+            let id = scratch.add(identifier: index, of: tape, line: line)
+            return scratch.string(id)
+        }
+        var place = 1
+        for key in identityPath { place = tape.member(key, of: place) }
+        let found = text(place)
+        return identity.person(found.isEmpty ? nil : found, user: text(draft.user), anonymous: text(draft.anonymous))
+    }
+
+    /// Adds an event that does nothing but link, for each further id of a person.
+    private func append(links person: Person, like event: Event, to batch: inout EventBatch) {
+        for anonymous in person.links {
+            var link = event
+            link.kind = .alias
+            link.name = .unmentioned
+            link.user = batch.add(person.user.utf8)
+            link.anonymous = batch.add(anonymous.utf8)
+            batch.events.append(link)
+        }
     }
 
     private mutating func addProperties(

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// inotify as a hint that a scan may find something; a scan at intervals finds the same without it.
@@ -34,6 +35,11 @@ package final class FileWatch {
             directories.insert(directory)
         }
         return directories.isSuperset(of: wanted)
+    }
+
+    /// Whether inotify can be relied on in all of these: not on file systems that others change too, over a network.
+    package static func tellsAll(_ directories: Set<String>) -> Bool {
+        directories.allSatisfy { nudged_is_local($0) == 1 }
     }
 
     /// Takes all waiting events; true when there was any (or the queue overflowed): scan.

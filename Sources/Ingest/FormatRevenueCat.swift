@@ -28,7 +28,8 @@ struct RevenueCatFormat: WebhookFormat {
             if events[index].id.isEmpty, !id.isEmpty { events[index].id = index == 0 ? id : "\(id)/\(index)" }
         }
         events[0].traits = traits(object)
-        return people.anonymous.dropFirst().filter { _ in !people.user.isEmpty }.map { .link($0, to: people.user, at: time) } + events
+        return people.anonymous.dropFirst().filter { _ in !people.user.isEmpty }.map { .link($0, to: people.user, at: time) }
+            + events
     }
 
     // MARK: Who

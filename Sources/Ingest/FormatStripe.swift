@@ -13,7 +13,9 @@ struct StripeFormat: WebhookFormat {
     }
 
     func events(of line: JSONView) throws(Refusal) -> [WebhookEvent] {
-        guard let type = line.text("type") else { throw Refusal(.missingEvent, "the line has no `type`, so it is no Stripe event", at: 0) }
+        guard let type = line.text("type") else {
+            throw Refusal(.missingEvent, "the line has no `type`, so it is no Stripe event", at: 0)
+        }
         guard let time = line.moment("created") else {
             throw Refusal(.badTimestamp, "`created` is no number of seconds since 1970", at: 0)
         }
@@ -86,9 +88,13 @@ struct StripeFormat: WebhookFormat {
     /// The subscription of an invoice: a field of its own before the API's version of 2025-03-31, in `parent` since, and in its
     /// lines in both.
     private static func subscription(of invoice: JSONView) -> String? {
-        if let id = invoice.reference("subscription") ?? invoice.reference("parent", "subscription_details", "subscription") { return id }
+        if let id = invoice.reference("subscription") ?? invoice.reference("parent", "subscription_details", "subscription") {
+            return id
+        }
         for line in invoice.object("lines")?["data"]?.elements ?? [] {
-            if let id = line.reference("subscription") ?? line.reference("parent", "subscription_item_details", "subscription") { return id }
+            if let id = line.reference("subscription") ?? line.reference("parent", "subscription_item_details", "subscription") {
+                return id
+            }
         }
         return nil
     }
@@ -107,7 +113,8 @@ struct StripeFormat: WebhookFormat {
             event = WebhookEvent(.subscriptionStarted, at: time)
         case "customer.subscription.deleted":
             let reason = object.text("cancellation_details", "reason")
-            let isOver = object["cancel_at_period_end"]?.bool == true || reason == "payment_failed" || reason == "payment_disputed"
+            let isOver =
+                object["cancel_at_period_end"]?.bool == true || reason == "payment_failed" || reason == "payment_disputed"
             event = WebhookEvent(isOver ? .subscriptionExpired : .subscriptionCancelled, at: time)
             event.properties.add("reason", text: reason)
         default:
@@ -204,8 +211,10 @@ struct StripeDecline {
     /// (docs.stripe.com/billing/revenue-recovery/smart-retries, "hard declines"), and those of cards that are void or refused for good
     /// (docs.stripe.com/declines/codes).
     private static let hard: Set<String> = [
-        "authentication_required", "card_not_supported", "currency_not_supported", "do_not_try_again", "expired_card", "fraudulent",
-        "highest_risk_level", "incorrect_number", "invalid_account", "invalid_expiry_month", "invalid_expiry_year", "invalid_number",
+        "authentication_required", "card_not_supported", "currency_not_supported", "do_not_try_again", "expired_card",
+        "fraudulent",
+        "highest_risk_level", "incorrect_number", "invalid_account", "invalid_expiry_month", "invalid_expiry_year",
+        "invalid_number",
         "lost_card", "merchant_blacklist", "new_account_information_available", "pickup_card", "restricted_card",
         "revocation_of_all_authorizations", "revocation_of_authorization", "security_violation", "service_not_allowed",
         "stolen_card", "stop_payment_order", "transaction_not_allowed",
@@ -215,7 +224,8 @@ struct StripeDecline {
     /// was expanded, or if whoever logs the events put it there.
     init?(in object: JSONView) {
         let payment =
-            object.object("payments")?["data"]?.elements.last?.object("payment", "payment_intent") ?? object.object("payment_intent")
+            object.object("payments")?["data"]?.elements.last?.object("payment", "payment_intent") ?? object.object(
+                "payment_intent")
             ?? object
         let errors = [
             object.object("last_payment_error"), payment.object("last_payment_error"), payment.object("latest_charge", "outcome"),

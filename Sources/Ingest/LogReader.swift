@@ -8,8 +8,11 @@ package struct LogSource: Sendable {
     package var format: Format
     /// How far out of order its events may come, in milliseconds.
     package var lateness: Milliseconds
+    /// The id that names its customers, if not the format's own.
+    package var identity: IdentityKey?
 
-    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds) {
+    package init(name: String, patterns: [String], format: Format, lateness: Milliseconds, identity: IdentityKey? = nil) {
+        self.identity = identity
         self.name = name
         self.patterns = patterns
         self.format = format
@@ -31,6 +34,18 @@ package struct FilePosition: Sendable {
         self.newest = newest
         self.isEnded = isEnded
     }
+}
+
+/// How far one source has been read.
+package struct SourceLag: Sendable {
+    package var name: String
+    package var files = 0
+    /// Of files as large as they were when last looked at; of compressed ones only what is certain.
+    package var unreadBytes = 0
+    /// The largest event time read.
+    package var newest: Instant?
+    /// The event time reached in the file that is furthest behind, among those with complete lines unread; nil if there is none.
+    package var reached: Instant?
 }
 
 /// A line that was taken at another time than its own file says, because the watermark had already passed it; or refused as `future`.
@@ -128,7 +143,7 @@ package struct LogReader: ~Copyable {
         }
         sourceOfTailed = tailed.map(\.0)
         tailer = Tailer(sources: tailed.map(\.1), resuming: positions.map(\.checkpoint))
-        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, format: $0.format) }
+        decoders = sorted.map { DecoderCell(vocabulary: vocabulary, source: $0) }
         nextNumber = (positions.map(\.number).max() ?? 0) + 1
         // The tailer's ids of resumed files are in the order of its checkpoints, of sources that still exist.
         let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
@@ -140,7 +155,6 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    private static func digest(_ file: TailedFile) -> String { file.fingerprint.head.digest.hexadecimal }
 
     /// Directories to watch for changes.
     package var directories: Set<String> { tailer.directories }
@@ -179,18 +193,19 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    /// Files found together are numbered by the event time of their first line, then by the hash of their head.
+    /// Files found together are numbered by the event time of their first line, then by its hash. Only the first line counts, because it is
+    /// all that a file that is just being written and the same file in a replay have in common; one that is no event comes first.
     private mutating func number() {
-        var found: [(id: FileID, time: Instant, digest: String)] = []
+        var found: [(id: FileID, time: Instant, digest: ContentDigest)] = []
         for id in tailer.unnumbered {
             guard let file = tailer.file(id), tailer.hasCompleteLine(id) else { continue }
             var peeked = LineBuffer()
             // A first line that can't be shown yet (a long one, a copy being compared) is read first, with the lowest time there is.
-            var time = Instant.min
+            var first = (time: Instant.min, digest: ContentSample.none.digest)
             if case .lines(let offset, let count) = tailer.peek(id, upTo: 1 << 16, into: &peeked) {
-                time = firstTime(peeked, offset: offset, count: count, source: sourceOfTailed[file.source]) ?? .min
+                first = firstLine(peeked, offset: offset, count: count, source: sourceOfTailed[file.source])
             }
-            found.append((id, time, Self.digest(file)))
+            found.append((id, first.time, first.digest))
         }
         found.sort { $0.time != $1.time ? $0.time < $1.time : $0.digest != $1.digest ? $0.digest < $1.digest : $0.id < $1.id }
         for entry in found {
@@ -201,18 +216,20 @@ package struct LogReader: ~Copyable {
         }
     }
 
-    /// The event time of the first line that is an event.
-    private mutating func firstTime(_ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int) -> Instant? {
+    /// The event time of the first line (the lowest there is, if it is no event), and the digest of its bytes.
+    private mutating func firstLine(
+        _ buffer: borrowing LineBuffer, offset: Int, count: Int, source: Int
+    ) -> (time: Instant, digest: ContentDigest) {
         var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         var scratch = EventBatch()
         return buffer.withBytes { bytes in
-            while let line = splitter.next(in: bytes) {
-                let result = decoders[source].decoder.decode(
-                    line: UnsafeRawBufferPointer(rebasing: bytes[line.bytes]), source: 0, file: 0, offset: UInt64(line.offset),
-                    length: UInt32(clamping: line.length), receivedBefore: nil, into: &scratch)
-                if case .event = result { return scratch.events.first?.time }
-            }
-            return nil
+            guard let line = splitter.next(in: bytes) else { return (.min, ContentSample.none.digest) }
+            let text = UnsafeRawBufferPointer(rebasing: bytes[line.bytes])
+            let result = decoders[source].decoder.decode(
+                line: text, source: 0, file: 0, offset: UInt64(line.offset), length: UInt32(clamping: line.length), receivedBefore: nil,
+                into: &scratch)
+            guard case .event = result, let event = scratch.events.first else { return (.min, ContentDigest(text)) }
+            return (event.time, ContentDigest(text))
         }
     }
 
@@ -223,7 +240,7 @@ package struct LogReader: ~Copyable {
     }
 
     /// Whether every file's complete lines have been read.
-    package var isCaughtUp: Bool { !states.values.contains { $0.backlog } }
+    package var isCaughtUp: Bool { !states.contains { $0.value.backlog || $0.value.isEnded && !finals.contains($0.key) } }
 
     /// The smallest watermark over the files that have complete unread lines; nil when all are caught up.
     package var backlogWatermark: Instant? {
@@ -458,6 +475,20 @@ package struct LogReader: ~Copyable {
         tailer.files.compactMap { file in states[file.id].map { (file, $0.newest, $0.number) } }
     }
 
+    /// How far behind every source is, in the order of their names.
+    package var lags: [SourceLag] {
+        var result = sources.map { SourceLag(name: $0.name) }
+        for file in tailer.files where !file.isHeld {
+            let source = sourceOfTailed[file.source]
+            result[source].files += 1
+            if !file.isFinished { result[source].unreadBytes += max(0, file.size - file.offset) }
+            guard let state = states[file.id], let newest = state.newest else { continue }
+            result[source].newest = max(result[source].newest ?? newest, newest)
+            if state.backlog { result[source].reached = min(result[source].reached ?? newest, newest) }
+        }
+        return result
+    }
+
     /// Bytes on disk and bytes read of plain files, for a progress bar. Of compressed files the content may be longer than the file.
     package var progress: (read: Int, total: Int) {
         tailer.files.reduce(into: (read: 0, total: 0)) { sum, file in
@@ -534,5 +565,7 @@ package struct LogReader: ~Copyable {
 private final class DecoderCell {
     var decoder: Decoder
 
-    init(vocabulary: Vocabulary, format: Format) { decoder = Decoder(vocabulary: vocabulary, format: format) }
+    init(vocabulary: Vocabulary, source: LogSource) {
+        decoder = Decoder(vocabulary: vocabulary, format: source.format, identity: source.identity)
+    }
 }

@@ -27,7 +27,7 @@ enum FileRecord {
         guard let packed = JSONText.pack(row.record) else { return nil }
         let view = JSONView(bytes: packed, offset: 0)
         func sample(_ key: String) -> ContentSample? {
-            guard let sample = view[key], let length = sample["length"]?.number, 
+            guard let sample = view[key], let length = sample["length"]?.number,
                 let digest = sample["digest"]?.string.flatMap(ContentDigest.init(hexadecimal:))
             else { return nil }
             return ContentSample(length: Int(length), digest: digest)

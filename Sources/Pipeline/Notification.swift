@@ -1,22 +1,35 @@
+import Engine
 import Glibc
 
 /// Tells systemd how the service is (sd_notify(3)): one datagram to the socket that `NOTIFY_SOCKET` names; nothing where there is none.
 package struct ServiceNotification: Sendable {
     private let path: String?
+    /// How long the service may go without a sign of progress (sd_watchdog_enabled(3)); nil: as long as it likes.
+    package let watchdogPeriod: Milliseconds?
 
-    package init(socket: String? = getenv("NOTIFY_SOCKET").map { String(cString: $0) }) { path = socket }
+    package init(environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }) {
+        path = environment("NOTIFY_SOCKET").flatMap { $0.isEmpty ? nil : $0 }
+        let isMine = environment("WATCHDOG_PID").map { $0 == String(getpid()) } ?? true
+        watchdogPeriod = isMine ? environment("WATCHDOG_USEC").flatMap { Milliseconds($0) }.map { max(1, $0 / 1000) } : nil
+    }
 
     package func ready() { send("READY=1") }
     package func reloading(at monotonicMicroseconds: UInt64) { send("RELOADING=1\nMONOTONIC_USEC=\(monotonicMicroseconds)") }
     package func stopping() { send("STOPPING=1") }
-    package func status(_ text: String) { send("STATUS=" + text) }
-    /// Fed by progress of the loop.
-    package func watchdog() { send("WATCHDOG=1") }
+    package func status(_ text: String) { send("STATUS=" + text.split(separator: "\n").joined(separator: " ")) }
+    /// A sign of progress; nothing if nobody watches.
+    package func watchdog() { if watchdogPeriod != nil { send("WATCHDOG=1") } }
 
-    private func send(_ message: String) {
-        guard let path, !path.isEmpty else { return }
+    private func send(_ message: String) { if let path { DatagramSocket.send(Array(message.utf8), to: path) } }
+}
+
+/// Datagrams to a local socket that somebody else owns.
+enum DatagramSocket {
+    /// Sends one, without waiting for long; false if nobody takes it.
+    @discardableResult
+    static func send(_ message: [UInt8], to path: String) -> Bool {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -24,13 +37,17 @@ package struct ServiceNotification: Sendable {
         // An abstract socket is written with @ for the leading NUL.
         if bytes.first == UInt8(ascii: "@") { bytes[0] = 0 }
         let room = MemoryLayout.size(ofValue: address.sun_path)
-        guard bytes.count < room else { return }
+        guard bytes.count < room else { return false }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
-        _ = withUnsafePointer(to: &address) { pointer in
+        // A manager that hangs must not hang the service.
+        var patience = timeval(tv_sec: 1, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let count = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
-                sendto(descriptor, message, message.utf8.count, Int32(MSG_NOSIGNAL), target, length)
+                sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), target, length)
             }
         }
+        return count == message.count
     }
 }

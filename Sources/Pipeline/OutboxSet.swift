@@ -18,6 +18,8 @@ package struct OutboxSet {
     /// Committed as staged, and not renamed yet.
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
     package private(set) var pendingCount = 0
+    /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
+    private var withdrawingCount = 0
     package private(set) var publishedCount = 0
     /// Why nothing, or nothing of a rule, is staged: its rows stay `pending`.
     private var pauses: [Pause] = []
@@ -49,6 +51,8 @@ package struct OutboxSet {
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
         set.pendingCount = try store.count(.pending)
+        set.withdrawingCount = try store.count(.withdrawing)
+        if set.withdrawingCount > 0 { try set.takeBack(store) }
         set.pauses = try store.pauses()
         return set
     }
@@ -63,6 +67,7 @@ package struct OutboxSet {
                 let id = known.split(separator: " ")[1]
                 directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
             } else {
+                if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
                 // Its id is committed before it is created, so that a crash in between leads back here with the same id.
                 let known = try store.meta(key).flatMap { text in
                     text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
@@ -83,6 +88,17 @@ package struct OutboxSet {
             boxes[index].directory = nil
             boxes[index].trouble = "\(error)"
         }
+    }
+
+    /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
+    /// was renamed already.
+    private mutating func settle(_ known: String, _ index: Int, _ store: Store) throws {
+        let name = boxes[index].settings.name
+        guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
+        let parts = known.split(separator: " ", maxSplits: 2)
+        guard parts.count == 3 else { return }
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]))
+        try recover(index, &old, store)
     }
 
     private mutating func recover(_ index: Int, _ directory: inout OutboxDirectory, _ store: Store) throws {
@@ -166,9 +182,14 @@ package struct OutboxSet {
     // MARK: Steps
 
     /// Step 1: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
-    package mutating func stage(_ messages: [Message], wallNow: Instant?) -> [MessageRow] {
+    /// What is withdrawn in the same batch gets no file, nor does its retraction; any other retraction waits for what becomes of the original.
+    package mutating func stage(_ messages: [Message], withdrawals: [Int64], wallNow: Instant?) -> [MessageRow] {
         var rows = messages.map { message in
             MessageRow(message, outbox: name(of: message), file: MessageName.file(time: message.time, id: message.id), state: .pending)
+        }
+        if !withdrawals.isEmpty {
+            let gone = Set(withdrawals).intersection(rows.map(\.sequence))
+            for place in rows.indices where gone.contains(rows[place].retracts ?? rows[place].sequence) { rows[place].state = .withdrawn }
         }
         // The one that is too many stays, and all after it; those before it go on.
         var allowed = rows.count
@@ -180,19 +201,19 @@ package struct OutboxSet {
         var passing = Array(rows[..<allowed])
         let after = pauses
         pauses = before
-        stage(&passing, wallNow: wallNow)
+        stage(&passing, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows.replaceSubrange(..<allowed, with: passing)
         pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
         return rows
     }
 
-    private mutating func stage(_ rows: inout [MessageRow], wallNow: Instant?) {
+    private mutating func stage(_ rows: inout [MessageRow], wallNow: Instant?, where isReady: (MessageRow) -> Bool = { _ in true }) {
         guard !boxes.isEmpty else { return }
         for index in boxes.indices {
             guard boxes[index].directory != nil else { continue }
             let mine = rows.indices.filter {
-                rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && !isPaused(rows[$0].rule)
+                rows[$0].outbox == boxes[index].settings.name && rows[$0].state == .pending && isReady(rows[$0]) && !isPaused(rows[$0].rule)
             }
             for place in mine {
                 if let restored, rows[place].decidedAt < restored {
@@ -220,7 +241,7 @@ package struct OutboxSet {
 
     /// Within the transaction of step 2 (and as step 4): marks what was published before.
     package func markPublished(_ store: Store) throws(StoreError) {
-        try store.setState(.published, of: published)
+        try store.markPublished(published)
         if let tripped { try store.set(tripped) }
     }
 
@@ -231,6 +252,30 @@ package struct OutboxSet {
         for row in rows where row.state == .staged {
             staged.append((row.sequence, boxes.firstIndex { $0.settings.name == row.outbox } ?? 0, row.file))
         }
+    }
+
+    /// Takes back what is committed to be (`outbox.md`, "Taking a message back"): renames, commits the outcome, deletes. A sender that has claimed
+    /// a message keeps it; then its retraction, if there is one, goes out.
+    package mutating func takeBack(_ store: Store) throws {
+        let rows = try store.messages(in: .withdrawing)
+        staged.removeAll { entry in rows.contains { $0.sequence == entry.sequence } }
+        for index in boxes.indices where boxes[index].directory != nil {
+            let mine = rows.filter { $0.outbox == boxes[index].settings.name }
+            guard !mine.isEmpty else { continue }
+            do {
+                let outcomes = try boxes[index].directory?.withdraw(mine.map(\.file)) ?? []
+                let takenBack = zip(mine, outcomes).filter { $0.1 == .takenBack }.map(\.0)
+                try store.begin()
+                try store.settleWithdrawal(of: mine.map(\.sequence), takenBack: takenBack.map(\.sequence))
+                try store.commit()
+                try boxes[index].directory?.discard(takenBack.map(\.file))
+            } catch let error as OutboxError {
+                if error.kind == .inputOutput { throw error }
+                boxes[index].trouble = "\(error)"
+            }
+        }
+        pendingCount = try store.count(.pending)
+        withdrawingCount = try store.count(.withdrawing)
     }
 
     /// Step 3: renames everything staged. A foreign file of the same name is an alarm, and the message waits.
@@ -269,8 +314,12 @@ package struct OutboxSet {
 
     /// Whether rows wait to be marked or files to be renamed.
     package var hasUnfinished: Bool { !published.isEmpty || !staged.isEmpty }
+    /// Committed as staged: to be renamed, or to be marked as published.
+    package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
-    package var isWaiting: Bool { pendingCount > 0 && !isPaused || !staged.isEmpty || boxes.contains { $0.directory == nil } }
+    package var isWaiting: Bool {
+        pendingCount > 0 && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
+    }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
     package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
@@ -286,8 +335,11 @@ package struct OutboxSet {
     package mutating func retry(_ store: Store, wallNow: Instant?) throws {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
+        if withdrawingCount > 0 { try takeBack(store) }
         while pendingCount > 0, !isPaused {
-            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried)
+            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried).filter { row in
+                try row.retracts.map { try store.state(ofSequence: $0) != .withdrawing } ?? true
+            }
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }
             guard !done.isEmpty else { break }

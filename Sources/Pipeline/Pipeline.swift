@@ -20,9 +20,30 @@ package struct Tally: Sendable {
     package var deadLetters: [String: Int] = [:]
     package var verdicts: [String: Int] = [:]
     package var messagesByRule: [String: Int] = [:]
+    package var messagesByOutbox: [TallyKey: Int] = [:]
+    package var verdictsByRule: [TallyKey: Int] = [:]
     package var commits = 0
     package var losses = 0
     package var overtaken = 0
+    package var commitSeconds = Histogram(bounds: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
+    /// Lines a commit.
+    package var batchLines = Histogram(bounds: [0, 1, 10, 100, 1000, 10_000, 100_000, 1_000_000])
+}
+
+/// What is counted by rule and something else.
+package struct TallyKey: Hashable, Sendable {
+    package var rule: String
+    package var other: String
+}
+
+/// What a step asks of whoever runs it. Nothing that is decided depends on the answers.
+package struct StepHooks {
+    /// Asked between pieces of work, so that it also tells of progress: whether the step should end early. What is left stays for the next.
+    package var endsEarly: () -> Bool = { false }
+    /// A clock for measuring.
+    package var seconds: () -> Double = { 0 }
+
+    package init() {}
 }
 
 /// The whole path of an event, one batch at a time: read, decode, order, load, apply, stage, commit, publish. Replay and daemon run the
@@ -39,11 +60,14 @@ package struct Pipeline: ~Copyable {
     package private(set) var destination: MessageDestination
     package private(set) var tally = Tally()
     package internal(set) var warnings: [String] = []
+    package var hooks = StepHooks()
 
+    /// Lines as of the last commit.
+    private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
     /// Files' positions as of the last commit, so that only what moved is written.
-    private var writtenOffsets: [Int64: Int64] = [:]
+    private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
     var isChanged = false
     /// The control log as a source: followed by a daemon, repeated by a replay.
     var control: ControlTail?
@@ -76,7 +100,7 @@ package struct Pipeline: ~Copyable {
                 throw StoreError(.corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
             }
             positions.append(position)
-            writtenOffsets[row.number] = row.offset
+            written[row.number] = (row.offset, row.isEnded)
         }
         let clock = try store?.engineClock() ?? EngineClock()
         let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
@@ -145,7 +169,7 @@ package struct Pipeline: ~Copyable {
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
             let bytes = tally.bytes
-            while !reader.isCaughtUp, tally.bytes - bytes < settings.readBytes {
+            while !reader.isCaughtUp, tally.bytes - bytes <= settings.readBytes / 2 {
                 guard read(wallNow: wallNow) else { break }
             }
             // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown,
@@ -156,9 +180,15 @@ package struct Pipeline: ~Copyable {
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
         } while !reader.isCaughtUp && tally.lines - lines < settings.batchEvents && engine.dirtyCount < settings.profileLimit / 2
+            && engine.output.messages.count < Self.batchMessages && !hooks.endsEarly()
         try commit(wallNow: wallNow)
         return tally.lines > lines || engine.counters.events > events
     }
+
+    /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
+    private static let batchMessages = 2000
+    /// How many customers for whom something is due are worked off between two commits.
+    private static let batchWakes = 4000
 
     private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
         guard
@@ -167,7 +197,7 @@ package struct Pipeline: ~Copyable {
         else { return false }
         tally.lines += chunk.lineCount
         tally.bytes += chunk.byteCount
-        tally.overtaken += chunk.notes.count
+        tally.overtaken += chunk.notes.count { $0.kind == .overtaken }
         for letter in chunk.deadLetters { tally.deadLetters[letter.reason.rawValue, default: 0] += 1 }
         deadLetters += chunk.deadLetters
         notes += chunk.notes
@@ -204,6 +234,7 @@ package struct Pipeline: ~Copyable {
             batch.events.removeAll()
             if bound == watermark { break }
             try commit(wallNow: wallNow, keeping: true)
+            if hooks.endsEarly() { break }
         }
         if !isDurable { try spill() }
     }
@@ -226,7 +257,7 @@ package struct Pipeline: ~Copyable {
     private mutating func wake(below watermark: Instant) throws -> Instant {
         guard let store else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
-        let limit = max(4, settings.profileLimit / 4)
+        let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
         let wakes = try store.wakes(before: watermark, limit: limit)
         var numbers = wakes.map(\.number)
         var bound = watermark
@@ -302,10 +333,16 @@ package struct Pipeline: ~Copyable {
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
         isChanged = false
+        let began = hooks.seconds()
         let changes = engine.takeChanges(records: store != nil)
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
-        for decision in changes.output.decisions { tally.verdicts[decision.verdict.rawValue, default: 0] += 1 }
+        for decision in changes.output.decisions {
+            tally.verdicts[decision.verdict.rawValue, default: 0] += 1
+            tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
+            // It takes the place of the verdict that was counted before.
+            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
+        }
         if !notes.isEmpty {
             try controlLog?.append(notes)
             notes.removeAll()
@@ -323,7 +360,9 @@ package struct Pipeline: ~Copyable {
             destination = .none
             // What was decided for somebody who was erased before the commit is never written.
             let erased = Set(changes.output.erasures.compactMap(\.customer))
-            rows = set.stage(changes.output.messages.filter { !erased.contains($0.customer) }, wallNow: wallNow)
+            rows = set.stage(
+                changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals, wallNow: wallNow)
+            for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .none: break
         }
@@ -337,6 +376,7 @@ package struct Pipeline: ~Copyable {
             if isDurable { try writePositions(store) }
             try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
+            if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
         } catch {
             store.rollback()
             throw error
@@ -345,6 +385,10 @@ package struct Pipeline: ~Copyable {
         tally.commits += 1
         work = ControlWork()
         try publish(rows)
+        if !changes.output.withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
+        tally.commitSeconds.observe(hooks.seconds() - began)
+        tally.batchLines.observe(Double(tally.lines - committedLines))
+        committedLines = tally.lines
         engine.shrink(to: settings.profileLimit)
         if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
     }
@@ -353,10 +397,11 @@ package struct Pipeline: ~Copyable {
         var moved: [SourceFileRow] = []
         for row in reader.positions().map(FileRecord.row) {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if writtenOffsets[row.number] != row.offset || row.isEnded { moved.append(row) }
+            if let known = written[row.number], known == (row.offset, row.isEnded) { continue }
+            moved.append(row)
         }
         try store.write(moved)
-        for row in moved { writtenOffsets[row.number] = row.offset }
+        for row in moved { written[row.number] = (row.offset, row.isEnded) }
         if let unkept = reader.unkeptLines() { try store.addWaiting(unkept.lines, lastOrder: unkept.lastOrder) }
         try store.dropWaiting(before: engine.clock.now)
         let now = engine.clock.now
@@ -376,6 +421,14 @@ package struct Pipeline: ~Copyable {
         defer { destination = .outboxes(set) }
         set.committed(rows)
         try set.publish()
+    }
+
+    private mutating func takeBack(_ store: Store, wallNow: Instant?) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try set.takeBack(store)
+        if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow) }
     }
 
     // MARK: The ends
@@ -429,9 +482,15 @@ package struct Pipeline: ~Copyable {
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
     package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
 
+    /// Messages that are committed and whose file is not in place, or not known to be.
+    package var stagedMessages: Int { if case .outboxes(let set) = destination { set.stagedCount } else { 0 } }
+
     package var hasUnmarked: Bool { if case .outboxes(let set) = destination { set.hasUnmarked } else { false } }
     /// Whether something waits for an outbox to be usable again.
     package var isTroubled: Bool { if case .outboxes(let set) = destination { set.isWaiting } else { false } }
+
+    /// How many stored customers have something due before `time` that has not been worked off; at most `limit`.
+    package func dueCustomers(before time: Instant, limit: Int) throws -> Int { try store?.countWakes(before: time, limit: limit) ?? 0 }
 
     /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
     package mutating func nextMoment() throws -> Instant? {

@@ -39,6 +39,7 @@ package struct Service: ~Copyable {
     private let started = Service.wallClock()
     private var isStopping = false
     private var troubles: [String] = []
+    private var wasBlocked = false
     private var statusWrittenAt: Instant = 0
     private var scannedAt: Instant = 0
     private var tendedAt: Instant = 0
@@ -46,12 +47,25 @@ package struct Service: ~Copyable {
     private let signals: Int32
     /// Why nothing can be committed, while the disk is full.
     private var pauseReason: String?
+    private var tally: ServiceTally
+    private var pace = Pace()
+    private var metricsWrittenAt: Instant = 0
+    private var metricsFailed = false
+    /// Whether something has been done that has not been told yet.
+    private var hasNews = (status: false, metrics: false)
+    private var refusal: String?
+    /// Dead letters that the log has been told of, and when.
+    private var toldDeadLetters = (count: 0, at: Instant(0))
+    /// Whether inotify tells of every change in every directory.
+    private var isWatchComplete = false
 
-    /// Without inotify, and as a second look beside it, directories are scanned this often.
-    private static let scanEvery: Milliseconds = 10_000
+    /// Where inotify can't tell of changes, and as a second look beside it, directories are scanned this often.
+    private var scanEvery: Milliseconds { isWatchComplete ? 30_000 : 10_000 }
     private static let tendEvery: Milliseconds = 30_000
+    /// Metrics are written this often while there is something to do; idle, with the next wake-up for another reason.
+    private static let metricsEvery: Milliseconds = 5000
 
-    package init(_ deployment: Deployment, reload: @escaping () throws -> Deployment) throws {
+    package init(_ deployment: Deployment, version: String = "", reload: @escaping () throws -> Deployment) throws {
         let signals = nudged_signal_descriptor()
         guard signals >= 0 else { throw StoreError(.other, "signals can't be received (\(String(cString: strerror(errno))))") }
         let store = try Store.open(directory: deployment.state)
@@ -62,6 +76,18 @@ package struct Service: ~Copyable {
         self.reload = reload
         self.store = store
         self.pipeline = pipeline
+        tally = ServiceTally(version: version, startedAt: started)
+        hook()
+    }
+
+    /// Between pieces of work a step tells of progress, and ends early if a signal waits.
+    private mutating func hook() {
+        pipeline.hooks.endsEarly = { [notification, signals] in
+            notification.watchdog()
+            var descriptor = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
+            return poll(&descriptor, 1, 0) > 0
+        }
+        pipeline.hooks.seconds = { Double(Self.monotonicMicroseconds()) / 1e6 }
     }
 
     private static func assemble(_ deployment: Deployment, _ store: Store) throws -> Pipeline {
@@ -89,6 +115,12 @@ package struct Service: ~Copyable {
         return Instant(time.tv_sec) * 1000 + Instant(time.tv_nsec) / 1_000_000
     }
 
+    private static func monotonicMicroseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000
+    }
+
     /// The wall clock where it counts.
     private var wallNow: Instant? { deployment.settings.clock == .wall ? Self.wallClock() : nil }
 
@@ -107,8 +139,8 @@ package struct Service: ~Copyable {
             // What could not be marked as published is found out by the next start.
             store.rollback()
         }
-        writeStatus(force: true)
         notification.stopping()
+        try? tell(force: true)
     }
 
     private mutating func runOnce(drain: Bool, _ signals: Int32) throws {
@@ -142,7 +174,11 @@ package struct Service: ~Copyable {
     }
 
     private mutating func turn(_ signals: Int32) throws {
-        if pipeline.isBlocked { try pipeline.commitOrders(wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
+        if pipeline.isBlocked {
+            try pipeline.commitOrders(wallNow: wallNow)
+        } else if try pipeline.step(wallNow: wallNow) {
+            hasNews = (true, true)
+        }
         notification.watchdog()
         report()
         try take(signals)
@@ -156,7 +192,7 @@ package struct Service: ~Copyable {
         }
         if pipeline.isCaughtUp || pipeline.isBlocked {
             try wait(signals)
-        } else if now - scannedAt >= Self.scanEvery {
+        } else if now - scannedAt >= scanEvery {
             scan()
         }
     }
@@ -164,7 +200,10 @@ package struct Service: ~Copyable {
     /// The disk is full: nothing of the batch at hand is committed. Once a second the daemon goes back to what is, and tries again.
     private mutating func pause(_ reason: String, _ signals: Int32) throws {
         store.rollback()
-        if pauseReason == nil { log(.error, "paused: \(reason)") }
+        if pauseReason == nil {
+            log(.error, "paused: \(reason)", .event("paused"))
+            tally.pausedByDisk += 1
+        }
         pauseReason = reason
         while !isStopping {
             notification.watchdog()
@@ -175,6 +214,7 @@ package struct Service: ~Copyable {
             guard !isStopping else { return }
             do {
                 pipeline = try Self.assemble(deployment, store)
+                hook()
                 scan()
                 return
             } catch let error as StoreError where error.kind == .full {
@@ -186,28 +226,32 @@ package struct Service: ~Copyable {
     /// Sleeps until a log changes, a signal comes, or something is due.
     private mutating func wait(_ signals: Int32) throws {
         let now = Self.wallClock()
-        var until = min(scannedAt + Self.scanEvery, tendedAt + (pipeline.isTroubled ? 1000 : Self.tendEvery))
+        var until = min(scannedAt + scanEvery, tendedAt + (pipeline.isTroubled ? 1000 : Self.tendEvery))
         if pipeline.hasUnmarked { until = min(until, now + 1000) }
         if pipeline.needsAnotherScan { until = min(until, now + 100) }
         if deployment.settings.clock == .wall, !pipeline.isBlocked, let next = try pipeline.nextMoment() {
             // What is at t is taken once wall clock less lateness is above t.
             until = min(until, next + pipeline.reader.largestLateness + 1)
         }
+        if hasNews.status { until = min(until, statusWrittenAt + 1000) }
+        if hasNews.metrics, deployment.settings.metrics != nil { until = min(until, metricsWrittenAt + Self.metricsEvery) }
+        if let period = notification.watchdogPeriod { until = min(until, now + period / 2) }
         var descriptors = [
-            pollfd(fd: signals, events: Int16(POLLIN), revents: 0), pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: controlWatch.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         let timeout = Int32(clamping: max(0, until - now))
-        if timeout > 0 { writeStatus(force: false) }
+        if timeout > 0 { try tell(force: false) }
         let ready = poll(&descriptors, 3, timeout)
         controlWatch.drain()
         if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
-        if watch.drain() || Self.wallClock() - scannedAt >= Self.scanEvery || pipeline.needsAnotherScan { scan() }
+        if watch.drain() || Self.wallClock() - scannedAt >= scanEvery || pipeline.needsAnotherScan { scan() }
     }
 
     private mutating func scan() {
         pipeline.scan()
-        watch.watch(pipeline.directories)
+        isWatchComplete = watch.watch(pipeline.directories) && FileWatch.tellsAll(pipeline.directories)
         scannedAt = Self.wallClock()
     }
 
@@ -225,27 +269,42 @@ package struct Service: ~Copyable {
 
     /// A bad configuration is refused, and the old one stays.
     private mutating func reloadConfiguration() throws {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        notification.reloading(at: UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000)
+        notification.reloading(at: Self.monotonicMicroseconds())
         do {
             let fresh = try reload()
             guard fresh.state == deployment.state else {
-                log(.error, "the configuration was not reloaded: `state` can't change while running; restart instead")
-                notification.ready()
+                refuse("`state` can't change while running; restart instead")
                 return
             }
             try pipeline.settle()
+            // Counters begin anew: what they have reached is told before.
+            try writeMetrics(force: true)
+            let next = try Self.assemble(fresh, store)
+            pipeline = next
             deployment = fresh
-            pipeline = try Self.assemble(deployment, store)
+            hook()
             scan()
-            log(.notice, "configuration reloaded")
+            refusal = nil
+            tally.reloadsTaken += 1
+            tally.isLastReloadTaken = true
+            log(.notice, "configuration reloaded", .event("reloaded"))
         } catch let error as StoreError {
             throw error
         } catch {
-            log(.error, "the configuration was not reloaded, the old one stays: \(error)")
+            refuse("the old one stays: \(error)")
+            return
         }
         notification.ready()
+        try tell(force: true)
+    }
+
+    private mutating func refuse(_ reason: String) {
+        refusal = reason
+        tally.reloadsRefused += 1
+        tally.isLastReloadTaken = false
+        log(.error, "the configuration was not reloaded: " + reason, .event("reload_refused"))
+        notification.ready()
+        writeStatus(force: true)
     }
 
     // MARK: Saying how it goes
@@ -254,30 +313,84 @@ package struct Service: ~Copyable {
         for warning in pipeline.takeWarnings() { log(.warning, warning) }
         if pauseReason != nil, pipeline.tally.commits > 0 {
             pauseReason = nil
-            log(.notice, "there is room again: going on")
+            log(.notice, "there is room again: going on", .event("resumed"))
         }
         let now = pipeline.troubles
-        for trouble in now where !troubles.contains(trouble) { log(.error, trouble) }
-        if now.isEmpty, !troubles.isEmpty { log(.notice, "publishing again") }
+        for trouble in now where !troubles.contains(trouble) { log(.error, trouble, .event("outbox_trouble")) }
+        if now.isEmpty, !troubles.isEmpty { log(.notice, "publishing again", .event("outbox_well")) }
         troubles = now
-        writeStatus(force: false)
+        if pipeline.isBlocked != wasBlocked {
+            wasBlocked = pipeline.isBlocked
+            if wasBlocked {
+                tally.pausedByOutbox += 1
+                log(.error, "paused: \(pipeline.pendingMessages) messages wait for the outbox", .event("paused"))
+            } else {
+                log(.notice, "the outbox takes messages again: going on", .event("resumed"))
+            }
+        }
+        tally.isPausedByDisk = pauseReason != nil
+        tellOfDeadLetters()
+        try? tell(force: false)
+    }
+
+    /// At most once a minute, and never a word of what they hold.
+    private mutating func tellOfDeadLetters() {
+        let letters = pipeline.tally.deadLetters
+        let count = letters.values.reduce(0, +)
+        if count < toldDeadLetters.count { toldDeadLetters.count = 0 }
+        let now = Self.wallClock()
+        guard count > toldDeadLetters.count, now - toldDeadLetters.at >= 60_000 else { return }
+        let reasons = letters.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        log(
+            .warning,
+            "\(count - toldDeadLetters.count) more lines could not be read as events (so far: \(reasons)); see the table dead_letters",
+            .event("dead_letters"))
+        toldDeadLetters = (count, now)
+    }
+
+    private mutating func tell(force: Bool) throws {
+        writeStatus(force: force)
+        try writeMetrics(force: force)
+    }
+
+    private mutating func writeMetrics(force: Bool) throws {
+        guard let path = deployment.settings.metrics else { return }
+        let now = Self.wallClock()
+        guard force || now - metricsWrittenAt >= Self.metricsEvery else { return }
+        metricsWrittenAt = now
+        hasNews.metrics = false
+        let text = try MetricsText(&pipeline, tally, wallNow: now).text
+        let isWritten = ReplacedFile.write(Array(text.utf8), to: path, mode: 0o644)
+        if !isWritten, !metricsFailed {
+            log(
+                .warning, "\(path): metrics can't be written (\(String(cString: strerror(errno)))); check the directory",
+                .path(path))
+        }
+        metricsFailed = !isWritten
     }
 
     private mutating func writeStatus(force: Bool) {
         let now = Self.wallClock()
         guard force || now - statusWrittenAt >= 1000 else { return }
         statusWrittenAt = now
+        hasNews.status = false
         let tally = pipeline.tally
-        var text = "\(tally.lines) lines, \(tally.messages) messages"
-        if !pipeline.isCaughtUp { text += ", reading a backlog" }
-        if pipeline.pendingMessages > 0 { text += ", \(pipeline.pendingMessages) messages wait" }
-        if let pauseReason { text += "; paused: " + pauseReason }
+        pace.note(seconds: Double(Self.monotonicMicroseconds()) / 1e6, lines: tally.lines, messages: tally.messages)
+        var text = pace.text + "; " + Lag(pipeline.reader.lags, wallNow: now).text
+        if pipeline.pendingMessages > 0 { text += "; \(pipeline.pendingMessages) messages wait" }
+        if let pauseReason {
+            text += "; paused: " + pauseReason
+        } else if pipeline.isBlocked {
+            text += "; paused: the outbox is full"
+        }
         if let trouble = troubles.first { text += "; " + trouble }
+        if let refusal { text += "; the configuration was not reloaded: " + refusal }
         notification.status(text)
         StatusFile(
             pid: Int(getpid()), startedAt: started, writtenAt: now, lines: tally.lines, events: pipeline.engine.counters.events,
             duplicates: pipeline.engine.counters.duplicates, late: pipeline.engine.counters.late, messages: tally.messages,
-            commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp, blocked: pipeline.isBlocked || pauseReason != nil,
+            commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp,
+            blocked: pipeline.isBlocked || pauseReason != nil,
             troubles: (pauseReason.map { ["paused: " + $0] } ?? []) + troubles
         ).write(to: deployment.state)
     }
@@ -311,13 +424,7 @@ package struct StatusFile: Sendable {
             ("engine_now", engineNow == .min ? .null : .number(Double(engineNow))), ("caught_up", .bool(caughtUp)),
             ("blocked", .bool(blocked)), ("troubles", .array(troubles.map { .string($0) })),
         ]).bytes
-        let path = directory + "/" + Self.fileName
-        let temporary = path + ".new"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { return }
-        let count = Glibc.write(file, json, json.count)
-        close(file)
-        if count == json.count { rename(temporary, path) }
+        _ = ReplacedFile.write(json, to: directory + "/" + Self.fileName, mode: 0o600)
     }
 
     /// Nil if there is none, or it can't be read.
@@ -331,7 +438,8 @@ package struct StatusFile: Sendable {
         let view = JSONView(bytes: packed, offset: 0)
         func number(_ key: String) -> Int { Int(view[key]?.number ?? 0) }
         return StatusFile(
-            pid: number("pid"), startedAt: Instant(number("started_at")), writtenAt: Instant(number("written_at")), lines: number("lines"),
+            pid: number("pid"), startedAt: Instant(number("started_at")), writtenAt: Instant(number("written_at")),
+            lines: number("lines"),
             events: number("events"), duplicates: number("duplicates"), late: number("late"), messages: number("messages"),
             commits: number("commits"), engineNow: view["engine_now"]?.number.map { Instant($0) } ?? .min,
             caughtUp: view["caught_up"]?.bool ?? false, blocked: view["blocked"]?.bool ?? false,

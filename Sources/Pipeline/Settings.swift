@@ -36,6 +36,9 @@ package struct Settings: Sendable {
     /// Bytes of profiles that may be held in memory.
     package var memory = 256 << 20
 
+    /// Where metrics are written; nil: nowhere.
+    package var metrics: String?
+
     /// About how many lines one commit takes when far behind.
     package var batchEvents = 200_000
     /// About how many bytes one read takes.

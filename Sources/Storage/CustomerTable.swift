@@ -64,6 +64,15 @@ extension Store {
         return result
     }
 
+    /// How many customers have something due before `time`, counted up to `limit`.
+    package func countWakes(before time: Instant, limit: Int) throws(StoreError) -> Int {
+        let statement = try database.statement("SELECT count(*) FROM (SELECT 1 FROM customer WHERE wake_at < ? LIMIT ?)")
+        defer { statement.reset() }
+        statement.bind(1, time)
+        statement.bind(2, Int64(limit))
+        return try statement.step() ? Int(statement.integer(0)) : 0
+    }
+
     /// The earliest moment at which anything stored is due.
     package func nextWake() throws(StoreError) -> Instant? {
         let customer = try database.integer("SELECT min(wake_at) FROM customer WHERE wake_at IS NOT NULL")

@@ -18,6 +18,8 @@ package struct MessageRow: Sendable {
     package var state: MessageState
     package var channel: String?
     package var variant: String?
+    /// The sequence of the message that this one takes back.
+    package var retracts: Int64?
     package var json: [UInt8]
 
     package init(_ message: Message, outbox: String, file: String, state: MessageState) {
@@ -32,6 +34,7 @@ package struct MessageRow: Sendable {
         self.state = state
         channel = message.channel
         variant = message.variant
+        retracts = message.retracts
         json = message.json
     }
 
@@ -48,6 +51,7 @@ package struct MessageRow: Sendable {
         json = row.bytes(9) ?? []
         channel = row.text(10)
         variant = row.text(11)
+        retracts = row.optionalInteger(12)
     }
 }
 
@@ -55,8 +59,8 @@ extension Store {
     package func write(_ messages: [MessageRow]) throws(StoreError) {
         let statement = try database.statement(
             """
-            INSERT INTO message (sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant)
-            VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+            INSERT INTO message (sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
         for row in messages {
             statement.bind(1, row.sequence)
@@ -71,8 +75,56 @@ extension Store {
             statement.bind(10, text: row.json)
             statement.bind(11, row.channel)
             statement.bind(12, row.variant)
+            statement.bind(13, row.retracts)
             try statement.run()
         }
+    }
+
+    /// Marks what was renamed into `new/`; what is to be taken back since then stays so.
+    package func markPublished(_ sequences: [Int64]) throws(StoreError) {
+        let statement = try database.statement("UPDATE message SET state='published' WHERE sequence=? AND state='staged'")
+        for sequence in sequences {
+            statement.bind(1, sequence)
+            try statement.run()
+        }
+    }
+
+    /// Commits the intent to take messages back: those without a file are withdrawn at once.
+    package func intendWithdrawal(of sequences: [Int64]) throws(StoreError) {
+        let statement = try database.statement(
+            """
+            UPDATE message SET state=CASE state WHEN 'pending' THEN 'withdrawn' ELSE 'withdrawing' END
+            WHERE sequence=? AND state IN ('pending', 'staged', 'published')
+            """)
+        // Their file never came to be, and so does that of what would have taken them back.
+        let retraction = try database.statement(
+            """
+            UPDATE message SET state='withdrawn' WHERE retracts=?1 AND state='pending'
+            AND (SELECT state FROM message WHERE sequence=?1) IN ('withdrawn', 'stale')
+            """)
+        for sequence in sequences {
+            statement.bind(1, sequence)
+            try statement.run()
+            retraction.bind(1, sequence)
+            try retraction.run()
+        }
+    }
+
+    /// Commits the outcome: both are withdrawn, and the retraction of what was taken back before any sender had it needs no file.
+    package func settleWithdrawal(of sequences: [Int64], takenBack: [Int64]) throws(StoreError) {
+        try setState(.withdrawn, of: sequences)
+        let statement = try database.statement("UPDATE message SET state='withdrawn' WHERE retracts=? AND state='pending'")
+        for sequence in takenBack {
+            statement.bind(1, sequence)
+            try statement.run()
+        }
+    }
+
+    package func state(ofSequence sequence: Int64) throws(StoreError) -> MessageState? {
+        let statement = try database.statement("SELECT state FROM message WHERE sequence=?")
+        defer { statement.reset() }
+        statement.bind(1, sequence)
+        return try statement.step() ? statement.text(0).flatMap(MessageState.init(rawValue:)) : nil
     }
 
     package func setState(_ state: MessageState, of sequences: [Int64]) throws(StoreError) {
@@ -88,9 +140,8 @@ extension Store {
     package func messages(in state: MessageState, limit: Int = .max) throws(StoreError) -> [MessageRow] {
         let statement = try database.statement(
             """
-            SELECT sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant FROM message
-            WHERE state=?
-            ORDER BY sequence LIMIT ?
+            SELECT sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts FROM message
+            WHERE state=? ORDER BY sequence LIMIT ?
             """)
         defer { statement.reset() }
         statement.bind(1, state.rawValue)
@@ -141,13 +192,34 @@ extension Store {
         return try statement.step() ? Int(statement.integer(0)) : 0
     }
 
+    /// The recorded verdicts, in order of decision.
+    package func verdicts() throws(StoreError) -> [String] {
+        let statement = try database.statement("SELECT verdict FROM decision ORDER BY number")
+        defer { statement.reset() }
+        var verdicts: [String] = []
+        while try statement.step() { verdicts.append(statement.text(0) ?? "") }
+        return verdicts
+    }
+
     func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message)
             VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
+        // An instance has one verdict: that its message was withdrawn takes the place of that it was published.
+        let change = try database.statement(
+            "UPDATE decision SET verdict=?, cause=?, decided_at=? WHERE customer=? AND id=? AND verdict='published'")
         for decision in decisions {
+            if decision.verdict == .withdrawn {
+                change.bind(1, decision.verdict.rawValue)
+                change.bind(2, decision.cause)
+                change.bind(3, decision.decidedAt)
+                change.bind(4, decision.customer)
+                change.bind(5, decision.id)
+                try change.run()
+                if try database.integer("SELECT changes()") ?? 0 > 0 { continue }
+            }
             statement.bind(1, decision.id)
             statement.bind(2, decision.rule)
             statement.bind(3, decision.customer)
@@ -174,6 +246,7 @@ extension Store {
         try write(changes.followers)
         try write(changes.output.memberships, rules: rules)
         try write(changes.output.decisions)
+        try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")
     }
 

@@ -128,7 +128,7 @@ extension Store {
 
     // MARK: Messages
 
-    static let messageColumns = "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant"
+    static let messageColumns = "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts"
 
     /// The newest first.
     package func messages(customer: Int64? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int) throws(StoreError)

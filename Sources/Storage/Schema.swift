@@ -101,6 +101,20 @@ enum Schema {
             FROM message m LEFT JOIN customer c ON c.number = m.customer;
         """,
         """
+        ALTER TABLE message ADD COLUMN retracts INTEGER;
+        CREATE INDEX message_retracting ON message (retracts) WHERE retracts IS NOT NULL;
+        """,
+        """
+        CREATE TABLE outcome (
+            rule TEXT NOT NULL, variant TEXT NOT NULL, side TEXT NOT NULL, currency TEXT NOT NULL, sent INTEGER NOT NULL,
+            converted INTEGER NOT NULL, revenue TEXT NOT NULL, PRIMARY KEY (rule, variant, side, currency)) WITHOUT ROWID;
+
+        CREATE VIEW outcomes AS
+            SELECT rule, variant, side, sum(sent) AS sent, sum(converted) AS converted,
+                json_group_object(currency, revenue) FILTER (WHERE revenue <> '0') AS revenue
+            FROM outcome GROUP BY rule, variant, side;
+        """,
+        """
         CREATE TABLE tombstone (hash TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE leaving_file (outbox TEXT NOT NULL, file TEXT NOT NULL);
         """,

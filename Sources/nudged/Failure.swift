@@ -60,7 +60,7 @@ func complain(_ text: String) {
 func reporting(_ body: () throws -> Void) throws {
     do { try body() } catch let error as ExitCode { throw error } catch {
         let failure = Failure(error)
-        complain("nudged: \(failure.description)")
+        ServiceLog()(.error, failure.description)
         throw ExitCode(failure.code.rawValue)
     }
 }

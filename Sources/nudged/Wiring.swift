@@ -19,6 +19,14 @@ struct Loaded {
     let configuration: Configuration
     let rules: RuleSet
     let zones: ZoneDatabase
+    /// The key of e-mail addresses' hashes, where ids are joined by them.
+    private var secret: [UInt8]?
+
+    init(configuration: Configuration, rules: RuleSet, zones: ZoneDatabase) {
+        self.configuration = configuration
+        self.rules = rules
+        self.zones = zones
+    }
 
     static var environment: [String: String] {
         var result: [String: String] = [:]
@@ -32,12 +40,15 @@ struct Loaded {
     }
 
     /// Reads and compiles everything; all issues are printed, and an error ends the command with 78.
-    static func load(_ path: String) throws -> Loaded {
+    ///
+    /// - Parameter readsLogs: whether the key of `secret_file` is needed, which not everybody may read.
+    static func load(_ path: String, readsLogs: Bool = true) throws -> Loaded {
         let (loaded, report) = examine(path)
         if !report.text.isEmpty { complain(report.text) }
-        guard let loaded else {
+        guard var loaded else {
             throw Failure(.configuration, "\(path): the configuration has \(report.errors) error\(report.errors == 1 ? "" : "s"); correct \(report.errors == 1 ? "it" : "them") and try again")
         }
+        if readsLogs { loaded.secret = try loaded.configuration.readSecret() }
         return loaded
     }
 
@@ -59,7 +70,7 @@ struct Loaded {
     }
 
     /// The configured secret, else the one that the state has made for itself; empty if there is neither.
-    func secret() throws -> [UInt8] {
+    func erasureKey() throws -> [UInt8] {
         guard let file = configuration.secretFile else { return Secret.read(configuration.state + "/" + Secret.fileName) ?? [] }
         guard let secret = Secret.read(file) else {
             throw Failure(.configuration, "\(file): the `secret_file` can't be read or holds less than 16 bytes; write random text into it, for example: openssl rand -hex 32")
@@ -70,7 +81,9 @@ struct Loaded {
     var settings: Settings {
         var settings = Settings(
             sources: configuration.sources.map { source in
-                LogSource(name: source.name.value, patterns: [source.path], format: Format(source.format), lateness: source.lateness)
+                LogSource(
+                    name: source.name.value, patterns: [source.path], format: Format(source.format), lateness: source.lateness,
+                    identity: configuration.identity.key(of: source).map { IdentityKey(name: $0.name, path: $0.path, secret: secret) })
             })
         settings.outboxes = configuration.outboxes.map {
             Settings.OutboxSettings(
@@ -85,6 +98,7 @@ struct Loaded {
         settings.retention.messages = configuration.retention.messages
         settings.retention.deadLetters = configuration.retention.deadLetters
         settings.safety = configuration.safety.map { ($0.atMost, $0.per) }
+        settings.metrics = configuration.metrics
         return settings
     }
 }

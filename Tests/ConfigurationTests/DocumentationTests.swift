@@ -1,3 +1,4 @@
+import CEL
 import Configuration
 import Engine
 import Foundation
@@ -48,7 +49,8 @@ import Testing
     static let examples: [String] = {
         var blocks: [String] = []
         var block: String?
-        for line in ((try? Folder.text("docs/configuration.md")) ?? "").split(separator: "\n", omittingEmptySubsequences: false) {
+        let texts = ["docs/configuration.md", "docs/delivery.md"].map { (try? Folder.text($0)) ?? "" }
+        for line in texts.joined(separator: "\n").split(separator: "\n", omittingEmptySubsequences: false) {
             if line == "```yaml" {
                 block = ""
             } else if line == "```" {
@@ -71,6 +73,7 @@ import Testing
         let (configuration, issues) = Configuration.load(path: try folder.write("nudged.yaml", text), environment: [:])
         #expect(issues.filter { $0.severity == .error } == [])
         #expect(issues.allSatisfy { $0.message.hasSuffix("has no effect yet") })
-        #expect(configuration != nil)
+        let compiled = RuleSet.compile(try #require(configuration).definitions) { _ in CEL.TimeZone.utc }
+        #expect(compiled.issues.filter { $0.severity == .error } == [])
     }
 }

@@ -91,6 +91,14 @@ import Testing
             "3:35 `template` is a name, not a path | Templates are files NAME.LOCALE.mustache in `templates`."),
         Mistake("rules: { r: { start: A, conversion: { event: B } } }\n", "3:37 `conversion` has no `within`"),
         Mistake("rules: { r: { start: A, channels: email } }\n", "3:35 there is no channel \"email\" | None is declared."),
-        Mistake("identity: { joins: [{ event: A, from: b }] }\n", "3:21 this join has no `to`"),
+        Mistake("identity: { shop: a..b }\n", "3:19 `shop` is a path of field names with dots, not \"a..b\" | Write for example user.id."),
+        Mistake("identity: [a]\n", "3:11 `identity` is a mapping of names, but this is a list"),
+        Mistake(
+            "identity: { shop: context.traits.email }\n",
+            "3:19 an e-mail address is an id only as a keyed hash, and there is no `secret_file` with the key"
+                + " | Make one with head -c 32 /dev/urandom | base64 > FILE, and write secret_file: FILE."),
+        Mistake(
+            "identity: { stripe: metadata.user_id }\n",
+            "?3:13 there is no source and no source's format \"stripe\", so this has no effect"),
     ]
 }

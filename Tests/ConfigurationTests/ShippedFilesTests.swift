@@ -1,3 +1,4 @@
+import Foundation
 import Configuration
 import Engine
 import Glibc
@@ -11,5 +12,14 @@ import Testing
         #expect(issues == [])
         let rules = try #require(configuration).definitions.rules
         #expect(rules.map(\.name.value) == ["abandoned-cart", "back-in-stock", "churn-risk"])
+    }
+
+    @Test func theStarterNamesEveryShippedRule() throws {
+        let folder = try Folder()
+        let all = Starter.text(instance: "shop", share: Folder.share).replacing("# - /", with: "- /")
+        let (configuration, issues) = Configuration.load(path: try folder.write("nudged.yaml", all), environment: [:])
+        #expect(issues == [])
+        let shipped = try FileManager.default.contentsOfDirectory(atPath: Folder.share + "/rules").count { $0 != "segments.yaml" }
+        #expect(configuration?.definitions.rules.count == shipped)
     }
 }

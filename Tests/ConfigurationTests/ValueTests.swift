@@ -182,7 +182,7 @@ import Testing
                   salt: pepper
                   send_time: best
                 retention: { profiles: 1d, decisions: 2d, messages: 3d, dead_letters: 4d }
-                identity: { joins: [{ event: E, from: a.b, to: c }] }
+                identity: { shop: a.b }
                 safety: { at_most: 10, per: 1h }
                 rules:
                   r: { start: A, channels: push, topic: t, tags: [a, b], exempt: true, uncounted: true, on_cap: drop, holdout: 10%,
@@ -201,7 +201,8 @@ import Testing
         #expect(delivery.holdout?.millionths == 25_000 && delivery.salt == "pepper" && delivery.sendTime == .best)
         #expect(configuration.retention.profiles == day && configuration.retention.decisions == 2 * day)
         #expect(configuration.retention.messages == 3 * day && configuration.retention.deadLetters == 4 * day)
-        #expect(configuration.identity.joins.map(\.from) == ["a.b"])
+        #expect(configuration.identity.keys == [.init(name: "shop", path: "a.b")])
+        #expect(configuration.sources.map { configuration.identity.key(of: $0)?.path } == ["a.b"])
         #expect(configuration.safety?.atMost == 10 && configuration.safety?.per == 3_600_000)
         let rule = try #require(configuration.ruleDelivery["r"])
         #expect(rule.channels == ["push"] && rule.topic == "t" && rule.tags == ["a", "b"] && rule.exempt && rule.uncounted)

@@ -67,6 +67,7 @@ struct LogLine: Sendable, CustomStringConvertible {
     var id: String? = nil
     var properties: J = [:]
     var traits: J = [:]
+    var timezone: String?
     var kind: Event.Kind = .track
     var file = 0
     /// The byte offset of the line, which stays the same while a failing log is made smaller.
@@ -252,6 +253,7 @@ struct Driver {
                 event.id = batch.add(Array(id.utf8))
                 event.digest = Self.digest(id)
             }
+            if let timezone = line.timezone { event.timezone = batch.add(Array(timezone.utf8)) }
             if !line.properties.isEmptyObject, rules.vocabulary[event.name].needsProperties {
                 var writer = PackedJSON.Writer()
                 line.properties.pack(&writer)

@@ -5,9 +5,11 @@ import Engine
 /// What a preset makes of a line, as text: `NAME user=… anonymous=… id=… {properties} traits={…}`, a link as `link ANONYMOUS to USER`.
 struct PresetLine {
     var format: Format
+    var identity: IdentityKey?
 
-    init(_ format: Format) {
+    init(_ format: Format, identity: IdentityKey? = nil) {
         self.format = format
+        self.identity = identity
     }
 
     /// The names that tests look at; properties are kept only of those that something reads.
@@ -15,7 +17,8 @@ struct PresetLine {
         var vocabulary = Vocabulary()
         let own = [
             "invoice.paid", "customer.updated", "customer.subscription.updated", "customer.subscription.created", "charge.failed",
-            "payment_intent.payment_failed", "RENEWAL", "PRODUCT_CHANGE", "TRANSFER", "TEST", "CANCELLATION", "NON_RENEWING_PURCHASE",
+            "payment_intent.payment_failed", "RENEWAL", "PRODUCT_CHANGE", "TRANSFER", "TEST", "CANCELLATION",
+            "NON_RENEWING_PURCHASE",
             "checkouts/update", "customers/update", "Alias", "Identify", "Page Viewed",
         ]
         for name in own { vocabulary.add(name, needsProperties: true) }
@@ -24,11 +27,12 @@ struct PresetLine {
 
     func read(_ line: String) -> (events: [Event], batch: EventBatch, letter: DeadLetter?) {
         var batch = EventBatch()
-        var decoder = Decoder(vocabulary: Self.vocabulary.0, format: format)
+        var decoder = Decoder(vocabulary: Self.vocabulary.0, format: format, identity: identity)
         let bytes = Array(line.utf8) + [UInt8](repeating: 0x20, count: 64)
         let result = bytes.withUnsafeBytes {
             decoder.decode(
-                line: UnsafeRawBufferPointer(rebasing: $0[..<line.utf8.count]), source: 0, file: 0, offset: 8, length: UInt32(line.utf8.count),
+                line: UnsafeRawBufferPointer(rebasing: $0[..<line.utf8.count]), source: 0, file: 0, offset: 8,
+                length: UInt32(line.utf8.count),
                 receivedBefore: nil, into: &batch)
         }
         if case .deadLetter(let letter) = result { return ([], batch, letter) }

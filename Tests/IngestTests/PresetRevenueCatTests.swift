@@ -15,7 +15,9 @@ import Testing
 
     @Test(arguments: [
         (
-            line("INITIAL_PURCHASE", #""price":4.99,"price_in_purchased_currency":4.5,"currency":"EUR","expiration_at_ms":1775044800000"#),
+            line(
+                "INITIAL_PURCHASE",
+                #""price":4.99,"price_in_purchased_currency":4.5,"currency":"EUR","expiration_at_ms":1775044800000"#),
             [
                 #"Subscription Started user=u1 id=e1 {"amount":4.5,"currency":"EUR","environment":"PRODUCTION","period_ends":"2026-04-01T12:00:00.000Z","product_id":"pro",\#(end)}"#,
                 #"Payment Succeeded user=u1 id=e1/1 {"amount":4.5,"currency":"EUR","environment":"PRODUCTION","period_ends":"2026-04-01T12:00:00.000Z","product_id":"pro",\#(end)}"#,
@@ -23,9 +25,14 @@ import Testing
         ),
         (
             line("INITIAL_PURCHASE", #""price":0,"period_type":"TRIAL""#),
-            [#"Subscription Started user=u1 id=e1 {"amount":0,"currency":"USD",\#(facts),"store":"APP_STORE","subscription_id":"100","trial":true}"#]
+            [
+                #"Subscription Started user=u1 id=e1 {"amount":0,"currency":"USD",\#(facts),"store":"APP_STORE","subscription_id":"100","trial":true}"#
+            ]
         ),
-        (line("RENEWAL", #""price":4.99"#), [#"Payment Succeeded user=u1 id=e1 {"amount":4.99,"currency":"USD",\#(facts),\#(end)}"#]),
+        (
+            line("RENEWAL", #""price":4.99"#),
+            [#"Payment Succeeded user=u1 id=e1 {"amount":4.99,"currency":"USD",\#(facts),\#(end)}"#]
+        ),
         (line("RENEWAL", #""price":0"#), [#"Payment Succeeded user=u1 id=e1 {"amount":0,"currency":"USD",\#(facts),\#(end)}"#]),
         (
             line("BILLING_ISSUE", #""price":0,"grace_period_expiration_at_ms":1772971200000,"expiration_at_ms":1772366400000"#),
@@ -41,7 +48,9 @@ import Testing
         ),
         (
             line("CANCELLATION", #""cancel_reason":"UNSUBSCRIBE","expiration_at_ms":1772366400000"#),
-            [#"Subscription Cancelled user=u1 id=e1 {"environment":"PRODUCTION","period_ends":"2026-03-01T12:00:00.000Z","product_id":"pro","reason":"UNSUBSCRIBE",\#(end)}"#]
+            [
+                #"Subscription Cancelled user=u1 id=e1 {"environment":"PRODUCTION","period_ends":"2026-03-01T12:00:00.000Z","product_id":"pro","reason":"UNSUBSCRIBE",\#(end)}"#
+            ]
         ),
         (
             line("CANCELLATION", #""cancel_reason":"CUSTOMER_SUPPORT","price":-9.99"#),
@@ -78,7 +87,10 @@ import Testing
     @Test(arguments: [
         (line("TEST", user: a), ["TEST anonymous=\(a)"]),
         (line("TEST", #""aliases":["\#(a)","\#(b)"]"#, user: a), ["TEST anonymous=\(a)"]),
-        (line("TEST", #""aliases":["\#(a)","u1"],"original_app_user_id":"\#(b)""#, user: a), ["link \(b) to u1", "TEST user=u1 anonymous=\(a)"]),
+        (
+            line("TEST", #""aliases":["\#(a)","u1"],"original_app_user_id":"\#(b)""#, user: a),
+            ["link \(b) to u1", "TEST user=u1 anonymous=\(a)"]
+        ),
         (line("TEST", #""aliases":["\#(a)"],"original_app_user_id":"u1""#), ["TEST user=u1 anonymous=\(a)"]),
         // Another name of the same person: the one in use counts.
         (line("TEST", #""aliases":["u0","u1"]"#), ["TEST user=u1"]),

@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct PresetShopifyTests {
     /// A webhook as a log has it, its fields beside the topic.
-    private static func flat(_ topic: String, _ fields: String) -> String { #"{"topic":"\#(topic)","webhook_id":"w1",\#(fields)}"# }
+    private static func flat(_ topic: String, _ fields: String) -> String {
+        #"{"topic":"\#(topic)","webhook_id":"w1",\#(fields)}"#
+    }
 
     private static let items =
         #""line_items":[{"id":1,"product_id":632910392,"variant_id":808950810,"sku":"S1","title":"Shoe","quantity":2,"price":"199.00"},{"id":2,"product_id":null,"variant_id":null,"sku":"gift","title":"Wrap","quantity":1,"price":"1.5"}]"#
@@ -19,7 +21,8 @@ import Testing
         (
             flat(
                 "orders/create",
-                #""id":450789469,"name":"A1001","created_at":"\#(at)","cart_token":"c1","checkout_token":"k1","customer_locale":"tr-TR","currency":"TRY","total_price":"409.94","subtotal_price":"399.50","financial_status":"pending",\#(customer),\#(items)"#),
+                #""id":450789469,"name":"A1001","created_at":"\#(at)","cart_token":"c1","checkout_token":"k1","customer_locale":"tr-TR","currency":"TRY","total_price":"409.94","subtotal_price":"399.50","financial_status":"pending",\#(customer),\#(items)"#
+            ),
             [
                 "link order:450789469 to 207119551",
                 #"Order Completed user=207119551 anonymous=c1 id=w1 locale=tr-TR {"cart_id":"c1","checkout_id":"k1","currency":"TRY","order_id":"450789469","order_number":"A1001",\#(products),"revenue":399.5,"status":"pending","total":409.94} \#(traits)"#,
@@ -45,13 +48,17 @@ import Testing
         (
             flat(
                 "refunds/create",
-                #""id":9,"order_id":1,"created_at":"\#(at)","note":"wrong size","transactions":[{"kind":"refund","status":"success","amount":"41.94","currency":"USD"},{"kind":"refund","status":"failure","amount":"1.00"},{"kind":"void","amount":"5"}],"refund_line_items":[{"quantity":1,"line_item":{"product_id":3,"variant_id":4,"quantity":2,"price":"41.94"}}]"#),
+                #""id":9,"order_id":1,"created_at":"\#(at)","note":"wrong size","transactions":[{"kind":"refund","status":"success","amount":"41.94","currency":"USD"},{"kind":"refund","status":"failure","amount":"1.00"},{"kind":"void","amount":"5"}],"refund_line_items":[{"quantity":1,"line_item":{"product_id":3,"variant_id":4,"quantity":2,"price":"41.94"}}]"#
+            ),
             [
                 #"Order Refunded anonymous=order:1 id=w1 {"currency":"USD","order_id":"1","products":[{"price":"41.94","product_id":"3","quantity":1,"variant":"4"}],"reason":"wrong size","refund_id":"9","total":41.94}"#
             ]
         ),
         (
-            flat("checkouts/create", #""id":5,"token":"k1","cart_token":"c1","created_at":"\#(at)","completed_at":null,"abandoned_checkout_url":"https://s/k1","currency":"USD","total_price":"5.00",\#(items)"#),
+            flat(
+                "checkouts/create",
+                #""id":5,"token":"k1","cart_token":"c1","created_at":"\#(at)","completed_at":null,"abandoned_checkout_url":"https://s/k1","currency":"USD","total_price":"5.00",\#(items)"#
+            ),
             [
                 #"Checkout Started anonymous=c1 id=w1 {"cart_id":"c1","checkout_id":"k1","checkout_url":"https://s/k1","currency":"USD",\#(products),"total":5}"#
             ]
@@ -67,7 +74,8 @@ import Testing
         (
             flat(
                 "products/update",
-                #""id":1,"title":"Shoe","product_type":"Shoes","updated_at":"\#(at)","image":{"src":"https://i/1"},"variants":[{"id":11,"price":"9.90","inventory_quantity":0},{"id":12,"price":"9.95","inventory_quantity":null}]"#),
+                #""id":1,"title":"Shoe","product_type":"Shoes","updated_at":"\#(at)","image":{"src":"https://i/1"},"variants":[{"id":11,"price":"9.90","inventory_quantity":0},{"id":12,"price":"9.95","inventory_quantity":null}]"#
+            ),
             [
                 #"Product Price Changed id=products/1/11/price/1772366400000 {"category":"Shoes","image_url":"https://i/1","name":"Shoe","price":"9.90","product_id":"1","variant":"11"}"#,
                 #"Product Stock Changed id=products/1/11/inventory_quantity/1772366400000 {"available":0,"category":"Shoes","image_url":"https://i/1","name":"Shoe","product_id":"1","variant":"11"}"#,
@@ -75,11 +83,15 @@ import Testing
             ]
         ),
         (
-            flat("inventory_levels/update", #""inventory_item_id":271878346596884015,"location_id":24826418,"available":3,"updated_at":"\#(at)""#),
+            flat(
+                "inventory_levels/update",
+                #""inventory_item_id":271878346596884015,"location_id":24826418,"available":3,"updated_at":"\#(at)""#),
             [#"Product Stock Changed id=w1 {"available":3,"location_id":"24826418","product_id":"271878346596884015"}"#]
         ),
         (
-            flat("inventory_levels/update", #""product_id":1,"variant_id":11,"inventory_item_id":7,"available":3,"updated_at":"\#(at)""#),
+            flat(
+                "inventory_levels/update",
+                #""product_id":1,"variant_id":11,"inventory_item_id":7,"available":3,"updated_at":"\#(at)""#),
             [#"Product Stock Changed id=w1 {"available":3,"product_id":"1","variant":"11"}"#]
         ),
         (
@@ -89,7 +101,9 @@ import Testing
             ]
         ),
         (
-            flat("customers_email_marketing_consent/update", #""customer_id":2,"email_marketing_consent":{"state":"unsubscribed","consent_updated_at":"\#(at)"}"#),
+            flat(
+                "customers_email_marketing_consent/update",
+                #""customer_id":2,"email_marketing_consent":{"state":"unsubscribed","consent_updated_at":"\#(at)"}"#),
             [#"Consent Changed user=2 id=w1 {"channel":"email","granted":false}"#]
         ),
         (
@@ -102,7 +116,9 @@ import Testing
     }
 
     @Test func aFinishedCheckoutFillsNoCart() {
-        let line = Self.flat("checkouts/update", #""id":5,"token":"k1","cart_token":"c1","updated_at":"\#(Self.at)","completed_at":"\#(Self.at)",\#(Self.items)"#)
+        let line = Self.flat(
+            "checkouts/update",
+            #""id":5,"token":"k1","cart_token":"c1","updated_at":"\#(Self.at)","completed_at":"\#(Self.at)",\#(Self.items)"#)
         let texts = PresetLine(.shopify).texts(line)
         #expect(texts.count == 1 && texts[0].hasPrefix("checkouts/update anonymous=c1 id=w1 {"))
     }
@@ -117,11 +133,15 @@ import Testing
 
     @Test func aWebhookWithoutAnIDIsKnownByWhatItIsAbout() {
         let line = #"{"topic":"carts/update","id":"c1","token":"c1","updated_at":"\#(Self.at)","line_items":[]}"#
-        #expect(PresetLine(.shopify).texts(line) == [#"Cart Updated anonymous=c1 id=carts/update/c1/1772366400000 {"cart_id":"c1","products":[]}"#])
+        #expect(
+            PresetLine(.shopify).texts(line) == [
+                #"Cart Updated anonymous=c1 id=carts/update/c1/1772366400000 {"cart_id":"c1","products":[]}"#
+            ])
     }
 
     @Test(arguments: [
-        (#"{"id":1,"created_at":"2026-03-01T12:00:00Z"}"#, "missing_event"), (#"{"topic":"orders/create","id":1}"#, "bad_timestamp"),
+        (#"{"id":1,"created_at":"2026-03-01T12:00:00Z"}"#, "missing_event"),
+        (#"{"topic":"orders/create","id":1}"#, "bad_timestamp"),
         (#"{"topic":"shop/update","id":1,"updated_at":"2026-03-01T12:00:00Z"}"#, "missing_customer"),
         (#"{"topic":"products/delete","id":1,"triggered_at":"2026-03-01T12:00:00Z"}"#, "missing_customer"),
     ])

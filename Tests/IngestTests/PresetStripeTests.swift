@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct PresetStripeTests {
     /// An event of Stripe's around an object; `at` is 2026-03-01T12:00:00Z.
-    static func line(_ type: String, _ object: String, before: String? = nil, id: String = "evt_1", at: Int = 1_772_366_400) -> String {
+    static func line(_ type: String, _ object: String, before: String? = nil, id: String = "evt_1", at: Int = 1_772_366_400)
+        -> String
+    {
         #"{"id":"\#(id)","object":"event","api_version":"2024-06-20","created":\#(at),"type":"\#(type)","data":{"object":\#(object)"#
             + (before.map { #","previous_attributes":\#($0)"# } ?? "") + #"},"livemode":true}"#
     }
@@ -18,7 +20,8 @@ import Testing
         (
             line(
                 "invoice.payment_failed",
-                #"{\#(invoice),"attempt_count":2,"next_payment_attempt":1772625600,"amount_due":1999,"amount_remaining":999,"hosted_invoice_url":"https://pay/1"}"#),
+                #"{\#(invoice),"attempt_count":2,"next_payment_attempt":1772625600,"amount_due":1999,"amount_remaining":999,"hosted_invoice_url":"https://pay/1"}"#
+            ),
             #"Payment Failed user=cus_1 id=evt_1 {"amount":9.99,"attempt":2,"currency":"EUR","invoice_id":"in_1","invoice_url":"https://pay/1","next_attempt":"2026-03-04T12:00:00.000Z","subscription_id":"sub_1"}"#
         ),
         (
@@ -29,13 +32,15 @@ import Testing
         (
             line(
                 "invoice.payment_failed",
-                #"{"object":"invoice","id":"in_1","customer":{"id":"cus_1"},"currency":"jpy","amount_due":500,"parent":{"subscription_details":{"subscription":"sub_2"}},"payment_intent":{"last_payment_error":{"code":"card_declined","decline_code":"insufficient_funds"}}}"#),
+                #"{"object":"invoice","id":"in_1","customer":{"id":"cus_1"},"currency":"jpy","amount_due":500,"parent":{"subscription_details":{"subscription":"sub_2"}},"payment_intent":{"last_payment_error":{"code":"card_declined","decline_code":"insufficient_funds"}}}"#
+            ),
             #"Payment Failed user=cus_1 id=evt_1 {"amount":500,"currency":"JPY","decline":"soft","decline_code":"insufficient_funds","invoice_id":"in_1","subscription_id":"sub_2"}"#
         ),
         (
             line(
                 "invoice.payment_failed",
-                #"{"object":"invoice","id":"in_1","customer":"cus_1","currency":"kwd","amount_due":5120,"lines":{"data":[{"subscription":"sub_3"}]},"charge":{"outcome":{"reason":"stolen_card"}}}"#),
+                #"{"object":"invoice","id":"in_1","customer":"cus_1","currency":"kwd","amount_due":5120,"lines":{"data":[{"subscription":"sub_3"}]},"charge":{"outcome":{"reason":"stolen_card"}}}"#
+            ),
             #"Payment Failed user=cus_1 id=evt_1 {"amount":5.12,"currency":"KWD","decline":"hard","decline_code":"stolen_card","invoice_id":"in_1","subscription_id":"sub_3"}"#
         ),
         (
@@ -60,19 +65,27 @@ import Testing
         #""currency":"USD","period_ends":"2026-04-01T12:00:00.000Z","plan":"price_1","price":20,"product_id":"prod_1""#
 
     @Test(arguments: [
-        ("created", #""status":"active""#, nil as String?, "Subscription Started", #""status":"active","subscription_id":"sub_1","trial":false"#),
-        ("created", #""status":"trialing""#, nil, "Subscription Started", #""status":"trialing","subscription_id":"sub_1","trial":true"#),
+        (
+            "created", #""status":"active""#, nil as String?, "Subscription Started",
+            #""status":"active","subscription_id":"sub_1","trial":false"#
+        ),
+        (
+            "created", #""status":"trialing""#, nil, "Subscription Started",
+            #""status":"trialing","subscription_id":"sub_1","trial":true"#
+        ),
         (
             "updated", #""status":"active""#, #"{"status":"incomplete"}"#, "Subscription Started",
             #""status":"active","subscription_id":"sub_1","trial":false"#
         ),
         (
-            "updated", #""status":"active","cancel_at_period_end":true,"cancel_at":1775044800,"cancellation_details":{"reason":"cancellation_requested"}"#,
+            "updated",
+            #""status":"active","cancel_at_period_end":true,"cancel_at":1775044800,"cancellation_details":{"reason":"cancellation_requested"}"#,
             #"{"cancel_at_period_end":false,"cancel_at":null}"#, "Subscription Cancelled",
             #""reason":"cancellation_requested","status":"active","subscription_id":"sub_1","trial":false"#
         ),
         (
-            "updated", #""status":"active","cancel_at_period_end":false,"cancel_at":null"#, #"{"cancel_at_period_end":true,"cancel_at":1775044800}"#,
+            "updated", #""status":"active","cancel_at_period_end":false,"cancel_at":null"#,
+            #"{"cancel_at_period_end":true,"cancel_at":1775044800}"#,
             "Subscription Started", #""resumed":true,"status":"active","subscription_id":"sub_1","trial":false"#
         ),
         (
@@ -80,7 +93,8 @@ import Testing
             #""reason":"unpaid","status":"unpaid","subscription_id":"sub_1","trial":false"#
         ),
         (
-            "deleted", #""status":"canceled","cancellation_details":{"reason":"cancellation_requested"}"#, nil, "Subscription Cancelled",
+            "deleted", #""status":"canceled","cancellation_details":{"reason":"cancellation_requested"}"#, nil,
+            "Subscription Cancelled",
             #""reason":"cancellation_requested","status":"canceled","subscription_id":"sub_1","trial":false"#
         ),
         (
@@ -92,7 +106,8 @@ import Testing
             #""status":"canceled","subscription_id":"sub_1","trial":false"#
         ),
     ])
-    func subscriptionsChangeTheirStatus(_ what: String, _ fields: String, _ before: String?, _ name: String, _ properties: String) {
+    func subscriptionsChangeTheirStatus(_ what: String, _ fields: String, _ before: String?, _ name: String, _ properties: String)
+    {
         let line = Self.line("customer.subscription.\(what)", "{\(Self.subscription),\(fields)}", before: before)
         // The order of members is that of their names.
         let members = (Self.plan + "," + properties).split(separator: ",").sorted().joined(separator: ",")
@@ -105,12 +120,14 @@ import Testing
         ("updated", #""status":"active""#, nil),
     ])
     func otherChangesKeepTheirName(_ what: String, _ fields: String, _ before: String?) {
-        let texts = PresetLine(.stripe).texts(Self.line("customer.subscription.\(what)", "{\(Self.subscription),\(fields)}", before: before))
+        let texts = PresetLine(.stripe).texts(
+            Self.line("customer.subscription.\(what)", "{\(Self.subscription),\(fields)}", before: before))
         #expect(texts.count == 1 && texts[0].hasPrefix("customer.subscription.\(what) user=cus_1 id=evt_1 {"))
     }
 
     @Test func aRefundIsTheChargesNewestOne() {
-        let charge = #"{"object":"charge","id":"ch_1","customer":"cus_1","currency":"usd","amount_refunded":1500,"refunded":false,"metadata":{"order_id":"o1"}}"#
+        let charge =
+            #"{"object":"charge","id":"ch_1","customer":"cus_1","currency":"usd","amount_refunded":1500,"refunded":false,"metadata":{"order_id":"o1"}}"#
         #expect(
             PresetLine(.stripe).texts(Self.line("charge.refunded", charge, before: #"{"amount_refunded":500}"#)) == [
                 #"Order Refunded user=cus_1 id=evt_1 {"charge_id":"ch_1","currency":"USD","full":false,"order_id":"o1","total":10}"#
@@ -118,7 +135,8 @@ import Testing
     }
 
     @Test func aCustomerIsItsOwnCustomerAndHasTraits() {
-        let customer = #"{"object":"customer","id":"cus_1","email":"a@example.com","name":null,"address":{"country":"TR"},"preferred_locales":["tr"]}"#
+        let customer =
+            #"{"object":"customer","id":"cus_1","email":"a@example.com","name":null,"address":{"country":"TR"},"preferred_locales":["tr"]}"#
         #expect(
             PresetLine(.stripe).texts(Self.line("customer.updated", customer)) == [
                 #"customer.updated user=cus_1 id=evt_1 locale=tr {"address":{"country":"TR"},"email":"a@example.com","id":"cus_1","object":"customer","preferred_locales":["tr"]} traits={"country":"TR","email":"a@example.com"}"#
@@ -126,8 +144,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"created":1,"data":{"object":{}}}"#, "missing_event"), (#"{"type":"invoice.paid","data":{"object":{}}}"#, "bad_timestamp"),
-        (#"{"type":"invoice.paid","created":1}"#, "missing_event"), (#"{"type":"payout.paid","created":1,"data":{"object":{"id":"po_1"}}}"#, "missing_customer"),
+        (#"{"created":1,"data":{"object":{}}}"#, "missing_event"),
+        (#"{"type":"invoice.paid","data":{"object":{}}}"#, "bad_timestamp"),
+        (#"{"type":"invoice.paid","created":1}"#, "missing_event"),
+        (#"{"type":"payout.paid","created":1,"data":{"object":{"id":"po_1"}}}"#, "missing_customer"),
         (#"{"type":"invoice.paid","created":"soon","data":{"object":{"customer":"c"}}}"#, "bad_timestamp"),
         (#"{"type":"invoice.paid","created":1e300,"data":{"object":{"customer":"c"}}}"#, "bad_timestamp"),
     ])
@@ -136,7 +156,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("1999", "usd", "19.99"), ("1999", "USD", "19.99"), ("500", "jpy", "500"), ("500", "isk", "5"), ("500", "ugx", "5"), ("5124", "kwd", "5.124"),
+        ("1999", "usd", "19.99"), ("1999", "USD", "19.99"), ("500", "jpy", "500"), ("500", "isk", "5"), ("500", "ugx", "5"),
+        ("5124", "kwd", "5.124"),
         ("-5", "eur", "-0.05"), ("0", "usd", "0"),
     ])
     func amountsAreInTheirCurrencysUnit(_ minor: String, _ currency: String, _ text: String) throws {

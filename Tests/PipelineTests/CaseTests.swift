@@ -85,8 +85,11 @@ struct Case {
         let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
         guard let rules = compiled.rules, compiled.issues.isEmpty else { throw Failure(description: "\(compiled.issues)") }
         var settings = Settings(
-            sources: configuration.sources.map {
-                LogSource(name: $0.name.value, patterns: [$0.path], format: Format(of: $0.format), lateness: $0.lateness)
+            sources: configuration.sources.map { source in
+                let secret = configuration.secretFile.flatMap { Self.text($0) }.map { Array($0.utf8) }
+                return LogSource(
+                    name: source.name.value, patterns: [source.path], format: Format(of: source.format), lateness: source.lateness,
+                    identity: configuration.identity.key(of: source).map { IdentityKey(name: $0.name, path: $0.path, secret: secret) })
             })
         settings.maxLineBytes = configuration.maxLineBytes
         return (settings, rules)
@@ -107,6 +110,15 @@ struct Case {
         return (messages, keepsState ? try Self.verdicts(directory.path) : [])
     }
 
+    /// Replays into a store that the caller looks into.
+    func replay(into store: Store) throws {
+        let (settings, rules) = try load()
+        var pipeline = try Pipeline(settings: settings, rules: rules, store: store, destination: .none)
+        pipeline.scan()
+        while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil, until: until) }
+        try pipeline.finish(until: until, wallNow: nil)
+    }
+
     /// The log grows line by line; after each the process ends and another goes on from the state.
     func replayWithRestarts() throws -> [String] {
         let (settings, rules) = try load()
@@ -121,7 +133,8 @@ struct Case {
             mkdir(copies, 0o755)
             growing.sources[index] = LogSource(
                 name: settings.sources[index].name, patterns: [copies + "/" + (pattern.split(separator: "/").last ?? "")],
-                format: settings.sources[index].format, lateness: settings.sources[index].lateness)
+                format: settings.sources[index].format, lateness: settings.sources[index].lateness,
+                identity: settings.sources[index].identity)
             for file in try Self.matches(pattern) {
                 let copy = copies + "/" + (file.split(separator: "/").last ?? "")
                 guard let text = Self.text(file) else { continue }

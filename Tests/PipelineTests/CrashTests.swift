@@ -20,7 +20,8 @@ import Testing
     static let faults: [Fault] = {
         let strides = [
             ("write", 9, 11), ("pwrite64", 37, 53), ("fsync", 7, 9), ("fdatasync", 7, 9), ("syncfs", 1, 1), ("renameat2", 11, 13),
-            ("renameat", 1, 1), ("rename", 1, 1), ("openat", 83, 71), ("mkdir", 1, 1), ("mkdirat", 4, 4), ("unlink", 2, 3), ("unlinkat", 2, 3),
+            ("renameat", 1, 1), ("rename", 1, 1), ("openat", 83, 71), ("mkdir", 1, 1), ("mkdirat", 4, 4), ("unlink", 2, 3),
+            ("unlinkat", 2, 3),
             ("ftruncate", 2, 2),
         ]
         return strides.flatMap { call, kill, error in
@@ -35,7 +36,8 @@ import Testing
         guard let strace = Program.find("strace") else { return nil }
         let scratch = Scratch()
         // Tracing may be forbidden where the program is there.
-        return Program.run(["-f", "-o", scratch.path + "/trace", "-e", "trace=write", "/bin/true"], program: strace, in: scratch.path) == 0
+        return Program.run(
+            ["-f", "-o", scratch.path + "/trace", "-e", "trace=write", "/bin/true"], program: strace, in: scratch.path) == 0
             ? strace : nil
     }()
 
@@ -75,11 +77,15 @@ import Testing
                 let what = "\(beginning): \(fault.calls):\(fault.what):when=\(place)"
                 // With its filter strace 6.1 injects no signals.
                 let traced =
-                    (fault.what == "signal=KILL" ? ["-f"] : ["-f", "--seccomp-bpf"]) + ["-o", shop.path + "/trace", "-e", "trace=\(fault.calls)", "-e", "inject=\(fault.calls):\(fault.what):when=\(place)"]
+                    (fault.what == "signal=KILL" ? ["-f"] : ["-f", "--seccomp-bpf"]) + [
+                        "-o", shop.path + "/trace", "-e", "trace=\(fault.calls)", "-e",
+                        "inject=\(fault.calls):\(fault.what):when=\(place)",
+                    ]
                     + [Program.path] + run
                 let code = Program.run(traced, program: strace, in: shop.path)
                 let said = Files.text(shop.path + "/run.err")
-                let happened = Files.text(shop.path + "/trace").contains("(INJECTED)") || code == -SIGKILL || code == 128 + SIGKILL
+                let happened =
+                    Files.text(shop.path + "/trace").contains("(INJECTED)") || code == -SIGKILL || code == 128 + SIGKILL
                 codes[code, default: 0] += 1
                 if happened {
                     injections += 1
@@ -99,6 +105,8 @@ import Testing
                 place += LiveReplayTests.factor > 1 ? 1 : fault.stride
             }
         }
-        print("\(beginning): \(injections) faults injected; the program ended with \(codes.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", "))")
+        print(
+            "\(beginning): \(injections) faults injected; the program ended with \(codes.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", "))"
+        )
     }
 }

@@ -23,7 +23,8 @@ struct Program {
         return candidates.first { access($0, X_OK) == 0 } ?? "nudged"
     }()
 
-    static let root: String = String(#filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/"))
+    static let root: String = String(
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/"))
 
     /// Where another program is, or nil.
     static func find(_ name: String) -> String? {
@@ -54,7 +55,9 @@ struct Program {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid: pid_t = 0
         let words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { (text: String) in strdup(text) }
-        let environment: [UnsafeMutablePointer<CChar>?] = ["PATH=/usr/bin:/bin", "SWIFT_BACKTRACE=enable=no", "LC_ALL=C"].map { (text: String) in strdup(text) }
+        let environment: [UnsafeMutablePointer<CChar>?] = ["PATH=/usr/bin:/bin", "SWIFT_BACKTRACE=enable=no", "LC_ALL=C"].map {
+            (text: String) in strdup(text)
+        }
         defer { for word in words + environment { free(word) } }
         let code = posix_spawn(&pid, program, &actions, &attributes, words + [nil], environment + [nil])
         if code != 0 { Issue.record("\(program) can't be started: \(String(cString: strerror(code)))") }
@@ -156,7 +159,8 @@ struct LiveShop {
     func replay(_ extra: [String] = []) -> [String: [UInt8]] {
         Files.removeTree(path + "/replayed")
         let code = Program.run(
-            ["replay", "--config", configuration, "--progress", "none", "--outbox", path + "/replayed"] + extra, in: path, name: "replay")
+            ["replay", "--config", configuration, "--progress", "none", "--outbox", path + "/replayed"] + extra, in: path,
+            name: "replay")
         #expect(code == 0, "\(Files.text(path + "/replay.err"))")
         return published(path + "/replayed")
     }

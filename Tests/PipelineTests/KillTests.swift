@@ -61,7 +61,9 @@ import Testing
         try shop.checkState("seed \(course.seed)")
         #expect(access(shop.state + "/control.ndjson", F_OK) != 0, "seed \(course.seed): a line was overtaken")
         #expect(expected.count > course.lines / 10)
-        print("\(stops) stops by signal \(course.signal)\(early > 0 ? " (\(early) before it listened)" : ""), \(lines.count) lines, \(expected.count) messages, each once")
+        print(
+            "\(stops) stops by signal \(course.signal)\(early > 0 ? " (\(early) before it listened)" : ""), \(lines.count) lines, \(expected.count) messages, each once"
+        )
     }
 
     @Test func killedTwoHundredTimesAtRandom() throws {
@@ -70,7 +72,10 @@ import Testing
 
     /// Profiles are evicted and come back all the time.
     @Test func killedAtRandomWithLittleMemory() throws {
-        try run(Course(kills: 40 * LiveReplayTests.factor, signal: SIGKILL, lines: 800 * LiveReplayTests.factor, seed: 12, extra: "memory: 1 MiB"))
+        try run(
+            Course(
+                kills: 40 * LiveReplayTests.factor, signal: SIGKILL, lines: 800 * LiveReplayTests.factor, seed: 12,
+                extra: "memory: 1 MiB"))
     }
 
     @Test func endedByTermManyTimes() throws {

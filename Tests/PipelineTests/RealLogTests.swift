@@ -106,9 +106,11 @@ import Testing
         let scratch = Scratch()
         let path = Self.data + "/taobao/taobao.ndjson.gz"
         Files.write(
-            Self.configuration(scratch.path, path: path, format: Self.mapping("s", Self.taobaoNames, id: true)), to: scratch.path + "/nudged.yaml")
+            Self.configuration(scratch.path, path: path, format: Self.mapping("s", Self.taobaoNames, id: true)),
+            to: scratch.path + "/nudged.yaml")
         let code = Program.run(
-            ["replay", "--config", scratch.path + "/nudged.yaml", "--progress", "none", "--until", "2017-12-03T15:59:59Z"], in: scratch.path)
+            ["replay", "--config", scratch.path + "/nudged.yaml", "--progress", "none", "--until", "2017-12-03T15:59:59Z"],
+            in: scratch.path)
         #expect(code == 0, "\(Files.text(scratch.path + "/run.err"))")
         let end = try #require(Instant.parse(rfc3339: Array("2017-12-03T15:59:59Z".utf8)))
         let records = Self.records(Self.lines(path, in: scratch), unit: 1000)
@@ -124,7 +126,8 @@ import Testing
         let scratch = Scratch()
         let path = Self.data + "/otto/otto.ndjson"
         Files.write(
-            Self.configuration(scratch.path, path: path, format: Self.mapping("ms", Self.ottoNames, id: false)), to: scratch.path + "/nudged.yaml")
+            Self.configuration(scratch.path, path: path, format: Self.mapping("ms", Self.ottoNames, id: false)),
+            to: scratch.path + "/nudged.yaml")
         let records = Self.records(Self.lines(path, in: scratch), unit: 1)
         #expect(records.count == 862)
         let last = try #require(records.map(\.time).max())
@@ -153,7 +156,8 @@ import Testing
         let changes = raw.map { line in
             Change(
                 time: (Int64(Self.value("ts", in: line)) ?? 0) * 1000,
-                key: Self.value("product", in: line) + " " + Self.value("size", in: line), available: Int(Self.value("available", in: line)) ?? 0)
+                key: Self.value("product", in: line) + " " + Self.value("size", in: line),
+                available: Int(Self.value("available", in: line)) ?? 0)
         }
         #expect(changes.count == 400)
         // Three customers ask for every other product a second after it went, in turn.
@@ -194,7 +198,15 @@ import Testing
         var expected: [String: Int] = [:]
         var inputs: [(time: Instant, source: String, apply: () -> Void)] = []
         for request in requests {
-            inputs.append((request.time, "requests", { if stock[request.key, default: 0] == 0 { line[request.key, default: []].append((request.time, request.customer)) } }))
+            inputs.append(
+                (
+                    request.time, "requests",
+                    {
+                        if stock[request.key, default: 0] == 0 {
+                            line[request.key, default: []].append((request.time, request.customer))
+                        }
+                    }
+                ))
         }
         for change in changes {
             inputs.append(
@@ -210,7 +222,9 @@ import Testing
                     }
                 ))
         }
-        for input in inputs.enumerated().sorted(by: { ($0.element.time, $0.element.source, $0.offset) < ($1.element.time, $1.element.source, $1.offset) }) {
+        for input in inputs.enumerated().sorted(by: {
+            ($0.element.time, $0.element.source, $0.offset) < ($1.element.time, $1.element.source, $1.offset)
+        }) {
             input.element.apply()
         }
         let found = Self.subjects(Files.text(scratch.path + "/run.out"))
@@ -225,14 +239,18 @@ import Testing
         mkdir(scratch.path + "/logs", 0o755)
         Files.write(
             Self.configuration(
-                scratch.path, path: scratch.path + "/logs/*.log*", format: Self.mapping("s", Self.taobaoNames, id: true), lateness: "60s"),
+                scratch.path, path: scratch.path + "/logs/*.log*", format: Self.mapping("s", Self.taobaoNames, id: true),
+                lateness: "60s"),
             to: scratch.path + "/nudged.yaml")
         let seed: UInt64 = 31
         print("seed \(seed)")
         var random = SeededNumbers(seed: seed)
         let records = Self.records(Self.lines(Self.data + "/taobao/taobao.ndjson.gz", in: scratch), unit: 1000)
         let lines = records.enumerated().map { index, record in
-            (arrival: record.time + Int64(random.below(60_000)), index: index, line: LoggedLine(time: record.time, stream: random.below(3), text: record.line))
+            (
+                arrival: record.time + Int64(random.below(60_000)), index: index,
+                line: LoggedLine(time: record.time, stream: random.below(3), text: record.line)
+            )
         }.sorted { ($0.arrival, $0.index) < ($1.arrival, $1.index) }.map(\.line)
         var feeder = LogFeeder(
             directory: scratch.path + "/logs", streams: (1...3).map { LogFeeder.Stream(source: "log", name: "\($0).log") })
@@ -256,13 +274,16 @@ import Testing
         feeder.complete()
         #expect(Program.run(run + ["--once", "--drain"], in: scratch.path) == 0, "\(Files.text(scratch.path + "/run.err"))")
         let code = Program.run(
-            ["replay", "--config", scratch.path + "/nudged.yaml", "--progress", "none", "--outbox", scratch.path + "/replayed"], in: scratch.path,
+            ["replay", "--config", scratch.path + "/nudged.yaml", "--progress", "none", "--outbox", scratch.path + "/replayed"],
+            in: scratch.path,
             name: "replay")
         #expect(code == 0, "\(Files.text(scratch.path + "/replay.err"))")
         let expected = published(scratch.path + "/replayed")
         expectSame(published(scratch.path + "/outbox"), expected, "seed \(seed)")
         #expect(access(scratch.path + "/state/control.ndjson", F_OK) != 0, "a line was overtaken")
         #expect(expected.count > 300)
-        print("taobao live: \(stops) stops, \(Files.names(scratch.path + "/logs").count) files, \(expected.count) messages as in the replay")
+        print(
+            "taobao live: \(stops) stops, \(Files.names(scratch.path + "/logs").count) files, \(expected.count) messages as in the replay"
+        )
     }
 }

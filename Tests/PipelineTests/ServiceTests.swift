@@ -52,7 +52,8 @@ import Testing
     private static let unshare: String? = {
         guard let unshare = Program.find("unshare") else { return nil }
         let scratch = Scratch()
-        let works = Program.run(["-Urm", "/bin/sh", "-c", "mount -t tmpfs none \(scratch.path)"], program: unshare, in: scratch.path) == 0
+        let works =
+            Program.run(["-Urm", "/bin/sh", "-c", "mount -t tmpfs none \(scratch.path)"], program: unshare, in: scratch.path) == 0
         return works ? unshare : nil
     }()
 
@@ -65,10 +66,12 @@ import Testing
             wait_for() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt 1200 ] || { echo "not within a minute: $1" >&2; exit 99; }; sleep 0.05; done; }
             \(script)
             """, to: shop.path + "/script")
-        return Program.run(["-Urm", "/bin/sh", shop.path + "/script"], program: try #require(Self.unshare), in: shop.path, name: name)
+        return Program.run(
+            ["-Urm", "/bin/sh", shop.path + "/script"], program: try #require(Self.unshare), in: shop.path, name: name)
     }
 
-    @Test(.enabled(if: unshare != nil, noNamespaces), arguments: [false, true]) func aReadOnlyStateIsRefused(isBegun: Bool) throws {
+    @Test(.enabled(if: unshare != nil, noNamespaces), arguments: [false, true]) func aReadOnlyStateIsRefused(isBegun: Bool) throws
+    {
         let (shop, _) = try stocked(isBegun: isBegun)
         if !isBegun { mkdir(shop.state, 0o700) }
         let before = Files.read(shop.state + "/nudged.db")
@@ -143,7 +146,8 @@ import Testing
         #expect(Files.names(shop.outbox) == ["cur", "done", "failed"])
         #expect(try rows(shop, "pending") == expected.count)
         let daemon = shop.start()
-        guard eventually("that status says so", { status(shop)?.troubles.contains { $0.contains(".nudged-outbox") } ?? false }) else { return }
+        guard eventually("that status says so", { status(shop)?.troubles.contains { $0.contains(".nudged-outbox") } ?? false })
+        else { return }
         #expect(Files.names(shop.outbox) == ["cur", "done", "failed"])
         for folder in ["tmp", "new"] { mkdir(shop.outbox + "/" + folder, 0o770) }
         #expect(rename(shop.path + "/marker", marker) == 0)
@@ -170,13 +174,16 @@ import Testing
         let (shop, expected) = try stocked(isBegun: true)
         let text = Files.text(shop.configuration)
         Files.write(
-            text.replacing("outbox: \(shop.outbox)\n", with: "outbox: { default: { path: \"\(shop.outbox)\", max_pending: 5 } }\n"),
+            text.replacing(
+                "outbox: \(shop.outbox)\n", with: "outbox: { default: { path: \"\(shop.outbox)\", max_pending: 5 } }\n"),
             to: shop.configuration)
         #expect(rename(shop.outbox, shop.path + "/away") == 0)
         let daemon = shop.start()
         guard eventually("the pause", { status(shop).map { $0.blocked && !$0.troubles.isEmpty } ?? false }) else { return }
         #expect(rename(shop.path + "/away", shop.outbox) == 0)
-        _ = eventually("all but what waits for time") { published(shop.outbox).count >= expected.count - 20 && !(status(shop)?.blocked ?? true) }
+        _ = eventually("all but what waits for time") {
+            published(shop.outbox).count >= expected.count - 20 && !(status(shop)?.blocked ?? true)
+        }
         #expect(ended(daemon) == 0)
         #expect(shop.drain() == 0)
         expectSame(published(shop.outbox), expected, "after a pause")

@@ -19,7 +19,8 @@ import Testing
     /// The one word that is changed: the program is where it was built, not where it will be installed.
     @Test(.enabled(if: hasAnalyze, analyzeMissing)) func unitIsValid() throws {
         let scratch = try Scratch()
-        let text = try String(contentsOfFile: unit, encoding: .utf8).replacingOccurrences(of: "/usr/bin/nudged", with: Program.nudged)
+        let text = try String(contentsOfFile: unit, encoding: .utf8).replacingOccurrences(
+            of: "/usr/bin/nudged", with: Program.nudged)
         try scratch.write(text, to: "nudged.service")
         let outcome = try Program.run("systemd-analyze", "verify", "--man=no", scratch.path + "/nudged.service")
         #expect(outcome.status == 0)
@@ -34,9 +35,13 @@ import Testing
     }
 
     static let canCreate =
-        Program.has("systemd-sysusers", package: "systemd") && Program.has("systemd-tmpfiles", package: "systemd") && geteuid() == 0
+        Program.has("systemd-sysusers", package: "systemd") && Program.has("systemd-tmpfiles", package: "systemd")
+        && geteuid() == 0
 
-    @Test(.enabled(if: canCreate, "systemd-sysusers or systemd-tmpfiles is missing, or this is not root: users and directories are not created"))
+    @Test(
+        .enabled(
+            if: canCreate,
+            "systemd-sysusers or systemd-tmpfiles is missing, or this is not root: users and directories are not created"))
     func usersAndDirectoriesAreCreated() throws {
         let scratch = try Scratch()
         let root = Program.root + "/systemd/"
@@ -46,8 +51,10 @@ import Testing
         let directories = try Program.run("systemd-tmpfiles", "--create", "--root=" + scratch.path, root + "nudged.tmpfiles")
         #expect(directories.status == 0, "\(directories.error)")
         let groups = Dictionary(
-            try scratch.text("etc/group").split(separator: "\n").map { $0.split(separator: ":", omittingEmptySubsequences: false) }
-                .map { ($0[0], $0[2]) }, uniquingKeysWith: { $1 })
+            try scratch.text("etc/group").split(separator: "\n").map {
+                $0.split(separator: ":", omittingEmptySubsequences: false)
+            }
+            .map { ($0[0], $0[2]) }, uniquingKeysWith: { $1 })
         let senders = try #require(groups["nudged-senders"])
         #expect(try scratch.text("etc/group").contains(/(?m)^nudged-logs:.*:nudged$/))
         for name in ["", "/tmp", "/new", "/cur", "/done", "/failed"] {

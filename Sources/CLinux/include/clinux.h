@@ -19,3 +19,7 @@ int nudged_signal_descriptor(void);
 
 /// The next signal number waiting on a descriptor of `nudged_signal_descriptor`, or 0 when there is none.
 int nudged_next_signal(int fd);
+
+/// 1 if `path` lies on a file system that only this machine changes, 0 if on one that others change over a network (or FUSE),
+/// or where it can't be told.
+int nudged_is_local(const char *path);

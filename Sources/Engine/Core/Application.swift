@@ -96,6 +96,7 @@ extension Engine {
         let isNew = profiles[slot].judgedBy == 0
         let adopts = profiles[slot].judgedBy != rules.judgement
         update(slot, event, properties, batch)
+        if !rules.delivery.conversions.isEmpty { convert(slot, event, properties) }
         let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
         let isJudged = adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
             || !rules.sensitivity.always.isEmpty || changesContext && !rules.sensitivity.context.isEmpty

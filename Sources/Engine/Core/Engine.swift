@@ -80,6 +80,8 @@ package struct EngineClock: Sendable, Equatable {
 package struct Output: Sendable {
     package var messages: [Message] = []
     package var decisions: [Decision] = []
+    /// Sequences of messages, of this batch or an earlier one, that are to be taken back if no sender has claimed them.
+    package var withdrawals: [Int64] = []
     /// Customers whose records are to be deleted: anonymous ones that became users.
     package var removed: [Int64] = []
     /// Which customer each of those became.
@@ -87,6 +89,7 @@ package struct Output: Sendable {
     package var erasures: [Erasure] = []
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
+    package var outcomes: [Outcome] = []
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
     /// What the gates saw; only while tracing.
     package var passages: [Passage] = []

@@ -13,12 +13,14 @@ package struct Message: Sendable {
     package let outbox: String?
     package let channel: String?
     package let variant: String?
+    /// The sequence of the message that this one takes back; nil for an ordinary one.
+    package let retracts: Int64?
     /// One line, without its newline.
     package let json: [UInt8]
 
     package init(
         id: String, rule: String, customer: Int64, time: Instant, expires: Instant, sequence: Int64, outbox: String?,
-        channel: String? = nil, variant: String? = nil, json: [UInt8]
+        channel: String? = nil, variant: String? = nil, retracts: Int64? = nil, json: [UInt8]
     ) {
         self.id = id
         self.rule = rule
@@ -29,6 +31,7 @@ package struct Message: Sendable {
         self.outbox = outbox
         self.channel = channel
         self.variant = variant
+        self.retracts = retracts
         self.json = json
     }
 }
@@ -37,9 +40,20 @@ extension Engine {
     /// Lower-case base32 (RFC 4648, no padding) of the first 20 bytes of SHA-256 over the JSON array
     /// [instance name, rule, customer, key, time of the last start in ms].
     func messageID(rule: Int, customer: String, key: String, startedAt: Instant) -> String {
-        let array = CanonicalJSON.array([
-            .string(rules.definitions.instance), .string(rules.rules[rule].name), .string(customer), .string(key), .number(Double(startedAt)),
-        ])
+        messageID(
+            of: .array([
+                .string(rules.definitions.instance), .string(rules.rules[rule].name), .string(customer), .string(key),
+                .number(Double(startedAt)),
+            ]))
+    }
+
+    /// Zero-padded, so that it sorts as text.
+    static func sequenceText(_ number: Int64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 16 - digits.utf8.count)) + digits
+    }
+
+    func messageID(of array: CanonicalJSON) -> String {
         let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567".utf8)
         var text: [UInt8] = []
         var bits: UInt32 = 0
@@ -76,14 +90,13 @@ extension Engine {
         data.append(("customer", customerJSON(slot, rule)))
         data.append(("started_at", .string(instance.startedAt.rfc3339)))
         data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
-        data.append(("because", .array(instance.because.map { .string($0) })))
+        if !instance.because.isEmpty { data.append(("because", .array(instance.because.map { .string($0) }))) }
         switch rule.per {
         case .cart: data.append(("cart", cartJSON(slot, instance.key)))
         case .product: if let product = instance.product { data.append(("product", productJSON(product))) }
         case .subscription: data.append(("subscription", subscriptionJSON(slot, instance.key)))
         case .customer: break
         }
-        let sequence = String(number)
         var fields: [(key: String, value: CanonicalJSON)] = [
             ("specversion", .string("1.0")), ("id", .string(id)), ("source", .string("/nudged/" + rules.definitions.instance)),
             ("type", .string("nudged.message")), ("subject", .string(customer)), ("time", .string(clock.now.rfc3339)),
@@ -91,7 +104,7 @@ extension Engine {
             ("data", .object(data)),
         ]
         if number > 0 {
-            fields.append(("sequence", .string(String(repeating: "0", count: max(0, 16 - sequence.utf8.count)) + sequence)))
+            fields.append(("sequence", .string(Self.sequenceText(number))))
         }
         let envelope = CanonicalJSON.object(fields)
         return Message(

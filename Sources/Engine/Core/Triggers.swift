@@ -136,6 +136,7 @@ extension Engine {
                 place += 1
             }
         }
+        if time < clock.now { withdraw(slot, rule, keys: keys, at: time, cause: id.isEmpty ? name : id) }
     }
 
     mutating func recordPast(_ slot: Int, _ rule: Int, key: String?, _ change: (inout Past) -> Void) {

@@ -59,6 +59,9 @@ extension Engine {
             tags: candidate.rule.delivery.tags, id: message.id, sequence: message.sequence, customer: profiles[slot].number,
             startedAt: candidate.instance.startedAt, at: clock.now, isUncounted: candidate.rule.delivery.uncounted)
         profiles[slot].add(send, now: clock.now, keeps: rules.delivery.keepsSends)
+        if candidate.rule.delivery.conversion != nil {
+            output.outcomes.append(Outcome(rule: send.rule, variant: send.variant, isHoldout: send.isHoldout, sent: 1))
+        }
     }
 
     // MARK: Changes while held

@@ -17,9 +17,11 @@ package struct DeliveryPolicy: Sendable {
     package let keepsSends: Milliseconds
     /// Whether some rule waits for a customer's best hour, so that hours of activity are counted.
     package let keepsActivity: Bool
+    /// Rules whose conversions an event counts as, by its number; empty if there are none.
+    let conversions: [[Int]]
     private let zoneNamed: @Sendable (String) -> TimeZone?
 
-    init(_ definitions: Definitions, rules: [Rule], zoneNamed: @escaping @Sendable (String) -> TimeZone?) {
+    init(_ definitions: Definitions, rules: [Rule], _ vocabulary: Vocabulary, zoneNamed: @escaping @Sendable (String) -> TimeZone?) {
         let definition = definitions.delivery
         channels = definition.channels.map(\.name.value)
         outboxes = Dictionary(
@@ -32,6 +34,12 @@ package struct DeliveryPolicy: Sendable {
         zone = definition.timezone.flatMap(zoneNamed) ?? .utc
         keepsSends = rules.reduce(0) { max($0, $1.delivery.keepsSend) }
         keepsActivity = rules.contains { $0.delivery.waitsForBestHour }
+        var conversions = [[Int]](repeating: [], count: vocabulary.entries.count)
+        for (index, rule) in rules.enumerated() {
+            guard let name = rule.delivery.conversion?.event, let event = vocabulary.find(Array(name.utf8)) else { continue }
+            conversions[Int(event.index)].append(index)
+        }
+        self.conversions = rules.contains { $0.delivery.conversion != nil } ? conversions : []
         self.zoneNamed = zoneNamed
     }
 
@@ -92,6 +100,7 @@ extension RuleCompiler {
     /// What of `delivery` only the machine's data can tell.
     mutating func checkDelivery() {
         let delivery = definitions.delivery
+        for rule in definitions.rules { if let conversion = rule.delivery.conversion { listen(to: conversion.event) } }
         if let zone = delivery.timezone, let position = delivery.timezonePosition, timeZone(zone) == nil {
             report(
                 Issue(

@@ -12,6 +12,7 @@ struct RuleCompiler {
     private var marks: [String] = []
     private let segmentNames: [String]
 
+    mutating func listen(to event: String) { vocabulary.add(event, needsProperties: true) }
     mutating func report(_ issue: Issue) { issues.append(issue) }
 
     init(definitions: Definitions, timeZone: @escaping @Sendable (String) -> TimeZone?) {

@@ -137,7 +137,7 @@ package final class RuleSet: Sendable {
         definitions: Definitions, vocabulary: Vocabulary, rules: [Rule], segments: [Segment], series: [SeriesDefinition], longest: [Milliseconds], marks: [String], rank: [Int], seriesByEvent: [[Int]], markByEvent: [Int?], triggersByEvent: [[Trigger]], entering: [[Trigger]], leaving: [[Trigger]], calendars: [CalendarTrigger], segmentsByEvent: [[Int]], sensitivity: SegmentSensitivity, indexedInterests: Set<InterestKind>, indexedSegments: [Int], keepsViews: Bool, judgement: UInt64, timeZone: @escaping @Sendable (String) -> TimeZone?, segmentOrder: [Int], dependents: [[Int]], readsProductInTriggers: Bool, usesProducts: Bool, acts: [Bool], seriesPaths: [[String]], windowMoments: [[Milliseconds]], sinceMoments: [[Milliseconds]]
     ) {
         self.definitions = definitions
-        delivery = DeliveryPolicy(definitions, rules: rules, zoneNamed: timeZone)
+        delivery = DeliveryPolicy(definitions, rules: rules, vocabulary, zoneNamed: timeZone)
         self.vocabulary = vocabulary
         self.rules = rules
         self.segments = segments

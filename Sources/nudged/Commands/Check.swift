@@ -1,6 +1,8 @@
 import ArgumentParser
 import Configuration
 import Engine
+import Ingest
+import Pipeline
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,8 +11,24 @@ struct Check: ParsableCommand {
 
     @OptionGroup var config: ConfigurationOption
 
+    @Option(
+        help: ArgumentHelp(
+            "Look at the first lines of this log instead: say what would be understood of them, or propose a mapping.", valueName: "log"))
+    var sample: String?
+
+    @Option(help: ArgumentHelp("With --sample: the configured source whose format the log has.", valueName: "name"))
+    var source: String?
+
+    func validate() throws {
+        if source != nil, sample == nil { throw ValidationError("--source goes with --sample") }
+    }
+
     func run() throws {
         try reporting {
+            if let sample {
+                print(try Sample(path: absolute(sample)).report(try source.map { try configured($0) }))
+                return
+            }
             let (loaded, report) = Loaded.examine(absolute(config.path))
             if !report.text.isEmpty { complain(report.text) }
             guard let loaded else {
@@ -23,5 +41,14 @@ struct Check: ParsableCommand {
                     + "\(rules) rule\(rules == 1 ? "" : "s"), \(segments) segment\(segments == 1 ? "" : "s")"
                     + (report.warnings > 0 ? ", \(report.warnings) warning\(report.warnings == 1 ? "" : "s")" : ""))
         }
+    }
+
+    private func configured(_ name: String) throws -> LogSource {
+        let settings = try Loaded.load(absolute(config.path)).settings
+        guard let found = settings.sources.first(where: { $0.name == name }) else {
+            throw Failure(
+                .usage, "there is no source \"\(name)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))")
+        }
+        return found
     }
 }

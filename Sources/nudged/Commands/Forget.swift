@@ -22,7 +22,7 @@ struct ForgetCommand: ParsableCommand {
         try reporting {
             let orders = try Orders(config)
             let live = orders.live
-            let secret = try live.loaded.secret()
+            let secret = try live.loaded.erasureKey()
             guard !secret.isEmpty else {
                 throw Failure(
                     .data,

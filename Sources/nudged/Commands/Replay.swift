@@ -54,7 +54,7 @@ struct Replay: ParsableCommand {
         try reporting {
             var loaded = try Loaded.load(absolute(config.path))
             var settings = try settings(&loaded)
-            settings.secret = try loaded.secret()
+            settings.secret = try loaded.erasureKey()
             // Who was erased stays erased, whatever the old logs say.
             if access(loaded.configuration.state + "/" + Store.fileName, R_OK) == 0 {
                 settings.tombstones = try Store.reader(directory: loaded.configuration.state).tombstones()
@@ -132,7 +132,7 @@ struct Replay: ParsableCommand {
         settings.sources = [
             LogSource(
                 name: pattern.name, patterns: logs.map { Self.literal(absolute($0)) }, format: format.flatMap { Format(preset: $0) } ?? pattern.format,
-                lateness: pattern.lateness)
+                lateness: pattern.lateness, identity: pattern.identity)
         ]
         return settings
     }

@@ -37,11 +37,11 @@ struct Run: ParsableCommand {
             let deploy: () throws -> Deployment = {
                 let loaded = try Loaded.load(path)
                 var settings = loaded.settings
-                if loaded.configuration.secretFile != nil { settings.secret = try loaded.secret() }
+                if loaded.configuration.secretFile != nil { settings.secret = try loaded.erasureKey() }
                 settings.restored = restored.flatMap { Instant.parse(rfc3339: Array($0.utf8)) }
                 return Deployment(settings: settings, rules: loaded.rules, state: loaded.configuration.state)
             }
-            var service = try Service(try deploy(), reload: deploy)
+            var service = try Service(try deploy(), version: Nudged.version, reload: deploy)
             try service.run(once ? .once(drain: drain) : .daemon)
         }
     }
