@@ -5,6 +5,8 @@ import Engine
 /// ```
 /// {"at":1772359200000,"type":"pause"}                              {"at":…,"rule":"vip","type":"resume"}
 /// {"at":…,"number":12,"type":"retry"}                              {"at":…,"line":{…a Segment call…},"type":"event"}
+/// {"at":…,"ids":["<HMAC of an id>",…],"number":7,"type":"forget","until":…}
+/// {"at":…,"ids":[…],"type":"erased","until":…}                       by the daemon: all ids an erasure covered
 /// ```
 /// `at` is the engine's time when it was written. When the daemon applies a line it notes where in the order that was
 /// (`{"at":…,"line":<byte offset of the line>,"type":"applied"}`), durably and before the commit, so that a restart and a replay apply it
@@ -16,6 +18,9 @@ package struct ControlLine: Sendable, Equatable {
         case resume(rule: String?)
         /// A dead letter, by number.
         case retry(Int64)
+        /// Keyed hashes of ids, the customer's number if it was known, and until when events are dropped. The dead letters that held the id, by
+        /// number and offset, which the daemon could not find by a hash.
+        case forget(hashes: [String], customer: Int64?, until: Instant, deadLetters: [[Int64]])
         /// An event made by hand: the JSON text of a Segment call.
         case event([UInt8])
     }
@@ -46,6 +51,14 @@ package struct ControlLine: Sendable, Equatable {
         case .retry(let number):
             name("retry", nil)
             members.append(("number", .number(Double(number))))
+        case .forget(let hashes, let customer, let until, let letters):
+            name("forget", nil)
+            members.append(("ids", .array(hashes.map { .string($0) })))
+            members.append(("until", .number(Double(until))))
+            if let customer { members.append(("number", .number(Double(customer)))) }
+            if !letters.isEmpty {
+                members.append(("dead_letters", .array(letters.map { .array($0.map { .number(Double($0)) }) })))
+            }
         case .event(let text):
             name("event", nil)
             if let packed = JSONText.pack(text) { members.append(("line", CanonicalJSON(JSONView(bytes: packed, offset: 0)))) }
@@ -62,6 +75,12 @@ package struct ControlLine: Sendable, Equatable {
         case "retry":
             guard let number = view["number"]?.number else { return nil }
             order = .retry(Int64(number))
+        case "forget":
+            guard let ids = view["ids"]?.elements.compactMap(\.string), let until = view["until"]?.number else { return nil }
+            order = .forget(
+                hashes: ids, customer: view["number"]?.number.map { Int64($0) }, until: Instant(until),
+                deadLetters: (view["dead_letters"]?.elements ?? []).map { $0.elements.compactMap { $0.number.map { Int64($0) } } }
+            )
         case "event":
             guard let line = view["line"], line.tag == .object else { return nil }
             order = .event(CanonicalJSON(line).bytes)

@@ -84,6 +84,17 @@ package struct ControlLog: Sendable {
         return bytes
     }
 
+    /// Replaces bytes by spaces, durably.
+    func overwrite(_ range: Range<Int>) throws(ControlLogError) {
+        let file = open(path, O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
+        defer { close(file) }
+        let spaces = [UInt8](repeating: 0x20, count: range.count)
+        guard pwrite(file, spaces, spaces.count, range.lowerBound) == spaces.count, fsync(file) == 0 else {
+            throw ControlLogError(path: path, code: errno)
+        }
+    }
+
     /// What the notes prescribe; the first note of a line counts, but that it was retried counts more. Empty if there is no such log.
     package func prescriptions() throws(ControlLogError) -> [ReadingNote.Place: ReadingNote] {
         let bytes = try read(from: 0)

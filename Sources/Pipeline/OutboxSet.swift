@@ -23,12 +23,31 @@ package struct OutboxSet {
     package private(set) var publishedCount = 0
     /// Why nothing, or nothing of a rule, is staged: its rows stay `pending`.
     private var pauses: [Pause] = []
+    /// The valve, and when the last messages were decided, in order: so many as it lets through.
+    private var safety: (atMost: Int, per: Milliseconds)?
+    private var recent: [Instant] = []
+    /// The valve's pause, to be written with the next transaction.
+    private var tripped: Pause?
+    /// What was decided before this was published before a backup was restored.
+    private var restored: Instant?
 
     package init() {}
 
     /// Opens every outbox, creating those the database has never known, and settles what a crash left.
-    package static func open(_ settings: [Settings.OutboxSettings], store: Store) throws -> OutboxSet {
+    package static func open(
+        _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil, restored: Instant? = nil
+    ) throws -> OutboxSet {
         var set = OutboxSet()
+        set.safety = safety
+        if let restored {
+            // A restored state goes on, and remembers what it takes as published when it meets it again.
+            try store.begin()
+            try store.setMeta("restored", String(restored))
+            try store.endPause(of: nil)
+            try store.commit()
+        }
+        set.restored = try store.meta("restored").flatMap { Instant($0) }
+        if let safety { set.recent = try store.lastDecided(safety.atMost, since: store.meta("resumed").flatMap { Int64($0) } ?? 0) }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
         set.pendingCount = try store.count(.pending)
@@ -103,6 +122,28 @@ package struct OutboxSet {
 
     package func name(of message: Message) -> String { boxes.isEmpty ? "" : boxes[box(of: message)].settings.name }
 
+    // MARK: Erasure
+
+    /// Removes messages' files wherever they are; gives those that are gone. What was on its way is not published any more.
+    package mutating func erase(_ files: [MessageFile]) -> [MessageFile] {
+        var gone: [MessageFile] = []
+        for index in boxes.indices {
+            let mine = files.filter { $0.outbox == boxes[index].settings.name }
+            staged.removeAll { entry in entry.box == index && mine.contains { $0.file == entry.file } }
+            do {
+                guard try boxes[index].directory?.erase(mine.map(\.file)) != nil else { continue }
+                gone += mine
+            } catch {
+                boxes[index].trouble = "\(error)"
+            }
+        }
+        // An outbox that is not configured any more is out of reach.
+        return gone + files.filter { file in !boxes.contains { $0.settings.name == file.outbox } }
+    }
+
+    /// After rows were deleted.
+    package mutating func recount(_ pending: Int) { pendingCount = pending }
+
     // MARK: Pauses
 
     package mutating func pause(_ pause: Pause) {
@@ -111,7 +152,28 @@ package struct OutboxSet {
     }
 
     /// Ends the pause of a rule; nil: all of them.
-    package mutating func resume(_ rule: String?) { pauses.removeAll { rule == nil || $0.rule == rule } }
+    package mutating func resume(_ rule: String?) {
+        pauses.removeAll { rule == nil || $0.rule == rule }
+        if rule == nil { recent.removeAll() }
+    }
+
+    /// Counts a message that is about to be decided upon; more than the valve lets through pause everything. Time is that of the decisions, so that
+    /// a backlog after an outage does not look like a flood.
+    private mutating func count(_ decided: Instant) {
+        guard let safety, !isPaused else { return }
+        if recent.count >= safety.atMost, let first = recent.first {
+            if decided - first < safety.per {
+                let pause = Pause(
+                    rule: nil, since: decided,
+                    reason: "safety: more than \(safety.atMost) messages in \(DurationLiteral.text(safety.per)); look at the rules, then `nudged resume`")
+                pauses.append(pause)
+                tripped = pause
+                return
+            }
+            recent.removeFirst()
+        }
+        recent.append(decided)
+    }
 
     private var isPaused: Bool { pauses.contains { $0.rule == nil } }
 
@@ -132,7 +194,19 @@ package struct OutboxSet {
                 rows[place].state = .withdrawn
             }
         }
-        stage(&rows, wallNow: wallNow) { $0.retracts == nil }
+        // The one that is too many stays, and all after it; those before it go on.
+        var allowed = rows.count
+        let before = pauses
+        for index in rows.indices where safety != nil && !isPaused {
+            count(rows[index].decidedAt)
+            if isPaused { allowed = index }
+        }
+        var passing = Array(rows[..<allowed])
+        let after = pauses
+        pauses = before
+        stage(&passing, wallNow: wallNow) { $0.retracts == nil }
+        pauses = after
+        rows.replaceSubrange(..<allowed, with: passing)
         pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
         return rows
     }
@@ -148,6 +222,10 @@ package struct OutboxSet {
                     && !isPaused(rows[$0].rule)
             }
             for place in mine {
+                if let restored, rows[place].decidedAt < restored {
+                    rows[place].state = .published
+                    continue
+                }
                 if let wallNow, rows[place].expiresAt <= wallNow {
                     rows[place].state = .stale
                     continue
@@ -168,11 +246,15 @@ package struct OutboxSet {
     }
 
     /// Within the transaction of step 2 (and as step 4): marks what was published before.
-    package func markPublished(_ store: Store) throws(StoreError) { try store.markPublished(published) }
+    package func markPublished(_ store: Store) throws(StoreError) {
+        try store.markPublished(published)
+        if let tripped { try store.set(tripped) }
+    }
 
     /// After the commit: what it marked is done with, and its rows are to be renamed.
     package mutating func committed(_ rows: [MessageRow]) {
         published.removeAll()
+        tripped = nil
         for row in rows where row.state == .staged {
             staged.append((row.sequence, boxes.firstIndex { $0.settings.name == row.outbox } ?? 0, row.file))
         }
@@ -249,7 +331,9 @@ package struct OutboxSet {
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
     package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
 
-    package var troubles: [String] { boxes.compactMap(\.trouble) }
+    package var troubles: [String] {
+        boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
+    }
 
     /// How many pending rows go through the steps at a time.
     private static let retried = 1000
@@ -269,6 +353,7 @@ package struct OutboxSet {
             try store.begin()
             try store.setState(.staged, of: rows.filter { $0.state == .staged }.map(\.sequence))
             try store.setState(.stale, of: rows.filter { $0.state == .stale }.map(\.sequence))
+            try store.setState(.published, of: rows.filter { $0.state == .published }.map(\.sequence))
             try markPublished(store)
             try store.commit()
             pendingCount -= done.count

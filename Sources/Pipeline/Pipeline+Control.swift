@@ -43,6 +43,8 @@ extension Pipeline {
             work.resumed.append(rule)
             changeOutboxes { $0.resume(rule) }
         case .event(let text): try applyByHand(text, at: now)
+        case .forget(let hashes, let customer, let until, let letters):
+            try forget(hashes, customer, until: until, deadLetters: letters)
         case .retry(let number): if isFollowing { try retry(number, at: now) }
         }
         control?.removeFirst()
@@ -102,7 +104,11 @@ extension Pipeline {
     func writeControl(_ store: Store) throws(StoreError) {
         guard isFollowing, let control else { return }
         try store.setMeta("control", String(control.applied))
-        for rule in work.resumed { try store.endPause(of: rule) }
+        for rule in work.resumed {
+            try store.endPause(of: rule)
+            // The safety valve counts from here on.
+            if rule == nil { try store.setMeta("resumed", String(engine.clock.sequence)) }
+        }
         for pause in work.pauses { try store.set(pause) }
         try store.removeDeadLetters(work.retried)
         for (number, letter) in work.refused {

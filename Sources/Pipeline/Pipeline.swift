@@ -73,6 +73,8 @@ package struct Pipeline: ~Copyable {
     var control: ControlTail?
     let isFollowing: Bool
     var work = ControlWork()
+    /// The last customer that retention looked at.
+    var retentionCursor: Int64 = 0
     /// Told of the notes before the commit that relies on them.
     let controlLog: ControlLog?
 
@@ -102,6 +104,7 @@ package struct Pipeline: ~Copyable {
             written[row.number] = (row.offset, row.isEnded)
         }
         let clock = try store?.engineClock() ?? EngineClock()
+        let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
         let prescribed = try controlLog?.prescriptions() ?? [:]
         let waiting = try store?.waiting() ?? []
         if let store, store.directory != nil { try Self.adopt(rules, store, clock.now) }
@@ -111,6 +114,7 @@ package struct Pipeline: ~Copyable {
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         reader.prescribed = prescribed
+        engine.tombstones = tombstones
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
     }
 
@@ -295,7 +299,7 @@ package struct Pipeline: ~Copyable {
         for number in numbers.sorted() where !engine.isResident(number) { try bringIn(number: number) }
     }
 
-    private mutating func bringIn(number: Int64) throws {
+    mutating func bringIn(number: Int64) throws {
         guard let store, let record = try store.customer(number) else {
             throw StoreError(.corrupt, "the state refers to customer number \(number), which it does not hold; restore a backup")
         }
@@ -352,6 +356,10 @@ package struct Pipeline: ~Copyable {
             try controlLog?.append(notes)
             notes.removeAll()
         }
+        if isFollowing {
+            let forgotten = changes.output.erasures.filter(\.isForgotten)
+            work.notes += forgotten.map { ControlLog.erased($0, at: engine.clock.now) }
+        }
         if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
@@ -359,7 +367,10 @@ package struct Pipeline: ~Copyable {
             for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
         case .outboxes(var set):
             destination = .none
-            rows = set.stage(changes.output.messages, withdrawals: changes.output.withdrawals, wallNow: wallNow)
+            // What was decided for somebody who was erased before the commit is never written.
+            let erased = Set(changes.output.erasures.compactMap(\.customer))
+            rows = set.stage(
+                changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals, wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .none: break
@@ -370,6 +381,7 @@ package struct Pipeline: ~Copyable {
             try store.write(changes, rules: engine.rules)
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
+            try writeErasures(changes.output.erasures, store)
             if isDurable { try writePositions(store) }
             try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
@@ -387,6 +399,7 @@ package struct Pipeline: ~Copyable {
         tally.batchLines.observe(Double(tally.lines - committedLines))
         committedLines = tally.lines
         engine.shrink(to: settings.profileLimit)
+        if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
     }
 
     private mutating func writePositions(_ store: Store) throws(StoreError) {

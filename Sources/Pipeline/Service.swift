@@ -101,9 +101,11 @@ package struct Service: ~Copyable {
             try store.commit()
             publishFrom = first
         }
+        var settings = deployment.settings
+        if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state) }
         return try Pipeline(
-            settings: deployment.settings, rules: deployment.rules, store: store,
-            destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store)),
+            settings: settings, rules: deployment.rules, store: store,
+            destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store, safety: settings.safety, restored: settings.restored)),
             controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
     }
 
@@ -154,6 +156,7 @@ package struct Service: ~Copyable {
             guard !isStopping else { return }
             scan()
         } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
+        try pipeline.expire(wallNow: wallNow)
         if drain { try pipeline.finish(until: nil, wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
         try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
         report()
@@ -184,6 +187,8 @@ package struct Service: ~Copyable {
         if pipeline.isTroubled ? now - tendedAt >= 1000 : now - tendedAt >= Self.tendEvery {
             tendedAt = now
             try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
+            try pipeline.finishErasures()
+            try pipeline.expire(wallNow: wallNow)
         }
         if pipeline.isCaughtUp || pipeline.isBlocked {
             try wait(signals)

@@ -1,5 +1,6 @@
 import Engine
 import Ingest
+import Storage
 
 /// What a pipeline is run with, apart from rules and state.
 package struct Settings: Sendable {
@@ -45,6 +46,16 @@ package struct Settings: Sendable {
 
     /// Renders a message's content, by its rule; nil: messages go out as they were decided.
     package var render: (@Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8])?
+    /// The key under which erased customers are known again.
+    package var secret: [UInt8] = []
+    /// Erased customers that a replay is told of.
+    package var tombstones: [(hash: String, until: Instant)] = []
+
+    package var retention = Retention()
+    /// More messages than this within the span stop staging until `nudged resume`.
+    package var safety: (atMost: Int, per: Milliseconds)?
+    /// After a restored backup: what was decided before this is taken as published.
+    package var restored: Instant?
 
     package init(sources: [LogSource]) { self.sources = sources }
 

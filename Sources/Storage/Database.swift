@@ -139,6 +139,8 @@ final class Statement {
 
     func reset() { sqlite3_reset(handle) }
 
+    var columns: Int { Int(sqlite3_column_count(handle)) }
+
     func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
     func optionalInteger(_ column: Int32) -> Int64? {
         sqlite3_column_type(handle, column) == SQLITE_NULL ? nil : sqlite3_column_int64(handle, column)

@@ -130,8 +130,7 @@ extension Store {
 
     // MARK: Messages
 
-    static let messageColumns =
-        "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant"
+    static let messageColumns = "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts"
 
     /// The newest first.
     package func messages(customer: Int64? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int) throws(StoreError)
@@ -209,7 +208,7 @@ extension Store {
         return result
     }
 
-    /// Those whose kept bytes hold a text; all are looked through.
+    /// Those whose kept bytes hold an id as a whole word, whatever is wrong with the line; all are looked through.
     package func deadLetters(holding text: [UInt8]) throws(StoreError) -> [DeadLetterRow] {
         guard !text.isEmpty else { return [] }
         let statement = try database.statement(
@@ -217,7 +216,23 @@ extension Store {
         defer { statement.reset() }
         statement.bind(1, blob: text)
         var rows: [DeadLetterRow] = []
-        while try statement.step() { rows.append(letter(statement)) }
+        while try statement.step() {
+            let row = letter(statement)
+            if Self.holdsWord(text, in: row.head) { rows.append(row) }
+        }
         return rows
+    }
+
+    /// An id of few letters must not stand for every line that has them within other words.
+    private static func holdsWord(_ word: [UInt8], in bytes: [UInt8]) -> Bool {
+        func isLetter(_ index: Int) -> Bool {
+            guard bytes.indices.contains(index) else { return false }
+            let byte = bytes[index]
+            return byte >= 0x80 || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A) || (byte >= 0x30 && byte <= 0x39) || byte == 0x5F
+        }
+        guard bytes.count >= word.count else { return false }
+        return (0...(bytes.count - word.count)).contains { start in
+            bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word) && !isLetter(start - 1) && !isLetter(start + word.count)
+        }
     }
 }

@@ -114,5 +114,9 @@ enum Schema {
                 json_group_object(currency, revenue) FILTER (WHERE revenue <> '0') AS revenue
             FROM outcome GROUP BY rule, variant, side;
         """,
+        """
+        CREATE TABLE tombstone (hash TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE leaving_file (outbox TEXT NOT NULL, file TEXT NOT NULL);
+        """,
     ]
 }

@@ -19,6 +19,6 @@ struct Nudged: ParsableCommand {
             Run.self, Replay.self, Check.self, Init.self, Status.self, Simulate.self, ProfileCommand.self, SegmentsCommand.self,
             TimersCommand.self, DecisionsCommand.self, OutboxCommand.self, DeadLettersCommand.self, ExportCommand.self,
             BackupCommand.self, PauseCommand.self,
-            ResumeCommand.self, ConsentCommand.self,
+            ResumeCommand.self, ConsentCommand.self, ForgetCommand.self, ExplainCommand.self,
         ])
 }

@@ -4,6 +4,7 @@ import Engine
 import Glibc
 import Ingest
 import Pipeline
+import Storage
 import Templates
 
 /// `--config`, which nearly every command has.
@@ -80,6 +81,15 @@ struct Loaded {
         return (Loaded(configuration: configuration, rules: rules, zones: zones, templates: templates), report)
     }
 
+    /// The configured secret, else the one that the state has made for itself; empty if there is neither.
+    func erasureKey() throws -> [UInt8] {
+        guard let file = configuration.secretFile else { return Secret.read(configuration.state + "/" + Secret.fileName) ?? [] }
+        guard let secret = Secret.read(file) else {
+            throw Failure(.configuration, "\(file): the `secret_file` can't be read or holds less than 16 bytes; write random text into it, for example: openssl rand -hex 32")
+        }
+        return secret
+    }
+
     var settings: Settings {
         var settings = Settings(
             sources: configuration.sources.map { source in
@@ -98,6 +108,11 @@ struct Loaded {
         settings.maxLineBytes = configuration.maxLineBytes
         settings.memory = configuration.memory
         if !templates.isEmpty { settings.render = { [templates] in templates.render(rule: $0, $1) } }
+        settings.retention.profiles = configuration.retention.profiles
+        settings.retention.decisions = configuration.retention.decisions
+        settings.retention.messages = configuration.retention.messages
+        settings.retention.deadLetters = configuration.retention.deadLetters
+        settings.safety = configuration.safety.map { ($0.atMost, $0.per) }
         settings.metrics = configuration.metrics
         return settings
     }

@@ -116,7 +116,7 @@ struct Shop {
         + line(
             "Product Added", at: "2026-03-01T10:10:00Z", user: "ada", id: "e4",
             #"{"product_id":"tea","price":4.5,"currency":"EUR","quantity":2}"#)
-        + "{\"type\":\"track\",\"event\":\"Order Completed\",\"userId\":\"eve\",\"timestamp\":\"2026-03-01T10:20:00Z\",}\n"
+        + "{\"type\":\"track\",\"event\":\"Order Completed\",\"userId\":\"zelda\",\"timestamp\":\"2026-03-01T10:20:00Z\",}\n"
         + line(
             "Order Completed", at: "2026-03-01T10:30:00Z", user: "bob", id: "e5",
             #"{"total":250,"products":[{"product_id":"pot","quantity":1}]}"#)

@@ -101,7 +101,7 @@ import Testing
         for part in ["\"profile\":", "\"decisions\":[{", "\"messages\":[{", "\"dead_letters\":[]", "\"subject\":\"ada\""] {
             #expect(result.output.contains(part), "\(part)")
         }
-        #expect(shop.run("export eve").output.contains("bad_json"))
+        #expect(shop.run("export zelda").output.contains("bad_json"))
         #expect(shop.run("export nobody").code == 65)
     }
 

@@ -94,11 +94,9 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
             "4:1 \"lateness\" is given twice; the first is at line 3, column 1 | Remove one of them."),
         Mistake("? [a]\n: b\n", "3:3 a key is a single word or text, but this is a list"),
         Mistake(
-            "retention: { profile: 3d }\n", "3:14 \"profile\" is not a key of `retention` | Did you mean `profiles`?",
-            "?3:1 `retention` has no effect yet"
-        ).sorted,
+            "retention: { profile: 3d }\n", "3:14 \"profile\" is not a key of `retention` | Did you mean `profiles`?"),
         Mistake(
-            "safety: { at_most: 0 }\n", "?3:1 `safety` has no effect yet", "3:9 `safety` has no `per`",
+            "safety: { at_most: 0 }\n", "3:9 `safety` has no `per`",
             "3:20 `at_most` is a whole number from 1 to 1000000000, not \"0\""),
 
         // Outboxes.

@@ -17,8 +17,22 @@ struct EventContext {
 
 extension Engine {
     /// Applies one event; false after noting what is missing, with nothing changed.
-    mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
+    mutating func apply(_ original: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         missing = Missing()
+        var event = original
+        if event.time <= tombstones.newest {
+            let isDropped = event.user.isEmpty ? false : tombstones.drops(isAnonymous: false, batch.bytes(event.user), at: event.time)
+            let isOwn = event.anonymous.isEmpty ? false : tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
+            if isDropped || isOwn && event.user.isEmpty {
+                clock.now = max(clock.now, event.order)
+                return true
+            }
+            // Another's event on the device of somebody who was erased does not bring the device back.
+            if isOwn { event.anonymous = .none }
+        }
+        if event.name == StateEvent.customerErasureRequested.eventName, !event.user.isEmpty || !event.anonymous.isEmpty {
+            return applyErasure(event, of: batch, &missing)
+        }
         let properties = batch.properties(of: event)
         if event.user.isEmpty && event.anonymous.isEmpty || isProductsOwn(event.name) {
             return applyProduct(event, properties, of: batch, &missing)

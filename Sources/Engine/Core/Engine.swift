@@ -30,6 +30,8 @@ package struct Engine: Sendable {
     var absentProducts: Set<ProductKey> = []
     /// Customers that are no more, whose records are still stored until the batch ends.
     var gone: Set<Int64> = []
+    /// Whose events are dropped.
+    package var tombstones: Tombstones
 
     /// The moment that is being worked off; it survives a pause for missing state.
     var moment = Moment()
@@ -52,6 +54,7 @@ package struct Engine: Sendable {
         self.clock = clock
         self.hasStore = hasStore
         self.sha256 = sha256
+        tombstones = Tombstones(secret: [], sha256: sha256)
     }
 }
 
@@ -83,6 +86,7 @@ package struct Output: Sendable {
     package var removed: [Int64] = []
     /// Which customer each of those became.
     package var merged: [(from: Int64, into: Int64)] = []
+    package var erasures: [Erasure] = []
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
     package var outcomes: [Outcome] = []

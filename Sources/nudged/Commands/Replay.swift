@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Engine
 import Glibc
 import Ingest
@@ -57,7 +58,12 @@ struct Replay: ParsableCommand {
     func run() throws {
         try reporting {
             var loaded = try Loaded.load(absolute(config.path))
-            let settings = try settings(&loaded)
+            var settings = try settings(&loaded)
+            settings.secret = try loaded.erasureKey()
+            // Who was erased stays erased, whatever the old logs say.
+            if access(loaded.configuration.state + "/" + Store.fileName, R_OK) == 0 {
+                settings.tombstones = try Store.reader(directory: loaded.configuration.state).tombstones()
+            }
             let end = until.flatMap { Instant.parse(rfc3339: Array($0.utf8)) }
             if let state, access(absolute(state) + "/" + Store.fileName, F_OK) == 0 {
                 throw Failure(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Engine
 import Pipeline
 
 struct Run: ParsableCommand {
@@ -19,7 +20,14 @@ struct Run: ParsableCommand {
     @Flag(help: "With --once: apply also what is within lateness, as at the end of a replay.")
     var drain = false
 
+    @Option(
+        help: ArgumentHelp("After a backup was restored: take what was decided before this time (RFC 3339) as published, and go on.", valueName: "time"))
+    var restored: String?
+
     func validate() throws {
+        if let restored, Instant.parse(rfc3339: Array(restored.utf8)) == nil {
+            throw ValidationError("--restored takes a time such as 2026-03-01T12:00:00Z, not \"\(restored)\"")
+        }
         if drain, !once { throw ValidationError("--drain goes with --once") }
     }
 
@@ -28,7 +36,10 @@ struct Run: ParsableCommand {
             let path = absolute(config.path)
             let deploy: () throws -> Deployment = {
                 let loaded = try Loaded.load(path)
-                return Deployment(settings: loaded.settings, rules: loaded.rules, state: loaded.configuration.state)
+                var settings = loaded.settings
+                if loaded.configuration.secretFile != nil { settings.secret = try loaded.erasureKey() }
+                settings.restored = restored.flatMap { Instant.parse(rfc3339: Array($0.utf8)) }
+                return Deployment(settings: settings, rules: loaded.rules, state: loaded.configuration.state)
             }
             var service = try Service(try deploy(), version: Nudged.version, reload: deploy)
             try service.run(once ? .once(drain: drain) : .daemon)

@@ -1,0 +1,31 @@
+import Glibc
+
+/// The key under which erased customers are known again: the configured `secret_file`, or one the daemon makes for itself in its state directory.
+package enum Secret {
+    package static let fileName = "secret"
+
+    /// The bytes of a file without line ends after them; nil if it can't be read or holds less than 16 bytes.
+    package static func read(_ path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = Glibc.read(file, &bytes, bytes.count)
+        guard count > 0 else { return nil }
+        bytes.removeLast(bytes.count - count)
+        while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
+        return bytes.count >= 16 ? bytes : nil
+    }
+
+    /// Reads the state's own, made at first need.
+    static func own(in directory: String) throws(ControlLogError) -> [UInt8] {
+        let path = directory + "/" + fileName
+        if let known = read(path) { return known }
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
+        defer { close(file) }
+        let text = Array((Digest.randomID() + Digest.randomID()).utf8)
+        guard write(file, text, text.count) == text.count, fsync(file) == 0 else { throw ControlLogError(path: path, code: errno) }
+        return text
+    }
+}

@@ -1,0 +1,93 @@
+import Engine
+
+/// How long things are kept after their last use.
+package struct Retention: Sendable {
+    package var profiles: Milliseconds = 400 * 86_400_000
+    package var decisions: Milliseconds = 90 * 86_400_000
+    package var messages: Milliseconds = 90 * 86_400_000
+    package var deadLetters: Milliseconds = 30 * 86_400_000
+    /// So many dead letters at most, whatever their age: a log that is broken as a whole must not fill the disk.
+    package var deadLetterCount = 100_000
+
+    package init() {}
+}
+
+extension Store {
+    /// Deletes the oldest of what is beyond its time, at most `limit` rows of each kind, inside the caller's transaction. Rows are numbered in order of
+    /// time, so that the look at each table ends with the first row that is young enough.
+    ///
+    /// - Parameter now: the engine's time.
+    /// - Returns: how many rows were deleted.
+    package func expire(_ retention: Retention, now: Instant, limit: Int) throws(StoreError) -> Int {
+        let newest = try integer("SELECT max(number) FROM dead_letter") ?? 0
+        let letters = try numbers("SELECT number, at FROM dead_letter ORDER BY number LIMIT ?", limit) { number, at, _ in
+            at < now - retention.deadLetters || number <= newest - Int64(retention.deadLetterCount)
+        }
+        let decisions = try numbers("SELECT number, decided_at FROM decision ORDER BY number LIMIT ?", limit) { _, at, _ in
+            at < now - retention.decisions
+        }
+        // What is still on its way stays, however old.
+        let messages = try numbers("SELECT sequence, decided_at, state FROM message ORDER BY sequence LIMIT ?", limit) {
+            _, at, state in
+            at < now - retention.messages && ["published", "stale", "withdrawn"].contains(state)
+        }
+        try removeDeadLetters(letters)
+        try remove("DELETE FROM decision WHERE number=?", decisions)
+        try remove("DELETE FROM message WHERE sequence=?", messages)
+        return letters.count + decisions.count + messages.count
+    }
+
+    private func numbers(
+        _ sql: String, _ limit: Int, _ isOld: (_ number: Int64, _ at: Instant, _ state: String) -> Bool
+    ) throws(StoreError) -> [Int64] {
+        let statement = try database.statement(sql)
+        defer { statement.reset() }
+        statement.bind(1, Int64(limit))
+        var result: [Int64] = []
+        while try statement.step() {
+            if isOld(statement.integer(0), statement.integer(1), statement.columns > 2 ? statement.text(2) ?? "" : "") {
+                result.append(statement.integer(0))
+            }
+        }
+        return result
+    }
+
+    private func remove(_ sql: String, _ numbers: [Int64]) throws(StoreError) {
+        let statement = try database.statement(sql)
+        for number in numbers {
+            statement.bind(1, number)
+            try statement.run()
+        }
+    }
+
+    /// When the last messages after a sequence number were decided, in order.
+    package func lastDecided(_ count: Int, since sequence: Int64) throws(StoreError) -> [Instant] {
+        let statement = try database.statement(
+            "SELECT decided_at FROM message WHERE sequence > ? AND state <> 'pending' ORDER BY sequence DESC LIMIT ?")
+        defer { statement.reset() }
+        statement.bind(1, sequence)
+        statement.bind(2, Int64(count))
+        var result: [Instant] = []
+        while try statement.step() { result.append(statement.integer(0)) }
+        return result.reversed()
+    }
+
+    /// Of the next customers by number those who were last seen before `bound` and for whom nothing runs, and the number to go on from; nil at the
+    /// end.
+    package func idle(after number: Int64, before bound: Instant, limit: Int) throws(StoreError) -> (
+        numbers: [Int64], next: Int64?
+    ) {
+        let statement = try database.statement(
+            "SELECT number, last_seen, timers IS NULL FROM customer WHERE number > ? ORDER BY number LIMIT ?")
+        defer { statement.reset() }
+        statement.bind(1, number)
+        statement.bind(2, Int64(limit))
+        var idle: [Int64] = []
+        var last: Int64?
+        while try statement.step() {
+            last = statement.integer(0)
+            if statement.integer(1) < bound, statement.integer(2) != 0 { idle.append(statement.integer(0)) }
+        }
+        return (idle, last)
+    }
+}

@@ -1,0 +1,80 @@
+import Testing
+
+/// Erasure: nothing is left in any file, and old logs do not bring the customer back.
+@Suite struct ForgetTests {
+    private static let later = Shop.line("Other", at: "2026-03-02T12:00:00Z", user: "dan", id: "f2")
+
+    /// How many of the state's and outbox's files hold a text, but for the logs themselves.
+    private func traces(of text: String, in shop: Shop) -> String {
+        shop.program.shell("grep -rlaF '\(text)' state outbox").output
+    }
+
+    @Test func nothingIsLeft() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        _ = shop.run("consent ada --granted yes")
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(traces(of: "ada", in: shop).contains("nudged.db"))
+        #expect(traces(of: "ada", in: shop).contains("outbox/new"))
+        let forgotten = shop.run("forget ada")
+        #expect(forgotten.code == 0, "\(forgotten.errors)")
+        #expect(shop.run("run --once").code == 0)
+        #expect(traces(of: "ada", in: shop) == "")
+        #expect(traces(of: "v1", in: shop) == "")
+        #expect(shop.run("profile ada").code == 65)
+        #expect(shop.run("decisions --customer bob --csv").output.contains("vip"))
+        // Only a dead letter held this id.
+        #expect(traces(of: "zelda", in: shop).contains("nudged.db"))
+        #expect(shop.run("forget zelda").code == 0)
+        #expect(shop.run("run --once").code == 0)
+        #expect(traces(of: "zelda", in: shop) == "")
+    }
+
+    @Test func oldLogsDoNotBringTheCustomerBackAndNewEventsStartAfresh() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        #expect(shop.run("run --once --drain").code == 0)
+        _ = shop.run("forget ada")
+        #expect(shop.run("run --once").code == 0)
+        let replay = shop.run("replay")
+        #expect(replay.code == 0 && !replay.output.contains("ada"))
+        #expect(!shop.run("replay --control state/control.ndjson").output.contains("ada"))
+        // The same log once more under another name: every event of it is old.
+        _ = shop.program.shell("sed s/Shop/Shop/ logs/web.ndjson | tac > logs/again.ndjson")
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("profile ada").code == 65)
+        shop.program.write(
+            "logs/new.ndjson", Shop.line("Signed Up", at: "2026-03-05T10:00:00Z", user: "ada", anonymous: "v1", id: "n1"))
+        #expect(shop.run("run --once --drain").code == 0)
+        let profile = shop.run("profile ada --json").output
+        #expect(profile.contains("\"first_seen\":\"2026-03-05T10:00:00.000Z\"") && profile.contains("\"anonymous_ids\":[\"v1\"]"))
+    }
+
+    @Test func aRequestInTheLogErases() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        #expect(shop.run("run --once --drain").code == 0)
+        shop.program.write(
+            "logs/zz.ndjson", Shop.line("Customer Erasure Requested", at: "2026-03-03T10:00:00Z", user: "ada", id: "z1"))
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(traces(of: "ada", in: shop) == "")
+        #expect(shop.run("profile ada").code == 65)
+        #expect(!shop.run("replay").output.contains("ada"))
+    }
+
+    @Test func aMessageThatWaitsIsReached() {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        shop.program.write("logs/web.ndjson", "")
+        _ = shop.run("run --once")
+        _ = shop.run("pause")
+        shop.program.write("logs/web.ndjson", Shop.log + Self.later)
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("outbox list --state pending --customer ada --csv").output.contains("welcome"))
+        _ = shop.run("forget ada")
+        _ = shop.run("resume")
+        #expect(shop.run("run --once").code == 0)
+        #expect(traces(of: "ada", in: shop) == "")
+        #expect(shop.program.shell("grep -l cem outbox/new/* | wc -l").output == "1\n")
+    }
+}

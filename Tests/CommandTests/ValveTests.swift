@@ -1,0 +1,57 @@
+import Testing
+
+/// What keeps too much from being sent, and too much from being kept.
+@Suite struct ValveTests {
+    private static let days = (1...4).map { day in
+        Shop.line("Signed Up", at: "2026-03-0\(day)T10:00:00Z", user: "u\(day)", id: "s\(day)")
+    }.joined()
+
+    @Test func theSafetyValveStopsAFloodUntilResumed() {
+        let shop = Shop(configuration: Shop.configuration + "safety: { at_most: 2, per: 7d }\n", runs: false)
+        defer { shop.program.remove() }
+        shop.program.write("logs/web.ndjson", Self.days)
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.program.shell("ls outbox/new | wc -l").output == "2\n")
+        #expect(
+            shop.run("status").output.contains(
+                "PAUSED: all messages since 2026-03-03T11:00:00.000Z: safety: more than 2 messages in 7d"))
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.program.shell("ls outbox/new | wc -l").output == "2\n")
+        #expect(shop.run("resume").code == 0)
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.run("outbox list --state pending").output == "No message matches.\n")
+    }
+
+    @Test func aRestoredStateGoesOnAfterItsTime() {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        shop.program.write("logs/web.ndjson", "")
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.run("backup copy.db").code == 0)
+        shop.program.write("logs/web.ndjson", Self.days)
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.program.shell("ls outbox/new | wc -l").output == "3\n")
+        #expect(shop.program.shell("rm state/nudged.db*; mv copy.db state/nudged.db; mv outbox/new/* outbox/done/").code == 0)
+        // Paused: nothing is published twice.
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.program.shell("ls outbox/new | wc -l").output == "0\n")
+        #expect(shop.run("outbox list --state pending --csv").output.split(whereSeparator: \.isNewline).count == 4)
+        #expect(shop.run("run --once --restored 2026-03-03T00:00:00Z").code == 0)
+        #expect(shop.program.shell("ls outbox/new").output.hasPrefix("20260303T110000"))
+        #expect(shop.run("outbox list --state published --csv").output.split(whereSeparator: \.isNewline).count == 4)
+    }
+
+    @Test func whatIsBeyondItsTimeIsDeleted() {
+        let shop = Shop(
+            configuration: Shop.configuration + "retention: { profiles: 2d, decisions: 2d, messages: 2d, dead_letters: 2d }\n")
+        defer { shop.program.remove() }
+        shop.program.write("logs/later.ndjson", Shop.line("Other", at: "2026-03-09T10:00:00Z", user: "new", id: "l1"))
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.run("profile bob").code == 65)
+        #expect(shop.run("profile new").code == 0)
+        #expect(shop.run("deadletters").output == "There are no dead letters.\n")
+        #expect(!shop.run("decisions --csv").output.contains("2026-03-01"))
+        #expect(!shop.run("outbox --csv").output.contains("2026-03-01"))
+    }
+}
