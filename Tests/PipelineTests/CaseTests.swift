@@ -103,7 +103,7 @@ struct Case {
         let directory = try TemporaryDirectory()
         var messages: [String] = []
         do {
-            let store = keepsState ? try Store.open(directory: directory.path) : nil
+            let store = keepsState ? try Store.reopen(directory: directory.path) : nil
             var pipeline = try Pipeline(
                 settings: settings, rules: rules, store: store, destination: .lines { messages.append(Self.line($0)) })
             pipeline.scan()
@@ -150,13 +150,13 @@ struct Case {
         if !isOneFile { for step in steps { try Self.append(step.line, to: step.file) } }
         for step in isOneFile ? steps : [] {
             try Self.append(step.line, to: step.file)
-            let store = try Store.open(directory: directory.path + "/state")
+            let store = try Store.reopen(directory: directory.path + "/state")
             var pipeline = try Pipeline(
                 settings: growing, rules: rules, store: store, destination: .lines { messages.append(Self.line($0)) })
             pipeline.scan()
             while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil, until: until) }
         }
-        let store = try Store.open(directory: directory.path + "/state")
+        let store = try Store.reopen(directory: directory.path + "/state")
         var pipeline = try Pipeline(
             settings: growing, rules: rules, store: store, destination: .lines { messages.append(Self.line($0)) })
         pipeline.scan()

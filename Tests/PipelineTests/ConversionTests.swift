@@ -8,7 +8,7 @@ import Testing
     @Test func countsFirstConversionsAndAllRevenue() throws {
         let directory = try TemporaryDirectory()
         let folder = Case(name: "delivery-conversion")
-        let store = try Store.open(directory: directory.path)
+        let store = try Store.reopen(directory: directory.path)
         try folder.replay(into: store)
         let rows = try store.outcomes().map {
             "\($0.variant) \($0.side) \($0.currency) \($0.sent) \($0.converted) \($0.revenue.text)"

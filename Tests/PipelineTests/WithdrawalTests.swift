@@ -110,7 +110,7 @@ private struct Shop {
         settings.outboxes = [
             Settings.OutboxSettings(name: "default", path: outbox, claimTimeout: 1_000_000, maxPending: 1000, keep: 1_000_000)
         ]
-        let store = try Store.open(directory: directory.path + "/state")
+        let store = try Store.reopen(directory: directory.path + "/state")
         var pipeline = try Pipeline(
             settings: settings, rules: rules, store: store,
             destination: .outboxes(try OutboxSet.open(settings.outboxes, store: store)))
