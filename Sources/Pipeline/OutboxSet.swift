@@ -35,7 +35,8 @@ package struct OutboxSet {
 
     /// Opens every outbox, creating those the database has never known, and settles what a crash left.
     package static func open(
-        _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil, restored: Instant? = nil
+        _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil,
+        restored: Instant? = nil
     ) throws -> OutboxSet {
         var set = OutboxSet()
         set.safety = safety
@@ -47,7 +48,9 @@ package struct OutboxSet {
             try store.commit()
         }
         set.restored = try store.meta("restored").flatMap { Instant($0) }
-        if let safety { set.recent = try store.lastDecided(safety.atMost, since: store.meta("resumed").flatMap { Int64($0) } ?? 0) }
+        if let safety {
+            set.recent = try store.lastDecided(safety.atMost, since: store.meta("resumed").flatMap { Int64($0) } ?? 0)
+        }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
         set.pendingCount = try store.count(.pending)
@@ -165,7 +168,9 @@ package struct OutboxSet {
             if decided - first < safety.per {
                 let pause = Pause(
                     rule: nil, since: decided,
-                    reason: "safety: more than \(safety.atMost) messages in \(DurationLiteral.text(safety.per)); look at the rules, then `nudged resume`")
+                    reason:
+                        "safety: more than \(safety.atMost) messages in \(DurationLiteral.text(safety.per)); look at the rules, then `nudged resume`"
+                )
                 pauses.append(pause)
                 tripped = pause
                 return

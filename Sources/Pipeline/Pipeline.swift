@@ -370,7 +370,8 @@ package struct Pipeline: ~Copyable {
             // What was decided for somebody who was erased before the commit is never written.
             let erased = Set(changes.output.erasures.compactMap(\.customer))
             rows = set.stage(
-                changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals, wallNow: wallNow)
+                changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals,
+                wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .none: break

@@ -25,7 +25,9 @@ package enum Secret {
         guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
         defer { close(file) }
         let text = Array((Digest.randomID() + Digest.randomID()).utf8)
-        guard write(file, text, text.count) == text.count, fsync(file) == 0 else { throw ControlLogError(path: path, code: errno) }
+        guard write(file, text, text.count) == text.count, fsync(file) == 0 else {
+            throw ControlLogError(path: path, code: errno)
+        }
         return text
     }
 }

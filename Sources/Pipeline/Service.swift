@@ -105,7 +105,9 @@ package struct Service: ~Copyable {
         if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state) }
         return try Pipeline(
             settings: settings, rules: deployment.rules, store: store,
-            destination: .outboxes(try OutboxSet.open(deployment.settings.outboxes, store: store, safety: settings.safety, restored: settings.restored)),
+            destination: .outboxes(
+                try OutboxSet.open(
+                    deployment.settings.outboxes, store: store, safety: settings.safety, restored: settings.restored)),
             controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
     }
 

@@ -35,7 +35,10 @@ extension Store {
             let files = try database.statement("INSERT INTO leaving_file SELECT outbox, file FROM message WHERE customer=?")
             files.bind(1, number)
             if erasure.isForgotten { try files.run() }
-            for sql in ["DELETE FROM message WHERE customer=?", "DELETE FROM decision WHERE customer=?", "DELETE FROM link WHERE customer=?"] {
+            for sql in [
+                "DELETE FROM message WHERE customer=?", "DELETE FROM decision WHERE customer=?",
+                "DELETE FROM link WHERE customer=?",
+            ] {
                 // An idle profile's messages and decisions have a retention of their own.
                 if !erasure.isForgotten, !sql.contains("link") { continue }
                 let statement = try database.statement(sql)

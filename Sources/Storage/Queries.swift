@@ -130,7 +130,8 @@ extension Store {
 
     // MARK: Messages
 
-    static let messageColumns = "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts"
+    static let messageColumns =
+        "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts"
 
     /// The newest first.
     package func messages(customer: Int64? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int) throws(StoreError)
@@ -232,7 +233,8 @@ extension Store {
         }
         guard bytes.count >= word.count else { return false }
         return (0...(bytes.count - word.count)).contains { start in
-            bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word) && !isLetter(start - 1) && !isLetter(start + word.count)
+            bytes[start] == word[0] && bytes[start..<(start + word.count)].elementsEqual(word) && !isLetter(start - 1)
+                && !isLetter(start + word.count)
         }
     }
 }

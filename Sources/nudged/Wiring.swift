@@ -85,7 +85,10 @@ struct Loaded {
     func erasureKey() throws -> [UInt8] {
         guard let file = configuration.secretFile else { return Secret.read(configuration.state + "/" + Secret.fileName) ?? [] }
         guard let secret = Secret.read(file) else {
-            throw Failure(.configuration, "\(file): the `secret_file` can't be read or holds less than 16 bytes; write random text into it, for example: openssl rand -hex 32")
+            throw Failure(
+                .configuration,
+                "\(file): the `secret_file` can't be read or holds less than 16 bytes; write random text into it, for example: openssl rand -hex 32"
+            )
         }
         return secret
     }

@@ -21,8 +21,11 @@ extension Engine {
         missing = Missing()
         var event = original
         if event.time <= tombstones.newest {
-            let isDropped = event.user.isEmpty ? false : tombstones.drops(isAnonymous: false, batch.bytes(event.user), at: event.time)
-            let isOwn = event.anonymous.isEmpty ? false : tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
+            let isDropped =
+                event.user.isEmpty ? false : tombstones.drops(isAnonymous: false, batch.bytes(event.user), at: event.time)
+            let isOwn =
+                event.anonymous.isEmpty
+                ? false : tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
             if isDropped || isOwn && event.user.isEmpty {
                 clock.now = max(clock.now, event.order)
                 return true

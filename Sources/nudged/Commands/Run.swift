@@ -21,7 +21,9 @@ struct Run: ParsableCommand {
     var drain = false
 
     @Option(
-        help: ArgumentHelp("After a backup was restored: take what was decided before this time (RFC 3339) as published, and go on.", valueName: "time"))
+        help: ArgumentHelp(
+            "After a backup was restored: take what was decided before this time (RFC 3339) as published, and go on.",
+            valueName: "time"))
     var restored: String?
 
     func validate() throws {
