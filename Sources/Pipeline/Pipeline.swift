@@ -113,6 +113,7 @@ package struct Pipeline: ~Copyable {
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
+        engine.identifiesDecisions = store != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
@@ -332,6 +333,7 @@ package struct Pipeline: ~Copyable {
         if store == nil {
             store = try Store.temporary()
             engine.hasStore = true
+            engine.identifiesDecisions = true
         }
     }
 
