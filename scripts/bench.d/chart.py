@@ -26,31 +26,34 @@ def text(x, y, content, css="", anchor="start"):
 
 
 def bars(main, top):
-    """Events a second, each with its ratio to the bare pass and to the plain script, on a logarithmic scale."""
+    """Events a second, each with its ratio to the bare pass and to the plain script."""
     rows = [
         ("bare simdjson pass", main["pass"], "other", ""),
-        ("replay", main["replay"], "bar", f"{main['replay/pass']:.2f} of the pass, {main['replay/python']:.0f}× the script"),
-        ("durable catch-up", main["durable"], "bar", f"{main['durable/pass']:.2f} of the pass, {main['durable/python']:.0f}× the script"),
+        ("replay", main["replay"], "bar", f"{main['replay/pass']:.2f} of the pass, {main['replay/python']:.1f}× the script"),
+        ("durable catch-up", main["durable"], "bar", f"{main['durable/pass']:.2f} of the pass, {main['durable/python']:.1f}× the script"),
         (f"plain Python script ({main['parser']})", main["python"], "other", "")]
     out = [text(16, top + 18, f"Events a second: {main['lines']:,} events, {main['customers']:,} customers", "title")]
     left, room = 220, 330
-    # From the power of ten below the slowest, so that no bar vanishes.
-    lowest = 10 ** math.floor(math.log10(min(row[1] for row in rows)))
-    scale = math.log10(max(row[1] for row in rows) / lowest) or 1
+    scale = room / max(row[1] for row in rows)
     for place, (name, value, css, note) in enumerate(rows):
         y = top + 34 + place * 30
-        length = max(2, room * math.log10(value / lowest) / scale)
+        length = max(2, value * scale)
         out.append(text(left - 10, y + 15, name, anchor="end"))
         out.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="20" rx="2" class="{css}"/>')
         out.append(text(left + length + 8, y + 15, short(value) + (f"  ({note})" if note else ""), "small"))
-    out.append(text(left, top + 34 + len(rows) * 30 + 8, f"logarithmic scale from {short(lowest)} events/s", "small"))
-    return out, top + 34 + len(rows) * 30 + 24
+    return out, top + 34 + len(rows) * 30 + 12
 
 
-def curve(points, series, title, unit, left, top, width, height, x="x", form=short):
+def axis(value):
+    """A round number as short as can be."""
+    number, _, unit = short(value).partition(" ")
+    return f"{float(number):g}{unit and ' ' + unit}"
+
+
+def curve(points, series, title, unit, left, top, width, height, x):
     """One small chart: a logarithmic axis of what grows; values from zero."""
     out = [text(left, top + 14, title, "title")]
-    x0, y0, w, h = left + 46, top + 48, width - 66, height - 92
+    x0, y0, w, h = left + 46, top + 48, width - 76, height - 92
     largest = max(max(point[key] for key, _ in series) for point in points) or 1
     step = 10 ** math.floor(math.log10(largest))
     limit = next(step * factor for factor in (1, 2, 5, 10) if step * factor >= largest * 0.999)
@@ -59,9 +62,9 @@ def curve(points, series, title, unit, left, top, width, height, x="x", form=sho
     for part in range(5):
         y = y0 + h - h * part / 4
         out.append(f'<line x1="{x0}" x2="{x0 + w}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
-        out.append(text(x0 - 6, y + 4, form(limit * part / 4), "small", "end"))
+        out.append(text(x0 - 6, y + 4, axis(limit * part / 4), "small", "end"))
     for point in points:
-        out.append(text(x0 + w * (math.log10(point[x]) - low) / span, y0 + h + 16, short(point[x]), "small", "middle"))
+        out.append(text(x0 + w * (math.log10(point[x]) - low) / span, y0 + h + 16, axis(point[x]), "small", "middle"))
     for place, (key, label) in enumerate(series):
         css = "ab"[place]
         at = [(x0 + w * (math.log10(point[x]) - low) / span, y0 + h - h * point[key] / limit) for point in points]
@@ -83,16 +86,16 @@ def svg(result):
     for name, unit, series in CURVES:
         points = [dict(point, x=max(1, point["x"])) for point in growth.get(name, [])]
         if len(points) > 1:
-            charts.append((points, series, f"Events a second with more {name}", unit, "x", short))
+            charts.append((points, series, f"Events a second with more {name}", unit, "x"))
     points = growth.get("timers", [])
     if len(points) > 1:
         charts.append((
             [dict(point, ms=point["ready"] * MS) for point in points], (("ms", "start-up, milliseconds"),), "Start-up with more timers",
-            "pending timers, one a customer", "timers", short))
+            "pending timers, one a customer", "timers"))
     height = 240
-    for place, (points, series, title, unit, x, form) in enumerate(charts):
+    for place, (points, series, title, unit, x) in enumerate(charts):
         left, y = 16 + place % 2 * (WIDTH // 2), top + 10 + place // 2 * (height + 12)
-        out += curve(points, series, title, unit, left, y, WIDTH // 2 - 24, height, x, form)
+        out += curve(points, series, title, unit, left, y, WIDTH // 2 - 24, height, x)
     top += 10 + (len(charts) + 1) // 2 * (height + 12)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" role="img" aria-label="Throughput and growth of nudged">\n'
