@@ -50,11 +50,6 @@ def parse(path):
     return own, calls
 
 
-def base(name):
-    """A function's name without callgrind's mark of recursion."""
-    return name.split("'")[0]
-
-
 def inclusive(function, own, calls):
     return own.get(function, 0) + sum(cost for callee, cost in calls.get(function, {}).items() if callee != function)
 
@@ -69,6 +64,14 @@ def reaches(function, calls):
     return seen
 
 
+def outermost(patterns, own, calls):
+    """The inclusive cost of the functions that match, without those that another of them has called."""
+    found = {name for name in [*own, *calls] if any(re.match(pattern, name) for pattern in patterns)}
+    within = {name: reaches(name, calls) for name in found}
+    return sum(
+        inclusive(name, own, calls) for name in found if not any(name in within[other] for other in found if other != name))
+
+
 def count(work):
     subprocess.run([ROOT / "scripts" / "need", "valgrind", "valgrind"], check=True)
     subprocess.run([ROOT / "scripts" / "need", "objcopy", "binutils"], check=True)
@@ -78,24 +81,19 @@ def count(work):
     configuration, _, _ = work.configuration(work.log(LINES, CUSTOMERS))
     profile = work.fresh("callgrind")
     say("counting instructions …")
-    # One and the same instruction set, whatever this machine has.
+    # One and the same instruction set, whatever this machine has. Threads are counted apart: a line is decoded ahead by another thread, or
+    # within the read if that thread has not come to it, and must count once.
     work.run(
-        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", stripped, "replay", "--config", configuration,
-         "--progress", "none"], environment={"SIMDJSON_FORCE_IMPLEMENTATION": "haswell"})
-    own, calls = parse(profile)
+        ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={profile}", stripped, "replay", "--config",
+         configuration, "--progress", "none"], environment={"SIMDJSON_FORCE_IMPLEMENTATION": "haswell"})
+    threads = [parse(path) for path in sorted(profile.parent.glob(profile.name + "-*"))]
     # Each instruction is somebody's own.
-    result = {"program": sum(own.values()) / LINES}
+    result = {"program": sum(sum(own.values()) for own, _ in threads) / LINES}
     for part, patterns in PARTS.items():
-        entries = []
         for pattern in patterns:
-            found = {name for name in [*own, *calls] if re.match(pattern, name)}
-            # Specialised copies and closures call one another: the outermost counts.
-            inner = set().union(*(reaches(name, calls) for name in found)) if found else set()
-            entries += [name for name in found if name not in inner] or sorted(found)[:1]
-            if not found:
+            if not any(re.match(pattern, name) for own, calls in threads for name in [*own, *calls]):
                 raise Failure(f"no function matches {pattern}: {part} can't be counted; has it been renamed or inlined?")
-        outermost = [name for name in entries if not any(name in reaches(other, calls) for other in entries if other != name)]
-        result[part] = sum(inclusive(name, own, calls) for name in outermost) / LINES
+        result[part] = sum(outermost(patterns, own, calls) for own, calls in threads) / LINES
     return {name: round(value, 1) for name, value in result.items()}
 
 

@@ -1,5 +1,6 @@
 """Live: how long after its line has been appended a message is in `new/`, at a steady rate of lines, and what the disk alone takes."""
 import ctypes
+import itertools
 import json
 import multiprocessing
 import os
@@ -31,7 +32,7 @@ class Source:
         self.lines = []
         mark = b'"timestamp":"'
         with open(log, "rb") as lines:
-            for line in lines:
+            for line in itertools.islice(lines, 200_000):
                 # What was received at a time of its own can't be moved by changing one field.
                 if b'"receivedAt"' in line:
                     continue

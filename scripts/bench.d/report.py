@@ -34,6 +34,9 @@ def figures(result):
         row(
             f"durable catch-up, {job}", f"{short(main['durable'])} events/s", "≥ 1 M", main["durable"] >= 1e6, main["durable/pass"],
             main["durable/python"])
+    if main := result.get("throughput"):
+        for name, title in (("pass", "bare pass"), ("replay", "replay"), ("durable", "durable catch-up"), ("python", "plain script")):
+            row(f"{title}, processor time for a million events", f"{main['cpu'][name] * 1e6:.2f} s")
     if large := result.get("durable_large"):
         row(
             f"durable catch-up, {large['lines']:,} events, {large['customers']:,} customers", f"{short(large['durable'])} events/s",

@@ -1,4 +1,5 @@
 """What every measurement needs: the binary, logs, configurations, and runs whose time and memory are known."""
+import multiprocessing
 import os
 import resource
 import shutil
@@ -57,6 +58,38 @@ def release_binary():
     return Path(shown.stdout.strip()) / "nudged"
 
 
+class Spawner:
+    """A small process that starts the others: what the kernel calls a process's largest size includes its parent's at the time of exec."""
+
+    def __init__(self):
+        context = multiprocessing.get_context("fork")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=self.serve, args=(theirs,), daemon=True)
+        self.process.start()
+
+    @staticmethod
+    def serve(pipe):
+        while (order := pipe.recv()) is not None:
+            command, environment, directory, output, errors = order
+            with open(output, "wb") as out, open(errors, "wb") as err:
+                begin = time.perf_counter()
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=directory, env={**os.environ, **environment})
+                _, status, used = os.wait4(process.pid, 0)
+                seconds = time.perf_counter() - begin
+            process.returncode = os.waitstatus_to_exitcode(status)
+            pipe.send((
+                process.returncode, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, used.ru_oublock * 512))
+
+    def run(self, *order):
+        self.pipe.send(order)
+        return self.pipe.recv()
+
+    def end(self):
+        self.pipe.send(None)
+        self.process.join()
+
+
 class Workload:
     """A scratch directory with logs and configurations, and the binary that they are for."""
 
@@ -68,8 +101,10 @@ class Workload:
         self.binary = self.directory / "nudged"
         shutil.copy(binary, self.binary)
         self.made = 0
+        self.spawn = Spawner()
 
     def close(self):
+        self.spawn.end()
         if not self.kept:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -119,20 +154,13 @@ class Workload:
         """Runs a command to its end with its output in a file."""
         output = self.fresh("output")
         errors = self.fresh("errors")
-        with open(output, "wb") as out, open(errors, "wb") as err:
-            begin = time.perf_counter()
-            process = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.directory,
-                env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
-            _, status, used = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
+        status, seconds, cpu, resident, written = self.spawn.run(
+            [str(word) for word in command], {"SWIFT_BACKTRACE": "enable=no", **(environment or {})}, self.directory, output, errors)
         said = errors.read_text(errors="replace")
         errors.unlink()
-        if process.returncode:
-            raise Failure(f"{' '.join(map(str, command))}\nended with {process.returncode}: {said[-2000:]}")
-        return Run(
-            seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, used.ru_oublock * 512, output, said)
+        if status:
+            raise Failure(f"{' '.join(map(str, command))}\nended with {status}: {said[-2000:]}")
+        return Run(seconds, cpu, resident, written, output, said)
 
     def replay(self, configuration, **more):
         return self.run([self.binary, "replay", "--config", configuration, "--progress", "none"], **more)
