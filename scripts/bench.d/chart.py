@@ -87,8 +87,9 @@ def svg(result):
         points = [dict(point, x=max(1, point["x"])) for point in growth.get(name, [])]
         if len(points) > 1:
             charts.append((points, series, f"Events a second with more {name}", unit, "x"))
-    points = growth.get("timers", [])
+    points = growth.get("states", [])
     if len(points) > 1:
+        charts.append((points, (("durable", "durable"),), "Events a second onto larger states", "customers", "customers"))
         charts.append((
             [dict(point, ms=point["ready"] * MS) for point in points], (("ms", "start-up, milliseconds"),), "Start-up with more timers",
             "pending timers, one a customer", "timers"))

@@ -1,4 +1,4 @@
-"""How cost grows: with events, customers and rules. (With pending timers: `startup.py`.)"""
+"""How cost grows with events and with rules. (With customers and pending timers: `startup.py`.)"""
 import shutil
 
 from throughput import state
@@ -25,17 +25,6 @@ def events(work, counts, customers, runs):
     for count in counts:
         say(f"  {count:,} events")
         points.append({"x": count, **run_both(work, work.log(count, customers), count, runs)})
-    return points
-
-
-def customers(work, counts, lines, runs):
-    points = []
-    for count in counts:
-        say(f"  {count:,} customers")
-        log = work.log(lines, count)
-        points.append({"x": count, "lines": lines, **run_both(work, log, lines, runs)})
-        if count >= 1_000_000:
-            log.unlink()
     return points
 
 

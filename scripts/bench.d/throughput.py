@@ -128,25 +128,6 @@ def measure(work, lines, customers, runs):
     }
 
 
-def durable(work, lines, customers, runs):
-    """Durable catch-up alone, beside the bare pass, for states too large for the plain script."""
-    log = work.log(lines, customers)
-    program = bare_pass(work)
-    speeds, ratios, resident, size, found = [], [], [], 0, 0
-    for _ in range(runs):
-        passed = work.run([program, log]).seconds
-        configuration, directory, _ = work.configuration(log)
-        run = work.drain(configuration)
-        speeds.append(lines / run.seconds)
-        ratios.append(passed / run.seconds)
-        resident.append(run.resident)
-        found, _, size = state(directory)
-        shutil.rmtree(configuration.parent)
-    return {
-        "lines": lines, "customers": found, "durable": median(speeds), "durable/pass": median(ratios), "resident": median(resident),
-        "database": size}
-
-
 def written(work, lines, customers):
     """Bytes that go to the disk for the database alone: the outbox is in memory meanwhile, if there is such a place."""
     log = work.log(lines, customers)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
+# The large state whose speed has a target of its own.
+LARGE = 2_500_000
 RULES = ("abandoned-cart", "back-in-stock", "churn-risk", "segments")
 
 
@@ -118,14 +120,15 @@ class Workload:
             path.unlink()
         return path
 
-    def log(self, lines, customers):
-        """The benchmark's log with so many lines and customers, made once."""
-        path = self.directory / "logs" / f"{lines}-{customers}.ndjson"
+    def log(self, lines, customers, start=None):
+        """The benchmark's log with so many lines and customers, made once; from another first day if `start` is given."""
+        path = self.directory / "logs" / f"{lines}-{customers}{'-' + start[:10] if start else ''}.ndjson"
         if not path.exists():
             say(f"  writing a log of {lines:,} lines, {customers:,} customers …")
             part = path.with_suffix(".part")
             part.unlink(missing_ok=True)
-            self.run([self.binary, "simulate", "--benchmark", "--lines", lines, "--customers", customers, "--output", part])
+            from_day = ["--start", start] if start else []
+            self.run([self.binary, "simulate", "--benchmark", "--lines", lines, "--customers", customers, "--output", part, *from_day])
             part.rename(path)
         # Into the page cache, so that every run finds it there.
         with open(path, "rb", buffering=0) as log:
