@@ -37,6 +37,10 @@ def multiply(database, wanted):
         while count < wanted:
             count += connection.execute(insert, {"last": last, "base": base, "limit": wanted - count}).rowcount
             last, base = last + made, base + made
+        # New customers are numbered from here on.
+        clock = connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()[0].split()
+        clock[1] = str(max(int(clock[1]), last + 1))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'clock'", (" ".join(clock),))
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode=WAL")
         return connection.execute("SELECT count(*) FROM customer WHERE wake_at IS NOT NULL").fetchone()[0]
