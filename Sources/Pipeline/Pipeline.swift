@@ -73,6 +73,8 @@ package struct Pipeline: ~Copyable {
     var control: ControlTail?
     let isFollowing: Bool
     var work = ControlWork()
+    /// Who is stored and due before this has been brought in.
+    private var wakesTaken = Instant.min
     /// The last customer that retention looked at.
     var retentionCursor: Int64 = 0
     /// Told of the notes before the commit that relies on them.
@@ -269,19 +271,27 @@ package struct Pipeline: ~Copyable {
         guard let store else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
         let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
-        let wakes = try store.wakes(before: watermark, limit: limit)
+        // Who is resident is in the engine's own queue; the stored wake may be long out of date.
+        let wakes = try store.wakes(from: wakesTaken, before: watermark, limit: limit) {
+            engine.isResident($0) || engine.isGone($0)
+        }
         var numbers = wakes.map(\.number)
         var bound = watermark
         if wakes.count == limit, let first = wakes.first, let last = wakes.last {
             if first.at == last.at {
                 // More than fit wake in one millisecond: that millisecond is taken whole.
-                numbers = try store.wakes(before: last.at + 1, limit: .max).map(\.number)
+                let whole = try store.wakes(from: wakesTaken, before: last.at + 1, limit: .max) {
+                    engine.isResident($0) || engine.isGone($0)
+                }
+                numbers = whole.map(\.number)
                 bound = min(watermark, max(last.at, engine.clock.now) + 1)
             } else {
                 bound = min(watermark, max(last.at, engine.clock.now + 1))
             }
         }
-        for number in numbers where !engine.isResident(number) && !engine.isGone(number) { try bringIn(number: number) }
+        for number in numbers { try bringIn(number: number) }
+        // Those before it are resident from now on, or have been; a profile that is released is due later than the engine's time.
+        wakesTaken = wakes.count == limit ? min(bound, wakes.last?.at ?? bound) : watermark
         return bound
     }
 
@@ -387,7 +397,7 @@ package struct Pipeline: ~Copyable {
         guard let store else { return }
         try store.begin()
         do throws(StoreError) {
-            try store.write(changes, rules: engine.rules)
+            try store.write(changes, of: engine)
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)

@@ -54,14 +54,20 @@ extension Store {
         return links
     }
 
-    /// Customers for whom something is due before `time`, the earliest first.
-    package func wakes(before time: Instant, limit: Int) throws(StoreError) -> [(number: Int64, at: Instant)] {
-        let statement = try database.statement("SELECT number, wake_at FROM customer WHERE wake_at < ? ORDER BY wake_at LIMIT ?")
+    /// Customers for whom something is due from `start` on and before `time`, the earliest first; `skipping` those that need not be brought in.
+    package func wakes(
+        from start: Instant = .min, before time: Instant, limit: Int, skipping isKnown: (Int64) -> Bool = { _ in false }
+    ) throws(StoreError) -> [(number: Int64, at: Instant)] {
+        let statement = try database.statement(
+            "SELECT number, wake_at FROM customer WHERE wake_at >= ? AND wake_at < ? ORDER BY wake_at")
         defer { statement.reset() }
-        statement.bind(1, time)
-        statement.bind(2, Int64(limit))
+        statement.bind(1, start)
+        statement.bind(2, time)
         var result: [(number: Int64, at: Instant)] = []
-        while try statement.step() { result.append((statement.integer(0), statement.integer(1))) }
+        while result.count < limit, try statement.step() {
+            let number = statement.integer(0)
+            if !isKnown(number) { result.append((number, statement.integer(1))) }
+        }
         return result
     }
 
@@ -88,7 +94,8 @@ extension Store {
         try statement.run()
     }
 
-    func write(_ customers: [CustomerRecord]) throws(StoreError) {
+    /// Writes the customers in these slots.
+    func write(_ slots: [Int], of engine: Engine) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO customer (\(Self.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -97,7 +104,8 @@ extension Store {
             carts=excluded.carts, interests=excluded.interests, subscriptions=excluded.subscriptions, segments=excluded.segments,
             timers=excluded.timers, rolling=excluded.rolling, seen=excluded.seen
             """)
-        for record in customers {
+        for slot in slots {
+            let record = engine.record(slot)
             statement.bind(1, record.number)
             statement.bind(2, text: record.id)
             statement.bind(3, record.isAnonymous ? 1 : 0)

@@ -140,8 +140,10 @@ package final class RuleSet: Sendable {
     let calendars: [CalendarTrigger]
     let segmentsByEvent: [[Int]]
     let sensitivity: SegmentSensitivity
-    /// Interest kinds whose customers must be found by product.
-    let indexedInterests: Set<InterestKind>
+    /// By kind of interest: whether customers must be found by product.
+    private let isIndexed: [Bool]
+    /// Whether some rule's audience are those who have a product in their cart.
+    let indexesCarts: Bool
     /// Segments whose members must be found: those of audiences.
     package let indexedSegments: [Int]
     /// Whether `Product Viewed` is kept as an interest: only if an audience or a condition mentions it.
@@ -197,7 +199,8 @@ package final class RuleSet: Sendable {
         self.calendars = calendars
         self.segmentsByEvent = segmentsByEvent
         self.sensitivity = sensitivity
-        self.indexedInterests = indexedInterests
+        indexesCarts = indexedInterests.contains(.cart)
+        isIndexed = InterestKind.allCases.map { indexedInterests.contains($0) }
         self.indexedSegments = indexedSegments
         self.keepsViews = keepsViews
         self.judgement = judgement
@@ -211,6 +214,9 @@ package final class RuleSet: Sendable {
         self.windowMoments = windowMoments
         self.sinceMoments = sinceMoments
     }
+
+    /// Whether customers with this interest must be found by product.
+    func indexes(_ kind: InterestKind) -> Bool { isIndexed[kind.order] }
 
     /// These segments and all that are made of them, in order, each once.
     func withDependents(_ indices: [Int]) -> [Int] {
