@@ -62,6 +62,8 @@ package struct Pipeline: ~Copyable {
     package internal(set) var warnings: [String] = []
     package var hooks = StepHooks()
 
+    /// The wall clock at the last commit.
+    private var committedAt = Instant.min
     /// Lines as of the last commit.
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
@@ -168,9 +170,14 @@ package struct Pipeline: ~Copyable {
     /// - Parameters:
     ///   - wallNow: the wall clock, where it counts (`clock: wall`).
     ///   - until: the engine goes no further than this time.
+    ///   - hasLooked: the files were looked at after `wallNow` was measured, so that this step need not.
+    ///   - lingers: what causes nothing that anybody outside could see may be committed up to a second later, together; the caller sees to that
+    ///     (`commitsBy`).
     /// - Returns: whether anything was read or done; false means: wait for news.
     @discardableResult
-    package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
+    package mutating func step(wallNow: Instant?, until: Instant? = nil, hasLooked: Bool = false, lingers: Bool = false) throws
+        -> Bool
+    {
         let lines = tally.lines
         let events = engine.counters.events
         try obey()
@@ -185,7 +192,7 @@ package struct Pipeline: ~Copyable {
             // with lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds
             // time back.
             let reached = self.watermark(wallNow: wallNow)
-            scan()
+            if !hasLooked || settings.clock == .log { scan() }
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
@@ -193,6 +200,9 @@ package struct Pipeline: ~Copyable {
                 isEnding || tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
                 || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
+        if lingers, let wallNow, let due = commitsBy(wallNow), wallNow < due {
+            return tally.lines > lines || engine.counters.events > events
+        }
         try commit(wallNow: wallNow)
         return tally.lines > lines || engine.counters.events > events
     }
@@ -353,6 +363,20 @@ package struct Pipeline: ~Copyable {
 
     // MARK: Commit
 
+    /// When at the latest that has to be committed which has been done since the last commit; nil if nothing has.
+    package func commitsBy(_ wallNow: Instant) -> Instant? {
+        guard isChanged || engine.dirtyCount > 0 else { return nil }
+        let output = engine.output
+        let isSeen =
+            !output.messages.isEmpty || !output.withdrawals.isEmpty || !output.erasures.isEmpty || !notes.isEmpty || !work.isEmpty
+            || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
+        return isSeen ? wallNow : committedAt + Self.lingering
+    }
+
+    /// How long what nobody sees may wait for its commit, in milliseconds, and of how many lines at most.
+    private static let lingering: Milliseconds = 1000
+    private static let lingeringLines = 20_000
+
     /// Writes what has changed in one transaction, then publishes.
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
@@ -378,6 +402,7 @@ package struct Pipeline: ~Copyable {
             let forgotten = changes.output.erasures.filter(\.isForgotten)
             work.notes += forgotten.map { ControlLog.erased($0, at: engine.clock.now) }
         }
+        committedAt = wallNow ?? .min
         if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
@@ -490,6 +515,9 @@ package struct Pipeline: ~Copyable {
         destination = .outboxes(set)
     }
 
+    /// Commits what lingers.
+    package mutating func commitAll(wallNow: Instant?) throws { try commit(wallNow: wallNow) }
+
     /// Obeys the control log alone, while reading pauses.
     package mutating func commitOrders(wallNow: Instant?) throws {
         try obey()
@@ -526,7 +554,8 @@ package struct Pipeline: ~Copyable {
     /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
     package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
-        let stored = try store?.nextWake() ?? nil
+        // Who was due before has been brought in; the stored wake is out of date until the next commit.
+        let stored = try store?.nextWake(from: wakesTaken) ?? nil
         return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

@@ -80,11 +80,16 @@ extension Store {
         return try statement.step() ? Int(statement.integer(0)) : 0
     }
 
-    /// The earliest moment at which anything stored is due.
-    package func nextWake() throws(StoreError) -> Instant? {
-        let customer = try database.integer("SELECT min(wake_at) FROM customer WHERE wake_at IS NOT NULL")
-        let product = try database.integer("SELECT min(wake_at) FROM product WHERE wake_at IS NOT NULL")
-        return [customer, product].compactMap { $0 }.min()
+    /// The earliest moment from `start` on at which anything stored is due.
+    package func nextWake(from start: Instant = .min) throws(StoreError) -> Instant? {
+        var earliest: Instant?
+        for table in ["customer", "product"] {
+            let statement = try database.statement("SELECT min(wake_at) FROM \(table) WHERE wake_at >= ?")
+            defer { statement.reset() }
+            statement.bind(1, start)
+            if try statement.step(), let wake = statement.optionalInteger(0) { earliest = min(earliest ?? wake, wake) }
+        }
+        return earliest
     }
 
     /// Every customer is judged again by a changed rule set: all are woken at `time`.

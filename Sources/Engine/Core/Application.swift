@@ -128,11 +128,11 @@ extension Engine {
                 slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
         if context != nil || !changes.isEmpty {
-            var judged = JudgedConditions(event.name, rules)
-            for action in [Trigger.Action.cancel, .start] {
-                if let context { fire(slot, context, action, &judged) }
-                if !changes.isEmpty { fire(slot, changes, action) }
-            }
+            let places = context.map { context in holding(event.name) { $0.holds($1, slot, context) } }
+            if let context, let places { fire(slot, context, places.cancels) }
+            if !changes.isEmpty { fire(slot, changes, .cancel) }
+            if let context, let places { fire(slot, context, places.starts) }
+            if !changes.isEmpty { fire(slot, changes, .start) }
         }
         settle(slot)
         return true
