@@ -196,9 +196,11 @@ package struct Pipeline: ~Copyable {
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
-            isEnding =
-                isEnding || tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
-                || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
+            if !isEnding, !reader.isCaughtUp {
+                isEnding =
+                    tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
+                    || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
+            }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
         if lingers, let wallNow, let due = commitsBy(wallNow), wallNow < due {
             return tally.lines > lines || engine.counters.events > events
