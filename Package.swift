@@ -63,7 +63,7 @@ let package = Package(
         .testTarget(
             name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"],
             swiftSettings: settings),
-        .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),
+        .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),
         .testTarget(name: "ProjectTests", swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),

@@ -18,6 +18,8 @@ package struct OutboxSet {
     /// Committed as staged, and not renamed yet.
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
     package private(set) var pendingCount = 0
+    /// How many of them wait for the end of their rule's pause and for nothing else.
+    private var pausedCount = 0
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
     private var withdrawingCount = 0
     package private(set) var publishedCount = 0
@@ -57,6 +59,7 @@ package struct OutboxSet {
         set.withdrawingCount = try store.count(.withdrawing)
         if set.withdrawingCount > 0 { try set.takeBack(store) }
         set.pauses = try store.pauses()
+        set.pausedCount = try store.pendingCount(of: set.pauses.compactMap(\.rule))
         return set
     }
 
@@ -145,7 +148,10 @@ package struct OutboxSet {
     }
 
     /// After rows were deleted.
-    package mutating func recount(_ pending: Int) { pendingCount = pending }
+    package mutating func recount(_ pending: Int) {
+        pendingCount = pending
+        pausedCount = min(pausedCount, pending)
+    }
 
     // MARK: Pauses
 
@@ -156,6 +162,7 @@ package struct OutboxSet {
 
     /// Ends the pause of a rule; nil: all of them.
     package mutating func resume(_ rule: String?) {
+        pausedCount = 0
         pauses.removeAll { rule == nil || $0.rule == rule }
         if rule == nil { recent.removeAll() }
     }
@@ -212,7 +219,8 @@ package struct OutboxSet {
         stage(&passing, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows.replaceSubrange(..<allowed, with: passing)
-        pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
+        pendingCount += rows.count { $0.state == .pending }
+        pausedCount += rows.count { $0.state == .pending && isPaused($0.rule) }
         return rows
     }
 
@@ -330,7 +338,7 @@ package struct OutboxSet {
     package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
     package var isWaiting: Bool {
-        pendingCount > 0 && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
+        pendingCount > pausedCount && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
     }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
@@ -366,6 +374,7 @@ package struct OutboxSet {
             try publish()
             guard done.count == rows.count else { break }
         }
+        pausedCount = try store.pendingCount(of: pauses.compactMap(\.rule))
         try publish()
     }
 

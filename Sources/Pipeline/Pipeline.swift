@@ -8,6 +8,8 @@ package enum MessageDestination {
     /// One line each, in order of decision: a replay to standard output.
     case lines((ArraySlice<UInt8>) throws -> Void)
     case outboxes(OutboxSet)
+    /// Everything that was decided, messages and verdicts, to whoever compares.
+    case output((Output) throws -> Void)
     /// Nowhere: only counted.
     case none
 }
@@ -66,6 +68,7 @@ package struct Pipeline: ~Copyable {
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
+    private var hourly = HourlyInput()
     /// Files' positions as of the last commit, so that only what moved is written.
     private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
     var isChanged = false
@@ -235,6 +238,7 @@ package struct Pipeline: ~Copyable {
             let bound = store == nil ? watermark : try wake(below: watermark)
             var batch = reader.take(below: bound)
             if store != nil { try bringIn(customers: engine.missing(in: batch, from: 0)) }
+            if isDurable { hourly.add(batch) }
             _ = try advance(batch, from: 0, below: bound)
             if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
             batch.events.removeAll()
@@ -374,6 +378,7 @@ package struct Pipeline: ~Copyable {
                 wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
+        case .output(let take): try take(changes.output)
         case .none: break
         }
         guard let store else { return }
@@ -383,7 +388,10 @@ package struct Pipeline: ~Copyable {
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)
-            if isDurable { try writePositions(store) }
+            if isDurable {
+                try store.write(hourly.take(deadLetters: deadLetters.count, now: engine.clock.now, wallNow: wallNow))
+                try writePositions(store)
+            }
             try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
             if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }

@@ -32,6 +32,9 @@ final class Database {
         guard code == SQLITE_OK else { throw error(code, doing: what) }
     }
 
+    /// Rows that the last statement inserted, changed or deleted.
+    var changes: Int { Int(sqlite3_changes(handle)) }
+
     func error(_ code: Int32, doing what: String) -> StoreError {
         StoreError(code: code, doing: what, path: path, detail: String(cString: sqlite3_errmsg(handle)))
     }

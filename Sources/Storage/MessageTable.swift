@@ -165,6 +165,16 @@ extension Store {
         return rows
     }
 
+    /// How many messages of some rules are pending.
+    package func pendingCount(of rules: [String]) throws(StoreError) -> Int {
+        guard !rules.isEmpty else { return 0 }
+        let statement = try database.statement(
+            "SELECT count(*) FROM message WHERE state='pending' AND rule IN (SELECT value FROM json_each(?))")
+        defer { statement.reset() }
+        statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
+        return try statement.step() ? Int(statement.integer(0)) : 0
+    }
+
     /// What was decided and sent while a customer was anonymous becomes the user's.
     package func moveHistory(_ merged: [(from: Int64, into: Int64)]) throws(StoreError) {
         guard !merged.isEmpty else { return }
@@ -240,12 +250,14 @@ extension Store {
 
     /// Everything the engine changed, inside the caller's transaction.
     package func write(_ changes: Changes, rules: RuleSet) throws(StoreError) {
-        try remove(changes.output.removed)
+        let removed = try remove(changes.output.removed)
+        let added = try countNew(changes.customers)
         try write(changes.customers)
+        try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)
         try write(changes.products)
         try write(changes.followers)
-        try write(changes.output.memberships, rules: rules)
+        try write(changes.output.memberships, rules: rules, until: changes.clock.now)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")

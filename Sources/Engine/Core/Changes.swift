@@ -23,7 +23,13 @@ extension Engine {
         let writer = RecordWriter(rules: rules)
         if records {
             changes.customers.reserveCapacity(dirtySlots.count)
-            for slot in dirtySlots where isUsed[slot] && isDirty[slot] { changes.customers.append(writer.record(profiles[slot])) }
+            for slot in dirtySlots where isUsed[slot] && isDirty[slot] {
+                changes.customers.append(writer.record(profiles[slot]))
+                output.running += profiles[slot].instances.count - profiles[slot].storedInstances
+                profiles[slot].storedInstances = profiles[slot].instances.count
+                // A slot that was given to somebody else is in the list twice.
+                isDirty[slot] = false
+            }
             changes.customers.sort { $0.number < $1.number }
             for index in dirtyProducts {
                 changes.products.append(writer.record(products[index], now: clock.now))

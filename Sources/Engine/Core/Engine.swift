@@ -90,6 +90,8 @@ package struct Output: Sendable {
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
     package var outcomes: [Outcome] = []
+    /// How many more instances the stored records have than before.
+    package var running = 0
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
     /// What the gates saw; only while tracing.
     package var passages: [Passage] = []

@@ -10,6 +10,7 @@ extension Engine {
         }
         for membership in visitor.segments { output.memberships.append((membership.segment, number, nil)) }
         output.removed.append(number)
+        output.running -= visitor.storedInstances
         output.merged.append((number, profiles[slot].number))
         gone.insert(number)
         release(from)
