@@ -55,11 +55,10 @@ package struct OutboxSet {
         }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
-        set.pendingCount = try store.count(.pending)
+        set.pauses = try store.pauses()
+        try set.recount(store)
         set.withdrawingCount = try store.count(.withdrawing)
         if set.withdrawingCount > 0 { try set.takeBack(store) }
-        set.pauses = try store.pauses()
-        set.pausedCount = try store.pendingCount(of: set.pauses.compactMap(\.rule))
         return set
     }
 
@@ -148,9 +147,9 @@ package struct OutboxSet {
     }
 
     /// After rows were deleted.
-    package mutating func recount(_ pending: Int) {
-        pendingCount = pending
-        pausedCount = min(pausedCount, pending)
+    package mutating func recount(_ store: Store) throws(StoreError) {
+        pendingCount = try store.count(.pending)
+        pausedCount = try store.pendingCount(of: pauses.compactMap(\.rule))
     }
 
     // MARK: Pauses
@@ -293,7 +292,7 @@ package struct OutboxSet {
                 boxes[index].trouble = "\(error)"
             }
         }
-        pendingCount = try store.count(.pending)
+        try recount(store)
         withdrawingCount = try store.count(.withdrawing)
     }
 
@@ -338,7 +337,8 @@ package struct OutboxSet {
     package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
     package var isWaiting: Bool {
-        pendingCount > pausedCount && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
+        pendingCount > pausedCount && !isPaused || withdrawingCount > 0 || !staged.isEmpty
+            || boxes.contains { $0.directory == nil }
     }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
@@ -374,7 +374,7 @@ package struct OutboxSet {
             try publish()
             guard done.count == rows.count else { break }
         }
-        pausedCount = try store.pendingCount(of: pauses.compactMap(\.rule))
+        try recount(store)
         try publish()
     }
 

@@ -52,8 +52,7 @@ extension Pipeline {
             try store.begin()
             try store.removeLeavingFiles(removed)
             try store.commit()
-            let pending = try store.count(.pending)
-            changeOutboxes { $0.recount(pending) }
+            try recountOutboxes(store)
             guard removed.count == files.count else { return }
         }
         _ = try store.scrub()

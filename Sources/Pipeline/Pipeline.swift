@@ -473,6 +473,14 @@ package struct Pipeline: ~Copyable {
         set.committed([])
     }
 
+    /// After rows were deleted.
+    mutating func recountOutboxes(_ store: Store) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try set.recount(store)
+    }
+
     mutating func changeOutboxes(_ change: (inout OutboxSet) -> Void) {
         guard case .outboxes(var set) = destination else { return }
         destination = .none

@@ -215,8 +215,8 @@ extension Store {
     func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
-            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message)
-            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message, because)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
         // An instance has one verdict: that its message was withdrawn takes the place of that it was published.
         let change = try database.statement(
@@ -244,6 +244,8 @@ extension Store {
             statement.bind(11, decision.channel)
             statement.bind(12, decision.variant)
             statement.bind(13, text: decision.message)
+            let because = decision.because.isEmpty ? nil : CanonicalJSON.array(decision.because.map { .string($0) }).bytes
+            statement.bind(14, text: because)
             try statement.run()
         }
     }

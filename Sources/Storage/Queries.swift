@@ -13,6 +13,10 @@ package struct DecisionRow: Sendable {
     package let decidedAt: Instant
     package let verdict: String
     package let cause: String
+    package let channel: String?
+    package let variant: String?
+    /// Ids of the events that started it, a JSON array; nil if they had none.
+    package let because: [UInt8]?
 }
 
 /// Which decisions are asked for; nil: any.
@@ -90,7 +94,9 @@ extension Store {
                 bound = due.last?.due ?? .max
             }
         }
-        for source in ["WHERE wake_at IS NOT NULL ORDER BY wake_at", "WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number"] {
+        for source in [
+            "WHERE wake_at IS NOT NULL ORDER BY wake_at", "WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number",
+        ] {
             let statement = try database.statement(
                 """
                 SELECT t.value ->> '$.rule', c.id, c.anonymous, t.value ->> '$.key', t.value ->> '$.phase', t.value ->> '$.started_at',
@@ -130,7 +136,7 @@ extension Store {
         if query.rule != nil { conditions.append("rule=?2") }
         if query.verdict != nil { conditions.append("verdict=?3") }
         let statement = try database.statement(
-            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause FROM decision"
+            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, because FROM decision"
                 + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")) + " ORDER BY number DESC")
         defer { statement.reset() }
         if let customer = query.customer { statement.bind(1, customer) }
@@ -145,7 +151,8 @@ extension Store {
                     customer: statement.text(3) ?? "",
                     key: statement.text(4) ?? "", startedAt: statement.integer(5), dueAt: statement.integer(6),
                     decidedAt: statement.integer(7),
-                    verdict: statement.text(8) ?? "", cause: statement.text(9) ?? ""))
+                    verdict: statement.text(8) ?? "", cause: statement.text(9) ?? "", channel: statement.text(10),
+                    variant: statement.text(11), because: statement.bytes(12)))
         }
         return rows
     }

@@ -1,6 +1,8 @@
 extension Schema {
     /// What `status` and `report` show without a look at every row: how many there are of everything, and what went through by the hour.
     ///
+    /// Besides, decisions tell which events started what they ended.
+    ///
     /// Rows that come one by one are counted by triggers, whoever writes or deletes them; customers, running instances and members, of which a batch
     /// may change many thousands, by the writer itself.
     static let totals = """
@@ -49,6 +51,13 @@ extension Schema {
         END;
 
         CREATE INDEX customer_in_line ON customer (number) WHERE timers IS NOT NULL AND wake_at IS NULL;
+
+        ALTER TABLE decision ADD COLUMN because TEXT;
+        DROP VIEW decisions;
+        CREATE VIEW decisions AS
+            SELECT number, id, rule, customer_id AS customer, key, started_at, due_at, decided_at, verdict, cause, channel, variant, because,
+                message
+            FROM decision;
 
         CREATE VIEW totals AS SELECT name, part, value FROM total WHERE value > 0;
         CREATE VIEW hours AS SELECT at, series, name, value FROM hour;

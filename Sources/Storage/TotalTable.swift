@@ -137,7 +137,8 @@ extension Store {
                 case .lag: "max(value, excluded.value)"
                 case .members: "excluded.value"
                 }
-            let statement = try database.statement("INSERT INTO hour VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET value = \(change)")
+            let statement = try database.statement(
+                "INSERT INTO hour VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET value = \(change)")
             statement.bind(1, row.at)
             statement.bind(2, row.series.rawValue)
             statement.bind(3, row.name)
@@ -154,7 +155,8 @@ extension Store {
         var rows: [HourRow] = []
         while try statement.step() {
             guard let series = statement.text(1).flatMap(HourRow.Series.init(rawValue:)) else { continue }
-            rows.append(HourRow(at: statement.integer(0), series: series, name: statement.text(2) ?? "", value: statement.integer(3)))
+            rows.append(
+                HourRow(at: statement.integer(0), series: series, name: statement.text(2) ?? "", value: statement.integer(3)))
         }
         return rows
     }

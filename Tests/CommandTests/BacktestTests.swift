@@ -75,7 +75,8 @@ import Testing
     @Test func thePageStandsAloneAndIsEscaped() {
         let evil = "<script>alert(1)</script>"
         shop.program.write(
-            "logs/evil.ndjson", Shop.line("Signed Up", at: "2026-03-01T10:00:00Z", user: evil.replacing("/", with: "\\/"), id: "x1"))
+            "logs/evil.ndjson",
+            Shop.line("Signed Up", at: "2026-03-01T10:00:00Z", user: evil.replacing("/", with: "\\/"), id: "x1"))
         let result = compare(("wait: 1h", "wait: 90m"), arguments: "--html page.html")
         #expect(result.code == 0, "\(result.errors)")
         let page = shop.program.read("page.html")

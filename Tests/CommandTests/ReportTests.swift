@@ -33,16 +33,20 @@ import Testing
     /// Totals, however they are kept, are what counting would give.
     @Test func totalsEqualCounts() {
         let shop = Shop(
-            configuration: Shop.configuration + "delivery: { channels: [email], consent: { default: granted }, caps: [ { at_most: 1, per: 7d } ] }\n",
+            configuration: Shop.configuration
+                + "delivery: { channels: [email], consent: { default: granted }, caps: [ { at_most: 1, per: 7d } ] }\n",
             runs: false)
         defer { shop.program.remove() }
         _ = shop.program.shell("rm logs/web.ndjson; nudged simulate --customers 60 --days 6 --malformed 20000 -o all.ndjson")
         for count in [400, 900, 100_000] {
-            _ = shop.program.shell("head -n \(count) all.ndjson > part; cat part | tail -c +$(($(cat logs/web.ndjson 2>/dev/null | wc -c) + 1)) >> logs/web.ndjson")
+            _ = shop.program.shell(
+                "head -n \(count) all.ndjson > part; cat part | tail -c +$(($(cat logs/web.ndjson 2>/dev/null | wc -c) + 1)) >> logs/web.ndjson"
+            )
             #expect(shop.run("run --once").code == 0)
             #expect(Self.difference(shop) == "")
         }
-        _ = shop.program.shell("nudged forget -c nudged.yaml $(nudged segments buyer --csv -c nudged.yaml | sed -n 2p | cut -d, -f1)")
+        _ = shop.program.shell(
+            "nudged forget -c nudged.yaml $(nudged segments buyer --csv -c nudged.yaml | sed -n 2p | cut -d, -f1)")
         #expect(shop.run("run --once").code == 0)
         #expect(Self.difference(shop) == "")
         #expect(StateRows(shop, "SELECT count(*) > 10 FROM customer").text == "1")

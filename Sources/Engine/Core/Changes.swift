@@ -90,7 +90,9 @@ extension Engine {
             output.decisions.append(
                 Decision(
                     id: "", rule: rule, customer: record.number, customerText: text(of: slot), key: instance.key,
-                    startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .ruleRemoved, cause: ""))
+                    startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now,
+                    verdict: .ruleRemoved,
+                    cause: "", because: instance.because))
         }
         if profile.judgedBy != rules.judgement, profile.judgedBy != 0 { wake(slot, at: clock.now) }
     }

@@ -128,6 +128,7 @@ package struct Decision: Sendable {
     package var customerText: String
     package var key: String
     package var startedAt: Instant
+    /// When it was first due, if it was held.
     package var dueAt: Instant
     package var decidedAt: Instant
     package var verdict: Verdict
@@ -138,6 +139,8 @@ package struct Decision: Sendable {
     package var variant: String?
     /// The message that was held out; nil for every other verdict.
     package var message: [UInt8]?
+    /// The last 16 ids of events that started it.
+    package var because: [String] = []
 }
 
 /// What the engine needs before it can go on.

@@ -45,6 +45,7 @@ extension Engine {
                 output.decisions[last].customer = 0
                 output.decisions[last].customerText = ""
                 output.decisions[last].key = ""
+                output.decisions[last].because = []
             }
         }
         for product in products {

@@ -149,6 +149,8 @@ extension Engine {
             Decision(
                 id: messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .merged, cause: ""))
+                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: .merged,
+                cause: "",
+                because: instance.because))
     }
 }

@@ -28,8 +28,12 @@ extension BacktestSummary {
     }
 
     var reasonTable: Table {
-        var table = Table([Column("rule"), Column("kind"), Column("instead", isElastic: true), Column("messages", isNumber: true)])
-        for (part, reason) in reasons.sorted(by: { ($0.key.rule, -$0.value.count, $0.key.name) < ($1.key.rule, -$1.value.count, $1.key.name) }) {
+        var table = Table([
+            Column("rule"), Column("kind"), Column("instead", isElastic: true), Column("messages", isNumber: true),
+        ])
+        for (part, reason) in reasons.sorted(by: {
+            ($0.key.rule, -$0.value.count, $0.key.name) < ($1.key.rule, -$1.value.count, $1.key.name)
+        }) {
             table.add([
                 .text(part.rule), .text(reason.change.rawValue),
                 .text(String(part.name.dropFirst(reason.change.rawValue.count + 1))), .number(Int64(reason.count)),
@@ -40,7 +44,8 @@ extension BacktestSummary {
 
     var exampleTable: Table {
         var table = Table([
-            Column("rule"), Column("kind"), Column("customer", isElastic: true), Column("key", isElastic: true), Column("started_at"),
+            Column("rule"), Column("kind"), Column("customer", isElastic: true), Column("key", isElastic: true),
+            Column("started_at"),
             Column("before", isElastic: true), Column("after", isElastic: true),
         ])
         for example in examples {
@@ -89,7 +94,8 @@ extension BacktestSummary {
 
     // MARK: One row a message
 
-    private static let rowColumns = ["rule", "kind", "instead", "customer", "key", "started_at"].map { Column($0) }
+    private static let rowColumns =
+        ["rule", "kind", "instead", "customer", "key", "started_at"].map { Column($0) }
         + ["before", "after"].flatMap { side in
             ["verdict", "at", "channel", "variant", "segments"].map { Column("\(side)_\($0)") }
         }

@@ -5,7 +5,8 @@ import Storage
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
-        abstract: "Writes a self-contained page with plots: input, lag, messages by rule and verdict, conversions, segment sizes.",
+        abstract:
+            "Writes a self-contained page with plots: input, lag, messages by rule and verdict, conversions, segment sizes.",
         discussion: """
             Times are the engine's. Reads the state without disturbing a running daemon. Decisions reach back as far as `retention.decisions` \
             keeps them; conversions are counted since the state began.
@@ -17,7 +18,8 @@ struct ReportCommand: ParsableCommand {
     var output = "-"
 
     @Option(
-        help: ArgumentHelp("Only from this time on: RFC 3339, or a span back from the engine's time such as 30d.", valueName: "time"))
+        help: ArgumentHelp(
+            "Only from this time on: RFC 3339, or a span back from the engine's time such as 30d.", valueName: "time"))
     var since = "90d"
 
     @Flag(help: "The figures behind it as JSON, for programs.")

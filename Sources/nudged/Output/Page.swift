@@ -27,11 +27,13 @@ struct Page {
         let head = table.columns.map { "<th\($0.isNumber ? " class=\"n\"" : "")>\(HTML.escape($0.title))</th>" }.joined()
         let rows = table.rows.map { row in
             "<tr>"
-                + zip(table.columns, row).map { "<td\($0.isNumber ? " class=\"n\"" : "")>\(HTML.escape($1.display))</td>" }.joined()
+                + zip(table.columns, row).map { "<td\($0.isNumber ? " class=\"n\"" : "")>\(HTML.escape($1.display))</td>" }
+                .joined()
                 + "</tr>"
         }
         body.append(
-            "<div class=\"wide\"><table><thead><tr>\(head)</tr></thead><tbody>\n\(rows.joined(separator: "\n"))\n</tbody></table></div>")
+            "<div class=\"wide\"><table><thead><tr>\(head)</tr></thead><tbody>\n\(rows.joined(separator: "\n"))\n</tbody></table></div>"
+        )
     }
 
     var html: String {

@@ -113,7 +113,8 @@ struct LinePlot: Plot {
         for tick in ticks {
             parts.append(
                 "<path class=\"axis\" d=\"M\(PlotText.place(Self.left)) \(y(tick))H\(PlotText.place(Self.width - Self.right))\"/>"
-                    + "<text x=\"\(PlotText.place(Self.left - 6))\" y=\"\(y(tick))\" dy=\"4\" text-anchor=\"end\">\(PlotText.number(tick))</text>")
+                    + "<text x=\"\(PlotText.place(Self.left - 6))\" y=\"\(y(tick))\" dy=\"4\" text-anchor=\"end\">\(PlotText.number(tick))</text>"
+            )
         }
         let isShort = slots.width * Milliseconds(count) <= 2 * 86_400_000
         for quarter in 0...4 {
@@ -121,7 +122,8 @@ struct LinePlot: Plot {
             let time = Array((slots.first + Milliseconds(place * Double(slots.width))).rfc3339)
             let label = isShort ? String(time[5..<16]).replacingT : String(time[..<10])
             let anchor = quarter == 0 ? "start" : quarter == 4 ? "end" : "middle"
-            parts.append("<text x=\"\(x(place))\" y=\"\(PlotText.place(Self.height - 6))\" text-anchor=\"\(anchor)\">\(label)</text>")
+            parts.append(
+                "<text x=\"\(x(place))\" y=\"\(PlotText.place(Self.height - 6))\" text-anchor=\"\(anchor)\">\(label)</text>")
         }
         for (index, values) in lines.enumerated() {
             var path = ""
@@ -132,7 +134,8 @@ struct LinePlot: Plot {
             // A single point is a short stroke.
             if values.count == 1 { path += "h3" }
             parts.append(
-                "<path fill=\"none\" stroke=\"\(PlotText.colour(index))\" stroke-width=\"1.6\" stroke-linejoin=\"round\" d=\"\(path)\"/>")
+                "<path fill=\"none\" stroke=\"\(PlotText.colour(index))\" stroke-width=\"1.6\" stroke-linejoin=\"round\" d=\"\(path)\"/>"
+            )
         }
         return "<svg viewBox=\"0 0 760 210\" role=\"img\" aria-label=\"\(HTML.escape(unit)) over time\">\(parts.joined())</svg>"
     }

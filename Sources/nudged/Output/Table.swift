@@ -116,6 +116,13 @@ struct Table {
     var csvRows: String { rows.map { $0.map(\.field).joined(separator: ",") }.joined(separator: "\r\n") }
 
     func text(on terminal: Terminal) -> String {
+        // What is empty in every row tells a person nothing.
+        let told = columns.indices.filter { column in rows.isEmpty || rows.contains { !$0[column].display.isEmpty } }
+        if told.count < columns.count {
+            var table = Table(told.map { columns[$0] })
+            for row in rows { table.add(told.map { row[$0] }) }
+            return table.text(on: terminal)
+        }
         let displays = rows.map { $0.map(\.display) }
         var widths = columns.indices.map { column in
             displays.reduce(DisplayText.width(columns[column].name)) { max($0, DisplayText.width($1[column])) }

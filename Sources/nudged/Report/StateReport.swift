@@ -47,7 +47,9 @@ struct StateReport {
         var lines = shown.map { name in
             (
                 name,
-                days.filter { $0.rule == name && $0.verdict == Verdict.published.rawValue }.map { (at: $0.day, value: Double($0.count)) }
+                days.filter { $0.rule == name && $0.verdict == Verdict.published.rawValue }.map {
+                    (at: $0.day, value: Double($0.count))
+                }
             )
         }
         if shown.count < names.count {
@@ -60,7 +62,9 @@ struct StateReport {
         return lines
     }
 
-    private var verdicts: [String] { Verdict.allCases.map(\.rawValue).filter { verdict in days.contains { $0.verdict == verdict } } }
+    private var verdicts: [String] {
+        Verdict.allCases.map(\.rawValue).filter { verdict in days.contains { $0.verdict == verdict } }
+    }
 
     private var verdictCounts: [(rule: String, counts: [Int])] {
         var counts: [String: [String: Int]] = [:]
@@ -82,7 +86,8 @@ struct StateReport {
 
     private var conversionTable: Table {
         var table = Table([
-            Column("rule"), Column("variant"), Column("side"), Column("messages", isNumber: true), Column("converted", isNumber: true),
+            Column("rule"), Column("variant"), Column("side"), Column("messages", isNumber: true),
+            Column("converted", isNumber: true),
             Column("percent", isNumber: true), Column("interval"), Column("revenue"), Column("lift"), Column("judgement"),
         ])
         for conversion in conversions {
@@ -113,7 +118,8 @@ struct StateReport {
     // MARK: The page
 
     var page: Page {
-        var page = Page(title: "nudged: \(instance)", subtitle: "from \(since.rfc3339) to \(now.rfc3339), in the engine's time (UTC)")
+        var page = Page(
+            title: "nudged: \(instance)", subtitle: "from \(since.rfc3339) to \(now.rfc3339), in the engine's time (UTC)")
         page.add(figures: [
             ("customers", String(overview.customers)), ("running instances", String(overview.timers)),
             ("messages sent", String(total(publishedByRule.map { ($0.name, $0.count) }))),
