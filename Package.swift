@@ -25,6 +25,7 @@ let package = Package(
         .systemLibrary(name: "CDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
+        .target(name: "CUnusedBytes", dependencies: ["CSQLite"]),
 
         // The pure core: nothing but the standard library.
         .target(name: "CEL", swiftSettings: settings),
@@ -33,7 +34,7 @@ let package = Package(
         // Input and output: three that never import each other.
         .target(
             name: "Ingest", dependencies: ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux"], swiftSettings: settings),
-        .target(name: "Storage", dependencies: ["Engine", "CSQLite"], swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Engine", "CSQLite", "CUnusedBytes"], swiftSettings: settings),
         .target(name: "Outbox", dependencies: ["Engine", "CLinux"], swiftSettings: settings),
 
         // YAML to values; the one place that knows the configuration's spelling.

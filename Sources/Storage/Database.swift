@@ -1,4 +1,5 @@
 import CSQLite
+import CUnusedBytes
 
 /// One connection to SQLite, and the statements prepared on it. Owned by one thread of control.
 ///
@@ -24,6 +25,14 @@ final class Database {
     deinit {
         statements.removeAll()
         sqlite3_close_v2(handle)
+    }
+
+    /// Whatever is written to the file from now on has zeros where no row is: `secure_delete` alone leaves copies of deleted rows in pages that
+    /// were balanced.
+    func zeroUnusedBytes() throws(StoreError) {
+        try execute("PRAGMA max_page_count=\(NUDGED_MOST_PAGES)", doing: "open the database")
+        let code = nudged_zero_unused_bytes(handle)
+        guard code == SQLITE_OK else { throw error(code, doing: "open the database") }
     }
 
     /// Runs SQL that gives no rows.
