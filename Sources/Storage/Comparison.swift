@@ -79,7 +79,7 @@ package final class Comparison {
     }
 
     /// All instances of which at least one side made a message, by rule and time of the start.
-    package func forEach(_ body: (ComparedInstance) throws -> Void) throws {
+    package func visit(_ body: (ComparedInstance) throws -> Void) throws {
         let statement = try database.statement(
             "SELECT * FROM judged WHERE verdict0='published' OR verdict1='published' ORDER BY rule, started_at, customer, key")
         defer { statement.reset() }

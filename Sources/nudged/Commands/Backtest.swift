@@ -51,7 +51,7 @@ struct BacktestCommand: ParsableCommand {
             var summary = BacktestSummary(before: config.path, after: against, examples: examples)
             if csv { try StandardOutput.write(BacktestSummary.csvHeader + "\r") }
             let output = LineOutput()
-            try comparison.forEach { instance in
+            try comparison.visit { instance in
                 let change = summary.add(instance)
                 guard csv, change != .same else { return }
                 try output.write(Array((BacktestSummary.csv(instance, change) + "\r\n").utf8)[...])
