@@ -251,15 +251,15 @@ extension Store {
     }
 
     /// Everything the engine changed, inside the caller's transaction.
-    package func write(_ changes: Changes, rules: RuleSet) throws(StoreError) {
+    package func write(_ changes: Changes, of engine: Engine) throws(StoreError) {
         let removed = try remove(changes.output.removed)
-        let added = try countNew(changes.customers)
-        try write(changes.customers)
+        let added = try countNew(changes.numbers)
+        try write(changes.slots, of: engine)
         try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)
         try write(changes.products)
         try write(changes.followers)
-        try write(changes.output.memberships, rules: rules, until: changes.clock.now)
+        try write(changes.output.memberships, rules: engine.rules, until: changes.clock.now)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")

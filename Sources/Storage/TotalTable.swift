@@ -59,9 +59,9 @@ extension Store {
     }
 
     /// How many of these are not stored yet: numbers are given in order, and a new customer is written with the batch that made it.
-    func countNew(_ customers: [CustomerRecord]) throws(StoreError) -> Int {
+    func countNew(_ numbers: [Int64]) throws(StoreError) -> Int {
         let newest = try integer("SELECT max(number) FROM customer") ?? 0
-        return customers.count { $0.number > newest }
+        return numbers.count { $0 > newest }
     }
 
     // MARK: Segments

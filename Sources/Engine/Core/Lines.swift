@@ -47,10 +47,12 @@ extension Engine {
         }
         let name = rules.vocabulary[event.name].name
         let id = batch.string(event.id)
-        var judged = JudgedConditions(event.name, rules)
+        // What many rules ask is judged once.
+        var judged: [Int: Bool] = [:]
         for trigger in triggers {
             if let condition = trigger.condition {
-                if let known = judged[condition] {
+                let number = condition.number ?? -1
+                if let known = judged[number] {
                     if known { startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties) }
                     continue
                 }
@@ -62,7 +64,7 @@ extension Engine {
                 scope.product = mention.product
                 scope.facts = products[index].facts
                 let holds = if case .value(.bool(true)) = condition.program.evaluate(scope) { true } else { false }
-                judged[condition] = holds
+                judged[number] = holds
                 guard holds else { continue }
             }
             startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties)

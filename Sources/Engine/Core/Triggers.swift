@@ -1,35 +1,36 @@
 import CEL
 
-/// What the conditions of one event's triggers came to, so that one that many rules share is judged once.
-struct JudgedConditions {
-    /// By the condition's number; empty where no condition comes twice.
-    private var results: [Bool?]
-
-    init(_ name: EventName, _ rules: RuleSet) {
-        results =
-            rules.repeatsConditions[Int(name.index)] ? [Bool?](repeating: nil, count: rules.triggerConditionCount) : []
-    }
-
-    subscript(condition: Condition) -> Bool? {
-        get { condition.number.flatMap { results.indices.contains($0) ? results[$0] : nil } }
-        set { if let number = condition.number, results.indices.contains(number) { results[number] = newValue } }
-    }
-}
-
 extension Engine {
-    /// Cancels or starts what the event triggers for its customer, rules in their order. `judged` keeps what its conditions came to, between both
-    /// actions too: nothing that a trigger does is seen by another's condition.
-    mutating func fire(_ slot: Int, _ context: EventContext, _ action: Trigger.Action, _ judged: inout JudgedConditions) {
-        for trigger in rules.triggersByEvent[Int(context.event.name.index)] where trigger.action == action {
-            let rule = rules.rules[trigger.rule]
-            // A rule with an audience is started by product events only; its cancels come from the customer's own events.
-            if trigger.action == .start, rule.hasAudience { continue }
-            if let condition = trigger.condition {
-                let known = judged[condition]
-                let holds = known ?? holds(condition, slot, context)
-                if known == nil { judged[condition] = holds }
-                if !holds { continue }
+    /// The triggers of an event whose condition holds, in the order of their rules: cancels, then starts. A condition is judged once for all rules that
+    /// ask it; nothing that a trigger does is seen by another's condition.
+    mutating func holding(_ name: EventName, _ holds: (inout Engine, Condition) -> Bool) -> (cancels: [Int], starts: [Int]) {
+        let groups = rules.triggerGroups[Int(name.index)]
+        if groups.cancels.isEmpty && groups.starts.isEmpty { return ([], []) }
+        var judged: [(number: Int, holds: Bool)] = []
+        func places(_ groups: [TriggerGroup], _ engine: inout Engine) -> [Int] {
+            var result: [Int] = []
+            for group in groups {
+                if let condition = group.condition {
+                    let known = judged.first { $0.number == condition.number }?.holds
+                    let isTrue = known ?? holds(&engine, condition)
+                    // Only a condition of both a cancel and a start comes twice.
+                    if known == nil, let number = condition.number, judged.count < 8 { judged.append((number, isTrue)) }
+                    if !isTrue { continue }
+                }
+                if groups.count == 1 { return group.places }
+                result += group.places
             }
+            result.sort()
+            return result
+        }
+        return (places(groups.cancels, &self), places(groups.starts, &self))
+    }
+
+    /// Cancels or starts what an event triggers for its customer, rules in their order.
+    mutating func fire(_ slot: Int, _ context: EventContext, _ places: [Int]) {
+        for place in places {
+            let trigger = rules.triggersByEvent[Int(context.event.name.index)][place]
+            let rule = rules.rules[trigger.rule]
             switch trigger.action {
             case .cancel:
                 cancel(
@@ -66,7 +67,7 @@ extension Engine {
     }
 
     /// A trigger's `where`, judged after the event has been applied.
-    private mutating func holds(_ condition: Condition, _ slot: Int, _ context: EventContext) -> Bool {
+    mutating func holds(_ condition: Condition, _ slot: Int, _ context: EventContext) -> Bool {
         let facts = context.product.flatMap { productIndex[$0] }.map { products[$0].facts }
         let now = clock.now
         let rules = rules
