@@ -18,6 +18,8 @@ package struct OutboxSet {
     /// Committed as staged, and not renamed yet.
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
     package private(set) var pendingCount = 0
+    /// How many of them wait for the end of their rule's pause and for nothing else.
+    private var pausedCount = 0
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
     private var withdrawingCount = 0
     package private(set) var publishedCount = 0
@@ -53,10 +55,10 @@ package struct OutboxSet {
         }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
-        set.pendingCount = try store.count(.pending)
+        set.pauses = try store.pauses()
+        try set.recount(store)
         set.withdrawingCount = try store.count(.withdrawing)
         if set.withdrawingCount > 0 { try set.takeBack(store) }
-        set.pauses = try store.pauses()
         return set
     }
 
@@ -145,7 +147,10 @@ package struct OutboxSet {
     }
 
     /// After rows were deleted.
-    package mutating func recount(_ pending: Int) { pendingCount = pending }
+    package mutating func recount(_ store: Store) throws(StoreError) {
+        pendingCount = try store.count(.pending)
+        pausedCount = try store.pendingCount(of: pauses.compactMap(\.rule))
+    }
 
     // MARK: Pauses
 
@@ -156,6 +161,7 @@ package struct OutboxSet {
 
     /// Ends the pause of a rule; nil: all of them.
     package mutating func resume(_ rule: String?) {
+        pausedCount = 0
         pauses.removeAll { rule == nil || $0.rule == rule }
         if rule == nil { recent.removeAll() }
     }
@@ -212,7 +218,8 @@ package struct OutboxSet {
         stage(&passing, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows.replaceSubrange(..<allowed, with: passing)
-        pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
+        pendingCount += rows.count { $0.state == .pending }
+        pausedCount += rows.count { $0.state == .pending && isPaused($0.rule) }
         return rows
     }
 
@@ -285,7 +292,7 @@ package struct OutboxSet {
                 boxes[index].trouble = "\(error)"
             }
         }
-        pendingCount = try store.count(.pending)
+        try recount(store)
         withdrawingCount = try store.count(.withdrawing)
     }
 
@@ -330,7 +337,8 @@ package struct OutboxSet {
     package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
     package var isWaiting: Bool {
-        pendingCount > 0 && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
+        pendingCount > pausedCount && !isPaused || withdrawingCount > 0 || !staged.isEmpty
+            || boxes.contains { $0.directory == nil }
     }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
@@ -366,6 +374,7 @@ package struct OutboxSet {
             try publish()
             guard done.count == rows.count else { break }
         }
+        try recount(store)
         try publish()
     }
 

@@ -8,6 +8,8 @@ package enum MessageDestination {
     /// One line each, in order of decision: a replay to standard output.
     case lines((ArraySlice<UInt8>) throws -> Void)
     case outboxes(OutboxSet)
+    /// Everything that was decided, messages and verdicts, to whoever compares.
+    case output((Output) throws -> Void)
     /// Nowhere: only counted.
     case none
 }
@@ -68,6 +70,7 @@ package struct Pipeline: ~Copyable {
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
+    private var hourly = HourlyInput()
     /// Files' positions as of the last commit, so that only what moved is written.
     private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
     var isChanged = false
@@ -254,6 +257,7 @@ package struct Pipeline: ~Copyable {
             let bound = store == nil ? watermark : try wake(below: watermark)
             var batch = reader.take(below: bound)
             if store != nil { try bringIn(customers: engine.missing(in: batch, from: 0)) }
+            if isDurable { hourly.add(batch) }
             _ = try advance(batch, from: 0, below: bound)
             if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
             batch.events.removeAll()
@@ -419,6 +423,7 @@ package struct Pipeline: ~Copyable {
                 wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
+        case .output(let take): try take(changes.output)
         case .none: break
         }
         guard let store else { return }
@@ -428,7 +433,10 @@ package struct Pipeline: ~Copyable {
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)
-            if isDurable { try writePositions(store) }
+            if isDurable {
+                try store.write(hourly.take(deadLetters: deadLetters.count, now: engine.clock.now, wallNow: wallNow))
+                try writePositions(store)
+            }
             try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
             if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
@@ -508,6 +516,14 @@ package struct Pipeline: ~Copyable {
         try set.markPublished(store)
         try store.commit()
         set.committed([])
+    }
+
+    /// After rows were deleted.
+    mutating func recountOutboxes(_ store: Store) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try set.recount(store)
     }
 
     mutating func changeOutboxes(_ change: (inout OutboxSet) -> Void) {

@@ -132,12 +132,16 @@ extension Store {
         }
     }
 
-    func remove(_ customers: [Int64]) throws(StoreError) {
+    /// Gives how many there were to remove: some customers come and go within one batch.
+    func remove(_ customers: [Int64]) throws(StoreError) -> Int {
         let statement = try database.statement("DELETE FROM customer WHERE number=?")
+        var removed = 0
         for number in customers {
             statement.bind(1, number)
             try statement.run()
+            removed += database.changes
         }
+        return removed
     }
 
     func write(links: [(anonymous: [UInt8], customer: Int64)]) throws(StoreError) {
@@ -151,24 +155,6 @@ extension Store {
     }
 
     // MARK: Segments
-
-    func write(_ memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)], rules: RuleSet) throws(StoreError) {
-        let enter = try database.statement("INSERT OR REPLACE INTO membership VALUES (?, ?, ?)")
-        let leave = try database.statement("DELETE FROM membership WHERE segment=? AND customer=?")
-        for membership in memberships {
-            let name = rules.segments[membership.segment].name
-            if let enteredAt = membership.enteredAt {
-                enter.bind(1, name)
-                enter.bind(2, membership.customer)
-                enter.bind(3, enteredAt)
-                try enter.run()
-            } else {
-                leave.bind(1, name)
-                leave.bind(2, membership.customer)
-                try leave.run()
-            }
-        }
-    }
 
     package func members(of segment: String) throws(StoreError) -> [(customer: Int64, enteredAt: Instant)] {
         let statement = try database.statement("SELECT customer, entered_at FROM membership WHERE segment=? ORDER BY customer")

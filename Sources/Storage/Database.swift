@@ -1,4 +1,5 @@
 import CSQLite
+import CUnusedBytes
 
 /// One connection to SQLite, and the statements prepared on it. Owned by one thread of control.
 ///
@@ -26,11 +27,22 @@ final class Database {
         sqlite3_close_v2(handle)
     }
 
+    /// Whatever is written to the file from now on has zeros where no row is: `secure_delete` alone leaves copies of deleted rows in pages that
+    /// were balanced.
+    func zeroUnusedBytes() throws(StoreError) {
+        try execute("PRAGMA max_page_count=\(NUDGED_MOST_PAGES)", doing: "open the database")
+        let code = nudged_zero_unused_bytes(handle)
+        guard code == SQLITE_OK else { throw error(code, doing: "open the database") }
+    }
+
     /// Runs SQL that gives no rows.
     func execute(_ sql: String, doing what: String = "write the state") throws(StoreError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw error(code, doing: what) }
     }
+
+    /// Rows that the last statement inserted, changed or deleted.
+    var changes: Int { Int(sqlite3_changes(handle)) }
 
     func error(_ code: Int32, doing what: String) -> StoreError {
         StoreError(code: code, doing: what, path: path, detail: String(cString: sqlite3_errmsg(handle)))

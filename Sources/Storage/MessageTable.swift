@@ -165,6 +165,16 @@ extension Store {
         return rows
     }
 
+    /// How many messages of some rules are pending.
+    package func pendingCount(of rules: [String]) throws(StoreError) -> Int {
+        guard !rules.isEmpty else { return 0 }
+        let statement = try database.statement(
+            "SELECT count(*) FROM message WHERE state='pending' AND rule IN (SELECT value FROM json_each(?))")
+        defer { statement.reset() }
+        statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
+        return try statement.step() ? Int(statement.integer(0)) : 0
+    }
+
     /// What was decided and sent while a customer was anonymous becomes the user's.
     package func moveHistory(_ merged: [(from: Int64, into: Int64)]) throws(StoreError) {
         guard !merged.isEmpty else { return }
@@ -205,8 +215,8 @@ extension Store {
     func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
-            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message)
-            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message, because)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
         // An instance has one verdict: that its message was withdrawn takes the place of that it was published.
         let change = try database.statement(
@@ -234,18 +244,22 @@ extension Store {
             statement.bind(11, decision.channel)
             statement.bind(12, decision.variant)
             statement.bind(13, text: decision.message)
+            let because = decision.because.isEmpty ? nil : CanonicalJSON.array(decision.because.map { .string($0) }).bytes
+            statement.bind(14, text: because)
             try statement.run()
         }
     }
 
     /// Everything the engine changed, inside the caller's transaction.
     package func write(_ changes: Changes, of engine: Engine) throws(StoreError) {
-        try remove(changes.output.removed)
+        let removed = try remove(changes.output.removed)
+        let added = try countNew(changes.numbers)
         try write(changes.slots, of: engine)
+        try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)
         try write(changes.products)
         try write(changes.followers)
-        try write(changes.output.memberships, rules: engine.rules)
+        try write(changes.output.memberships, rules: engine.rules, until: changes.clock.now)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")

@@ -8,6 +8,8 @@ package struct Retention: Sendable {
     package var deadLetters: Milliseconds = 30 * 86_400_000
     /// So many dead letters at most, whatever their age: a log that is broken as a whole must not fill the disk.
     package var deadLetterCount = 100_000
+    /// Of what went through by the hour; some hundred bytes a day.
+    package var hours: Milliseconds = 400 * 86_400_000
 
     package init() {}
 }
@@ -34,6 +36,7 @@ extension Store {
         try removeDeadLetters(letters)
         try remove("DELETE FROM decision WHERE number=?", decisions)
         try remove("DELETE FROM message WHERE sequence=?", messages)
+        try dropHours(before: now - retention.hours)
         return letters.count + decisions.count + messages.count
     }
 

@@ -17,6 +17,7 @@ import Testing
         #expect(Self.lines.count > 15)
         let shop = Shop()
         defer { shop.program.remove() }
+        shop.program.write("other.yaml", Shop.configuration.replacing("wait: 1h", with: "wait: 2h"))
         let row = shop.run("outbox list --rule welcome --json").output
         let message = row.split(separator: "\"id\":\"")[1].prefix { $0 != "\"" }
         let letters = shop.run("deadletters --reason bad_json --csv").output.split(whereSeparator: \.isNewline)

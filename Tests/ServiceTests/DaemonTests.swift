@@ -82,6 +82,25 @@ import Testing
         #expect(daemon.end().status == 0)
     }
 
+    /// Messages of a paused rule wait for the end of the pause, and nothing asks for them meanwhile.
+    @Test func aPausedRuleLetsItSleep() throws {
+        let daemon = try Daemon(logs: Daemon.added("u", at: 1, id: "m"))
+        #expect(daemon.wait { $0.contains { $0.hasPrefix("STATUS=1 lines") } })
+        let outcome = try Program.run(Program.nudged, "pause", "cart", "-c", daemon.scratch.path + "/nudged.yaml")
+        #expect(outcome.status == 0, "\(outcome.error)")
+        try daemon.scratch.append(Daemon.added("v", at: 100, id: "n"), to: "logs/shop.ndjson")
+        #expect(daemon.wait { $0.contains { $0.contains("1 messages wait") } }, "\(daemon.notes)")
+        usleep(7_000_000)
+        let before = daemon.wakeUps
+        usleep(6_000_000)
+        #expect(daemon.wakeUps - before <= 4, "\(daemon.wakeUps - before) wake-ups in 6 s")
+        let resumed = try Program.run(Program.nudged, "resume", "cart", "-c", daemon.scratch.path + "/nudged.yaml")
+        #expect(resumed.status == 0)
+        daemon.forgetNotes()
+        #expect(daemon.wait { $0.contains { $0.hasPrefix("STATUS=") && !$0.contains("messages wait") } })
+        #expect(daemon.end().status == 0)
+    }
+
     /// What events hold is nobody's business but the state's and the messages'.
     @Test func noWordOfAPayloadIsLogged() throws {
         let mark = "zqxmark"

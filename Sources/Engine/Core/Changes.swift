@@ -3,6 +3,8 @@ package struct Changes: Sendable {
     /// The customers that changed, ascending by number. Their records are made one after the other while they are written (`Engine.record`):
     /// all at once would take as much memory as the profiles.
     package var slots: [Int] = []
+    /// Of those customers, in the same order.
+    package var numbers: [Int64] = []
     package var products: [ProductRecord] = []
     package var followers: [(product: ProductKey, follower: Follower, isRemoval: Bool)] = []
     package var output = Output()
@@ -24,8 +26,18 @@ extension Engine {
         var changes = Changes()
         let writer = RecordWriter(rules: rules)
         if records {
-            changes.slots = dirtySlots.filter { isUsed[$0] && isDirty[$0] }.map { (number: profiles[$0].number, slot: $0) }
-                .sorted { $0.number < $1.number }.map(\.slot)
+            var dirty: [(number: Int64, slot: Int)] = []
+            dirty.reserveCapacity(dirtySlots.count)
+            for slot in dirtySlots where isUsed[slot] && isDirty[slot] {
+                dirty.append((profiles[slot].number, slot))
+                output.running += profiles[slot].instances.count - profiles[slot].storedInstances
+                profiles[slot].storedInstances = profiles[slot].instances.count
+                // A slot that was given to somebody else is in the list twice.
+                isDirty[slot] = false
+            }
+            dirty.sort { $0.number < $1.number }
+            changes.slots = dirty.map(\.slot)
+            changes.numbers = dirty.map(\.number)
             for index in dirtyProducts {
                 changes.products.append(writer.record(products[index], now: clock.now))
                 for change in products[index].followerChanges {
@@ -88,7 +100,9 @@ extension Engine {
             output.decisions.append(
                 Decision(
                     id: "", rule: rule, customer: record.number, customerText: text(of: slot), key: instance.key,
-                    startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .ruleRemoved, cause: ""))
+                    startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now,
+                    verdict: .ruleRemoved,
+                    cause: "", because: instance.because))
         }
         if profile.judgedBy != rules.judgement, profile.judgedBy != 0 { wake(slot, at: clock.now) }
     }

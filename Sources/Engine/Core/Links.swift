@@ -10,6 +10,7 @@ extension Engine {
         }
         for membership in visitor.segments { output.memberships.append((membership.segment, number, nil)) }
         output.removed.append(number)
+        output.running -= visitor.storedInstances
         output.merged.append((number, profiles[slot].number))
         gone.insert(number)
         release(from)
@@ -148,6 +149,8 @@ extension Engine {
             Decision(
                 id: decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .merged, cause: ""))
+                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: .merged,
+                cause: "",
+                because: instance.because))
     }
 }

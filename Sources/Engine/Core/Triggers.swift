@@ -205,8 +205,9 @@ extension Engine {
             Decision(
                 id: id ?? decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: verdict, cause: cause,
-                channel: candidate?.channel, variant: candidate?.variant, message: message))
+                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: verdict,
+                cause: cause, channel: candidate?.channel, variant: candidate?.variant, message: message,
+                because: instance.because))
         guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }
         leaveLine(instance, profiles[slot].number, product, verdict)
         switch verdict {

@@ -333,6 +333,7 @@ struct RecordReader {
                 orphans.append((name, instance(view, rule: 0)))
             }
         }
+        profile.storedInstances = profile.instances.count + orphans.count
         if let rolling = record.rolling { read(rolling, into: &profile) }
         profile.seen = Self.seen(record.seen ?? [])
         return (profile, orphans)
