@@ -5,6 +5,7 @@ import Glibc
 import Ingest
 import Pipeline
 import Storage
+import Templates
 import Testing
 
 /// Behaviours as folders that a non-programmer can read (`Tests/Cases/README.md`): logs and a configuration in, expected messages out.
@@ -95,6 +96,9 @@ struct Case {
                     })
             })
         settings.maxLineBytes = configuration.maxLineBytes
+        let (templates, faults) = TemplateSet.load(configuration.definitions.rules, from: configuration.templates)
+        guard faults.isEmpty else { throw Failure(description: "\(faults)") }
+        settings.render = { templates.render(rule: $0, $1) }
         return (settings, rules)
     }
 
