@@ -201,7 +201,7 @@ struct Case {
         sqlite3_prepare_v2(
             database,
             """
-            SELECT json_object('rule', rule, 'customer', customer, 'key', key, 'verdict', verdict, 'cause', cause,
+            SELECT json_object('rule', rule, 'customer', customer, 'key', key, 'verdict', verdict, 'cause', cause, 'channel', channel, 'variant', variant,
                 'started_at', started_at, 'due_at', due_at, 'decided_at', decided_at) FROM decisions ORDER BY number
             """, -1, &statement, nil)
         var lines: [String] = []
