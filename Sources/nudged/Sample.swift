@@ -20,9 +20,10 @@ struct Sample {
         var bytes = [UInt8](repeating: 0, count: Self.byteLimit)
         let count = fread(&bytes, 1, bytes.count, stream)
         isWhole = count < bytes.count
-        let text = bytes.prefix(count)
-        if text.starts(with: [0x1F, 0x8B]) || text.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
-            throw Failure(.data, "\(path): is compressed; unpack its first lines into a file and look at that")
+        var text = bytes[..<count]
+        if let content = CompressedLog.head(of: path, limit: Self.byteLimit) {
+            text = content.bytes[...]
+            isWhole = content.isWhole
         }
         lines = text.split(separator: 0x0A, maxSplits: Self.lineLimit, omittingEmptySubsequences: false).map { Array($0) }
         // The piece after the last newline read is no whole line.
@@ -49,7 +50,7 @@ struct Sample {
                 "\(path): no format fits, and no field of its lines is a time (RFC 3339, or s, ms or us since 1970)\n\(faults)")
         }
         return "no preset knows this log; a mapping that may fit, to be looked at and corrected:\n\n"
-            + proposal.yaml(indent: "    ") + "\n\n"
+            + proposal.yaml(indent: "    ") + "\n\n" + proposal.remarks.map { $0 + "\n" }.joined()
             + describe(FormatSample(of: lines, as: .mapping(proposal.mapping)), "read with it")
     }
 
