@@ -61,7 +61,8 @@ let package = Package(
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Templates", "CSQLite"],
+            name: "PipelineTests",
+            dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Templates", "CSQLite"],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),

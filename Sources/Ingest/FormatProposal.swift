@@ -74,7 +74,8 @@ package struct FormatProposal: Sendable {
         var user = pick(Self.customers) { $0.objects == 0 }
         if user == nil, visitor != nil {
             // Who is logged in on some lines only.
-            user = Self.customers.lazy.compactMap { word in fields.first { $0.name.lowercased() == word && $0.objects == 0 } }.first
+            user =
+                Self.customers.lazy.compactMap { word in fields.first { $0.name.lowercased() == word && $0.objects == 0 } }.first
         }
         let id = pick(Self.ids) { $0.values.count == $0.count }
         let taken = [time, event, user, visitor, id].compactMap { $0?.path }
@@ -93,7 +94,8 @@ package struct FormatProposal: Sendable {
             for field in fields where field.objects == 0 && !taken.contains(field.path) && members.count < 24 {
                 // Deep inside only what has a known name is worth a place.
                 guard (known(field) != nil) == isKnown, isKnown || field.path.count(where: { $0 == "." }) < 2 else { continue }
-                let name = known(field).flatMap { known in members.contains { $0.name == known } ? nil : known } ?? String(field.name)
+                let name =
+                    known(field).flatMap { known in members.contains { $0.name == known } ? nil : known } ?? String(field.name)
                 if !members.contains(where: { $0.name == name }) { members.append((name, field.path)) }
             }
         }
@@ -114,14 +116,17 @@ package struct FormatProposal: Sendable {
         mapping = MappingFormat(
             id: id?.path, customer: user?.path, anonymous: visitor?.path, event: event.map { .path($0.path) } ?? .always(always),
             time: MappingFormat.Time(path: time.path, unit: unit), names: renamed,
-            properties: bag.map { MappingFormat.Properties.object($0.path) } ?? (members.contains { $0.name != $0.path } ? .members(members) : .others))
+            properties: bag.map { MappingFormat.Properties.object($0.path) }
+                ?? (members.contains { $0.name != $0.path } ? .members(members) : .others))
         if user == nil, visitor == nil, event != nil || !has.contains("product_id") {
             remarks.append(
-                "No field looks like the id of a customer: add `customer` with its path. Without one only events of products count.")
+                "No field looks like the id of a customer: add `customer` with its path. Without one only events of products count."
+            )
         }
         for field in common where field.packedObjects * 10 >= field.count * 9 {
             remarks.append(
-                "`\(field.path)` holds JSON as text, into which a mapping can't look: let the collector write the object itself (Fluent Bit: a filter of the kind parser; Vector: parse_json).")
+                "`\(field.path)` holds JSON as text, into which a mapping can't look: let the collector write the object itself (Fluent Bit: a filter of the kind parser; Vector: parse_json)."
+            )
         }
     }
 
@@ -144,7 +149,9 @@ package struct FormatProposal: Sendable {
             }
             if value.tag == .string {
                 fields[index].texts += 1
-                if text.utf8.first == UInt8(ascii: "{"), JSONText.pack(Array(text.utf8)) != nil { fields[index].packedObjects += 1 }
+                if text.utf8.first == UInt8(ascii: "{"), JSONText.pack(Array(text.utf8)) != nil {
+                    fields[index].packedObjects += 1
+                }
             }
             if fields[index].values.count < 2000 { fields[index].values.insert(text) }
             if let unit = unit(value) { fields[index].times[unit, default: 0] += 1 }

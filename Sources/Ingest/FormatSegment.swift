@@ -52,7 +52,8 @@ struct SegmentReader: ~Copyable {
     /// Reads one call. `places` are for the tape index of each field, 0 where the line has none.
     func read(_ tape: JSONTape, _ places: inout [Int], into draft: inout Draft) -> Refusal? {
         fields.collect(tape, into: &places)
-        for other in spelledAs.indices where places[Field.allCases.count &+ other] != 0 && tape.isAbsent(places[spelledAs[other]]) {
+        for other in spelledAs.indices where places[Field.allCases.count &+ other] != 0 && tape.isAbsent(places[spelledAs[other]])
+        {
             places[spelledAs[other]] = places[Field.allCases.count &+ other]
         }
         let type = places[Field.type.rawValue]

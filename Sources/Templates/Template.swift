@@ -77,7 +77,7 @@ package struct Template: Sendable {
         return .object(content)
     }
 
-    /// As Mustache sees it: numbers as the message writes them, and an empty text like one that is absent, as Mustache's manual has it.
+    /// As Mustache sees it: numbers as the message writes them, and an empty text like one that is absent.
     private static func value(_ view: JSONView) -> Any {
         switch view.tag {
         case .true: true

@@ -34,14 +34,16 @@ struct Sample {
         guard lines.contains(where: { !$0.isEmpty }) else { throw Failure(.data, "\(path): has no lines") }
     }
 
-    /// The report: by the source's format, else by the preset that understands the log, else by a proposed mapping.
-    func report(_ source: LogSource?) throws -> String {
+    /// The report: by the source's format, else by the preset that understands the log, else by a proposed mapping. What is later than `limit`
+    /// is from the future.
+    func report(_ source: LogSource?, receivedBefore limit: Instant?) throws -> String {
         if let source {
             return describe(
-                FormatSample(of: lines, as: source.format, identity: source.identity), "read as source \(source.name)")
+                FormatSample(of: lines, as: source.format, identity: source.identity, receivedBefore: limit),
+                "read as source \(source.name)")
         }
         if let preset = FormatSample.preset(of: lines), let format = Format(preset: preset) {
-            return describe(FormatSample(of: lines, as: format), "read with format: \(preset)")
+            return describe(FormatSample(of: lines, as: format, receivedBefore: limit), "read with format: \(preset)")
         }
         guard let proposal = FormatProposal(for: lines) else {
             let faults = describe(FormatSample(of: lines, as: .segment), "read with format: segment")
@@ -51,7 +53,7 @@ struct Sample {
         }
         return "no preset knows this log; a mapping that may fit, to be looked at and corrected:\n\n"
             + proposal.yaml(indent: "    ") + "\n\n" + proposal.remarks.map { $0 + "\n" }.joined()
-            + describe(FormatSample(of: lines, as: .mapping(proposal.mapping)), "read with it")
+            + describe(FormatSample(of: lines, as: .mapping(proposal.mapping), receivedBefore: limit), "read with it")
     }
 
     private func describe(_ sample: FormatSample, _ how: String) -> String {

@@ -76,7 +76,9 @@ import Testing
     static let hasPostgres = Program.shell("command -v initdb && command -v postgres && command -v runuser", in: "/").code == 0
 
     /// A server without a network: one statement on standard input.
-    @Test(.enabled(if: hasPostgres, "there is no PostgreSQL here: the example for it is not run")) func postgresGivesTheNumber() throws {
+    @Test(.enabled(if: hasPostgres, "there is no PostgreSQL here: the example for it is not run")) func postgresGivesTheNumber()
+        throws
+    {
         let program = Program()
         defer { program.remove() }
         let query = try #require(Self.blocks("sql").first { $0.contains("sha256") })

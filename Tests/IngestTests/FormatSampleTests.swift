@@ -105,7 +105,8 @@ import Testing
             FormatProposal(for: lines(#"{"date":1772359200.5,"log":"{\"type\":\"track\",\"event\":\"A\",\"userId\":\"u\"}"}"#)))
         #expect(packed.remarks.count == 2 && packed.remarks[1].hasPrefix("`log` holds JSON as text"))
         let access = try #require(
-            FormatProposal(for: lines(#"{"time_iso8601":"2026-03-01T10:00:00+00:00","request":"GET / HTTP/1.1","status":"200"}"#)))
+            FormatProposal(for: lines(#"{"time_iso8601":"2026-03-01T10:00:00+00:00","request":"GET / HTTP/1.1","status":"200"}"#))
+        )
         #expect(access.remarks.count == 1 && access.remarks[0].hasPrefix("No field looks like the id of a customer"))
     }
 }

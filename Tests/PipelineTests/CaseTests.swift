@@ -12,6 +12,22 @@ import Testing
 @Suite struct CaseTests {
     @Test func thereAreCases() { #expect(Case.names.count > 50) }
 
+    /// Every gate and every two of them, and the table that says so.
+    @Test func everyPairOfGatesHasACase() throws {
+        let page = try #require(Case.text(Case.root + "/docs/delivery.md"))
+        let gates = Gates.inOrder.map { $0.name.replacing(" ", with: "-") }
+        #expect(gates.count == 8)
+        for (place, first) in gates.enumerated() {
+            #expect(Case.names.contains("delivery-\(first)"), "no case shows \(first)")
+            for second in gates[(place + 1)...] {
+                let names = ["delivery-\(first)-with-\(second)", "delivery-\(second)-with-\(first)"]
+                let found = names.filter { Case.names.contains($0) }
+                #expect(found.count == 1, "no case shows \(first) with \(second)")
+                for name in found { #expect(page.contains("(../Tests/Cases/\(name))"), "docs/delivery.md does not name \(name)") }
+            }
+        }
+    }
+
     @Test(arguments: Case.names) func replayGivesWhatIsExpected(name: String) throws {
         let folder = Case(name: name)
         let outcome = try folder.replay()

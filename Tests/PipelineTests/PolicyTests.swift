@@ -104,7 +104,8 @@ import Testing
 
         // Where nothing is held every start counts as it does without a policy: the same instances end, each once.
         let drops = try Self.replay(
-            "delivery: { salt: \"2026\", holdout: 10%, caps: [{ at_most: 1, per: 24h }] }\n", drops: true, in: scratch, name: "drops")
+            "delivery: { salt: \"2026\", holdout: 10%, caps: [{ at_most: 1, per: 24h }] }\n", drops: true, in: scratch,
+            name: "drops")
         #expect(drops.sum == none.sum)
         for verdict in ["cancelled", "condition_false"] { #expect(drops.verdicts[verdict] == none.verdicts[verdict]) }
         let decided = ["published", "capped", "holdout"].reduce(0) { $0 + drops.verdicts[$1, default: 0] }

@@ -32,7 +32,8 @@ import Testing
         func edited(_ view: JSONView, _ path: String) -> CanonicalJSON {
             guard view.tag == .object else { return CanonicalJSON(view) }
             var members: [(key: String, value: CanonicalJSON)] = []
-            for (key, value) in view.entries where !(path == "data" && key == "content") && !(path == "data.customer" && key == "locale") {
+            for (key, value) in view.entries
+            where !(path == "data" && key == "content") && !(path == "data.customer" && key == "locale") {
                 let place = path.isEmpty ? key : path + "." + key
                 members.append((key, place == "data.product.name" && name != nil ? .string(name ?? "") : edited(value, place)))
             }
@@ -71,7 +72,9 @@ import Testing
         #expect(spoken[0] == spoken[1])
     }
 
-    @Test(arguments: rules, ["en-GB", "de-DE", "tr", "tr-TR", "tr_CY", nil]) func rendersTheMessagesOfItsCase(rule: String, locale: String?) throws {
+    @Test(arguments: rules, ["en-GB", "de-DE", "tr", "tr-TR", "tr_CY", nil]) func rendersTheMessagesOfItsCase(
+        rule: String, locale: String?
+    ) throws {
         let isTurkish = locale?.hasPrefix("tr") ?? false
         let template = try #require(Self.file(rule, isTurkish ? "tr" : "en"))
         let messages = try Self.messages(rule, locale: locale)
@@ -87,7 +90,9 @@ import Testing
             if let name = data["customer"]?["traits"]?["first_name"]?.string { #expect(body.contains(" \(name),\n")) }
             let text = subject + "\n" + body
             // Nothing of the template is left, nothing is escaped, and no place is empty.
-            for trace in ["{{", "}}", "&amp;", "&lt;", "&gt;", "&quot;", "&#", "  ", " .", " ,", " :", "()", " \n", "\n\n\n", "null"] {
+            for trace in [
+                "{{", "}}", "&amp;", "&lt;", "&gt;", "&quot;", "&#", "  ", " .", " ,", " :", "()", " \n", "\n\n\n", "null",
+            ] {
                 #expect(!text.contains(trace), "\(rule), \(locale ?? "no locale"): \(trace) in \(text)")
             }
             #expect(!subject.isEmpty && !subject.hasSuffix(":") && body.hasSuffix("\n") && !body.hasSuffix("\n\n"))
