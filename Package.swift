@@ -62,7 +62,8 @@ let package = Package(
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"],
+            name: "PipelineTests",
+            dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Templates", "CSQLite"],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),

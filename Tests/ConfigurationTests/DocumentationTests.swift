@@ -51,7 +51,7 @@ import Testing
         var block: String?
         let texts = ["docs/configuration.md", "docs/delivery.md"].map { (try? Folder.text($0)) ?? "" }
         for line in texts.joined(separator: "\n").split(separator: "\n", omittingEmptySubsequences: false) {
-            if line == "```yaml" {
+            if line.hasPrefix("```yaml") {
                 block = ""
             } else if line == "```" {
                 if let block { blocks.append(block) }
