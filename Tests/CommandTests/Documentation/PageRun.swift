@@ -61,7 +61,7 @@ struct PageRun {
         case "toml", "ini", "mustache": return foreign(block)
         case "cel": return Self.celPages.contains(page.name) ? nil : "no suite evaluates the expressions of this page"
         case "text":
-            return block.text.contains(/(?m)^\s*(\$ |nudged )/) ? "a command is not text: make it `sh` or `console`" : nil
+            return block.text.contains(/(?m)^\s*(\$ |nudged [a-z])/) ? "a command is not text: make it `sh` or `console`" : nil
         default: return "there is no convention for ```\(block.language): see docs/README.md"
         }
     }
@@ -80,7 +80,7 @@ struct PageRun {
             """
             . '\(program.directory)/surroundings'
             trap '{ echo "cd \\"$PWD\\""; export -p; } > "\(program.directory)/surroundings"' EXIT
-            set -e -o pipefail
+            set -e
             \(localised(commands))
             """)
         return program.shell("bash block 2>&1")
