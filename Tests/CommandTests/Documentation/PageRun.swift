@@ -11,32 +11,31 @@ struct PageRun {
     static let celPages = ["docs/cel.md", "docs/writing-rules.md"]
 
     private let page: Page
-    /// Shared by all blocks: `here` is where the reader is, the rest the test's own.
-    private let program: Program
-    private var here: String { program.directory + "/here" }
+    /// Where the reader begins.
+    private let here: Program
+    /// The test's own files.
+    private let program = Program()
     /// What a page about the sample shop writes for an id, and the id.
     private var sample: [(String, String)] = []
 
     init(_ page: Page) {
         self.page = page
-        program = Program()
-        program.write("surroundings", "cd '\(here)'\nexport NUDGED_CONFIG='\(here)/nudged.yaml'\n")
-        guard page.text.contains("<!-- sample shop -->") else {
-            _ = program.shell("mkdir here")
-            return
-        }
-        let shop = Shop()
-        defer { shop.program.remove() }
+        let shop = page.text.contains("<!-- sample shop -->") ? Shop() : nil
+        here = shop?.program ?? Program()
+        program.write("surroundings", "cd '\(here.directory)'\nexport NUDGED_CONFIG='\(here.directory)/nudged.yaml'\n")
+        guard let shop else { return }
         let id = shop.run("outbox list --rule welcome --json").output.firstMatch(of: /"id":"([a-z2-7]+)"/)?.1 ?? ""
         let rows = shop.run("deadletters --reason bad_json --csv").output.split(whereSeparator: \.isNewline)
         let number = rows.dropFirst().first?.prefix { $0 != "," } ?? ""
         sample = [("MESSAGE", String(id)), ("NUMBER", String(number))]
         // A sender has given it up.
-        _ = shop.program.shell("mv outbox/new/*-\(id).json outbox/failed/")
-        _ = program.shell("cp -r '\(shop.program.directory)' here")
+        _ = here.shell("mv outbox/new/*-\(id).json outbox/failed/")
     }
 
-    func remove() { program.remove() }
+    func remove() {
+        here.remove()
+        program.remove()
+    }
 
     func run() {
         for block in page.blocks {
@@ -74,13 +73,13 @@ struct PageRun {
         return text
     }
 
-    private func execute(_ commands: String) -> Program.Result {
+    private func execute(_ commands: String, stopping: Bool = true) -> Program.Result {
         program.write(
             "block",
             """
             . '\(program.directory)/surroundings'
             trap '{ echo "cd \\"$PWD\\""; export -p; } > "\(program.directory)/surroundings"' EXIT
-            set -e
+            \(stopping ? "set -e" : "")
             \(localised(commands))
             """)
         return program.shell("bash block 2>&1")
@@ -119,7 +118,7 @@ struct PageRun {
             }
         }
         for step in steps {
-            let result = execute(step.command)
+            let result = execute(step.command, stopping: false)
             guard result.code == 0 else { return "\(step.command): exit \(result.code)\n\(result.output)" }
             let found = result.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
             if !Shown.matches(step.shown.dropLast(while: { $0.isEmpty }), found.dropLast(while: { $0.isEmpty })) {
