@@ -52,9 +52,12 @@ import Testing
         arguments: [
             "```sh\nfalse\n```", "```sh\nnudged chekc\n```", "```sh scripts/service-test\nsystemctl eat nudged\n```",
             "```console\n$ echo a b\na …c\n```", "```console\n$ printf 'a\\nb\\n'\na\n```", "```console\n$ false\n```",
-            "```yaml\nrules: { r: { strat: Page Viewed } }\n```", "```yaml other.yaml\ninstance: 1, 2\n```", "```toml a.toml\na: 1\n```", "```ndjson\n{\"a\":1}\n```",
-            "```json\n{a: 1}\n```", "```sql\nSELECT 1 FROM nothing;\n```", "```python\n1 +\n```", "```python\nraise ValueError\n```",
-            "```text\nnudged check\n```", "```cel\n1 => 1\n```", "```fortran\n```", "```\nnothing\n```", "    nudged check", "```sh\n",
+            "```yaml\nrules: { r: { strat: Page Viewed } }\n```", "```yaml other.yaml\ninstance: 1, 2\n```",
+            "```toml a.toml\na: 1\n```", "```ndjson\n{\"a\":1}\n```",
+            "```json\n{a: 1}\n```", "```sql\nSELECT 1 FROM nothing;\n```", "```python\n1 +\n```",
+            "```python\nraise ValueError\n```",
+            "```text\nnudged check\n```", "```cel\n1 => 1\n```", "```fortran\n```", "```\nnothing\n```", "    nudged check",
+            "```sh\n",
         ])
     func aWrongPageFails(text: String) {
         let page = Page("wrong.md", text: text + "\n")

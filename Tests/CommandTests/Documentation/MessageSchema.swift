@@ -46,7 +46,8 @@ enum MessageSchema {
     @Test(
         .enabled(if: MessageSchema.python != nil, "jsonschema can't be had from PyPI here"),
         arguments: [
-            ("\"1.0\"", "\"0.3\""), ("\"id\":\"4rc", "\"id\":\"1rc"), ("\"type\":\"nudged.message\"", "\"type\":\"nudged.retract\""),
+            ("\"1.0\"", "\"0.3\""), ("\"id\":\"4rc", "\"id\":\"1rc"),
+            ("\"type\":\"nudged.message\"", "\"type\":\"nudged.retract\""),
             ("\"rule\":\"nudge\",", ""), ("T11:00:00.000Z", "T11:00:00Z"), ("\"data\":", "\"host\":\"a\",\"data\":"),
         ])
     func whatIsNoMessageDoesNot(part: String, wrong: String) {
