@@ -196,7 +196,7 @@ package struct Pipeline: ~Copyable {
     }
 
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
-    private static let batchMessages = 2000
+    private static let batchMessages = 8000
     /// How many customers for whom something is due are worked off between two commits.
     private static let batchWakes = 4000
 

@@ -1,4 +1,5 @@
 import Engine
+import Testing
 
 /// A JSON value as a test writes it down.
 indirect enum J: Sendable, Equatable, CustomStringConvertible, ExpressibleByStringLiteral, ExpressibleByFloatLiteral,
@@ -160,7 +161,14 @@ struct MemoryStore: Sendable {
             customers[number] = nil
             for segment in members.keys { members[segment]?[number] = nil }
         }
-        for record in changes.customers { customers[record.number] = record }
+        for record in changes.customers {
+            customers[record.number] = record
+            for column in [record.traits, record.carts, record.interests, record.subscriptions, record.segments, record.timers] {
+                guard let column else { continue }
+                let packed = JSONText.pack(column).map { CanonicalJSON(JSONView(bytes: $0, offset: 0)).bytes }
+                #expect(packed == column, "not canonical: \(String(decoding: column, as: UTF8.self))")
+            }
+        }
         for link in changes.output.links { links[link.anonymous] = link.customer }
         for record in changes.products { products[record.key] = record }
         for change in changes.followers {

@@ -127,9 +127,12 @@ extension Engine {
             ? judgeSegments(
                 slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
-        for action in [Trigger.Action.cancel, .start] {
-            if let context { fire(slot, context, action) }
-            if !changes.isEmpty { fire(slot, changes, action) }
+        if context != nil || !changes.isEmpty {
+            var judged = JudgedConditions(event.name, rules)
+            for action in [Trigger.Action.cancel, .start] {
+                if let context { fire(slot, context, action, &judged) }
+                if !changes.isEmpty { fire(slot, changes, action) }
+            }
         }
         settle(slot)
         return true

@@ -47,8 +47,13 @@ extension Engine {
         }
         let name = rules.vocabulary[event.name].name
         let id = batch.string(event.id)
+        var judged = JudgedConditions(event.name, rules)
         for trigger in triggers {
             if let condition = trigger.condition {
+                if let known = judged[condition] {
+                    if known { startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties) }
+                    continue
+                }
                 var scope = Scope(condition: condition, rules: rules, profile: nil, now: clock.now)
                 scope.eventName = name
                 scope.eventID = id
@@ -56,7 +61,9 @@ extension Engine {
                 scope.properties = properties
                 scope.product = mention.product
                 scope.facts = products[index].facts
-                guard case .value(.bool(true)) = condition.program.evaluate(scope) else { continue }
+                let holds = if case .value(.bool(true)) = condition.program.evaluate(scope) { true } else { false }
+                judged[condition] = holds
+                guard holds else { continue }
             }
             startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties)
         }

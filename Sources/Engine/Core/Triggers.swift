@@ -1,13 +1,35 @@
 import CEL
 
+/// What the conditions of one event's triggers came to, so that one that many rules share is judged once.
+struct JudgedConditions {
+    /// By the condition's number; empty where no condition comes twice.
+    private var results: [Bool?]
+
+    init(_ name: EventName, _ rules: RuleSet) {
+        results =
+            rules.repeatsConditions[Int(name.index)] ? [Bool?](repeating: nil, count: rules.triggerConditionCount) : []
+    }
+
+    subscript(condition: Condition) -> Bool? {
+        get { condition.number.flatMap { results.indices.contains($0) ? results[$0] : nil } }
+        set { if let number = condition.number, results.indices.contains(number) { results[number] = newValue } }
+    }
+}
+
 extension Engine {
-    /// Cancels or starts what the event triggers for its customer, rules in their order.
-    mutating func fire(_ slot: Int, _ context: EventContext, _ action: Trigger.Action) {
+    /// Cancels or starts what the event triggers for its customer, rules in their order. `judged` keeps what its conditions came to, between both
+    /// actions too: nothing that a trigger does is seen by another's condition.
+    mutating func fire(_ slot: Int, _ context: EventContext, _ action: Trigger.Action, _ judged: inout JudgedConditions) {
         for trigger in rules.triggersByEvent[Int(context.event.name.index)] where trigger.action == action {
             let rule = rules.rules[trigger.rule]
             // A rule with an audience is started by product events only; its cancels come from the customer's own events.
             if trigger.action == .start, rule.hasAudience { continue }
-            if let condition = trigger.condition, !holds(condition, slot, context) { continue }
+            if let condition = trigger.condition {
+                let known = judged[condition]
+                let holds = known ?? holds(condition, slot, context)
+                if known == nil { judged[condition] = holds }
+                if !holds { continue }
+            }
             switch trigger.action {
             case .cancel:
                 cancel(

@@ -131,6 +131,10 @@ package final class RuleSet: Sendable {
     let seriesByEvent: [[Int]]
     let markByEvent: [Int?]
     let triggersByEvent: [[Trigger]]
+    /// By event name: whether several of its triggers ask the same.
+    let repeatsConditions: [Bool]
+    /// How many conditions triggers have that differ.
+    let triggerConditionCount: Int
     let entering: [[Trigger]]
     let leaving: [[Trigger]]
     let calendars: [CalendarTrigger]
@@ -183,6 +187,11 @@ package final class RuleSet: Sendable {
         self.seriesByEvent = seriesByEvent
         self.markByEvent = markByEvent
         self.triggersByEvent = triggersByEvent
+        repeatsConditions = triggersByEvent.map { triggers in
+            let numbers = triggers.compactMap { $0.condition?.number }
+            return Set(numbers).count < numbers.count
+        }
+        triggerConditionCount = 1 + (triggersByEvent.joined().compactMap { $0.condition?.number }.max() ?? -1)
         self.entering = entering
         self.leaving = leaving
         self.calendars = calendars
