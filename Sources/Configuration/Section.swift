@@ -42,10 +42,6 @@ package enum Section: String, CaseIterable, Sendable {
         }
     }
 
-    /// Keys that are read and checked but that no part of the daemon acts on yet: each gets a warning, so that nobody relies on
-    /// it. Whoever implements one takes it off this list.
-    package var keysWithoutEffect: Set<String> { [] }
-
     /// How messages call such a mapping: "in a rule".
     var title: String {
         switch self {

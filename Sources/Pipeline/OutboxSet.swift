@@ -71,6 +71,11 @@ package struct OutboxSet {
             if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
                 let id = known.split(separator: " ")[1]
                 directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
+            } else if let (id, moved) = moved(try store.meta(key), to: settings.path) {
+                directory = moved
+                try store.begin()
+                try store.setMeta(key, "open \(id) \(settings.path)")
+                try store.commit()
             } else {
                 if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
                 // Its id is committed before it is created, so that a crash in between leads back here with the same id.
@@ -93,6 +98,12 @@ package struct OutboxSet {
             boxes[index].directory = nil
             boxes[index].trouble = "\(error)"
         }
+    }
+
+    /// The directory that the database knows under another path, if somebody has moved it here with all it holds.
+    private func moved(_ known: String?, to path: String) -> (id: String, directory: OutboxDirectory)? {
+        guard let parts = known?.split(separator: " ", maxSplits: 2), parts.count == 3, parts[0] == "open" else { return nil }
+        do { return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]))) } catch { return nil }
     }
 
     /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it

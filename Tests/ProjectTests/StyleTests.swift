@@ -61,12 +61,20 @@ let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPath
             ]
         for document in documents {
             let text = try String(contentsOf: document, encoding: .utf8)
-            for match in text.matches(of: /\]\(([^)#:]+)(#[^)]*)?\)/) {
-                let target = document.deletingLastPathComponent().appending(path: String(match.1))
-                #expect(
-                    FileManager.default.fileExists(atPath: target.path(percentEncoded: false)),
-                    "\(document.lastPathComponent): \(match.1)")
+            for match in text.matches(of: /\]\(([^)#:]*)(?:#([^)]*))?\)/) {
+                let target = match.1.isEmpty ? document : document.deletingLastPathComponent().appending(path: String(match.1))
+                let place = "\(document.lastPathComponent): \(match.0)"
+                #expect(FileManager.default.fileExists(atPath: target.path(percentEncoded: false)), "\(place)")
+                guard let anchor = match.2 else { continue }
+                #expect(Self.anchors(try String(contentsOf: target, encoding: .utf8)).contains(String(anchor)), "\(place)")
             }
+        }
+    }
+
+    /// What GitHub makes of a page's headings.
+    private static func anchors(_ page: String) -> [String] {
+        page.matches(of: /(?m)^#+ (.*)$/).map { heading in
+            String(heading.1.lowercased().filter { $0.isLetter || $0.isNumber || "-_ ".contains($0) }).replacing(" ", with: "-")
         }
     }
 
