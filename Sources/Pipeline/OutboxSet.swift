@@ -30,15 +30,20 @@ package struct OutboxSet {
     private var tripped: Pause?
     /// What was decided before this was published before a backup was restored.
     private var restored: Instant?
+    /// Told of every change in an outbox's directories.
+    private var observer: OutboxDirectory.Observer?
 
     package init() {}
 
     /// Opens every outbox, creating those the database has never known, and settles what a crash left.
+    ///
+    /// - Parameter observer: told of every change in an outbox's directories just before it is made; for tests of crashes and faults.
     package static func open(
         _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil,
-        restored: Instant? = nil
+        restored: Instant? = nil, observer: OutboxDirectory.Observer? = nil
     ) throws -> OutboxSet {
         var set = OutboxSet()
+        set.observer = observer
         set.safety = safety
         if let restored {
             // A restored state goes on, and remembers what it takes as published when it meets it again.
@@ -68,7 +73,7 @@ package struct OutboxSet {
             var directory: OutboxDirectory
             if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
                 let id = known.split(separator: " ")[1]
-                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
+                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id), observer: observer)
             } else {
                 if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
                 // Its id is committed before it is created, so that a crash in between leads back here with the same id.
@@ -79,7 +84,7 @@ package struct OutboxSet {
                 try store.begin()
                 try store.setMeta(key, "new \(id) \(settings.path)")
                 try store.commit()
-                directory = try OutboxDirectory.create(path: settings.path, id: id)
+                directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
                 try store.begin()
                 try store.setMeta(key, "open \(id) \(settings.path)")
                 try store.commit()
@@ -100,7 +105,7 @@ package struct OutboxSet {
         guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
         let parts = known.split(separator: " ", maxSplits: 2)
         guard parts.count == 3 else { return }
-        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]))
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]), observer: observer)
         try recover(index, &old, store)
     }
 
