@@ -17,7 +17,9 @@ package struct OutboxSet {
     private var published: [Int64] = []
     /// Committed as staged, and not renamed yet.
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
-    package private(set) var pendingCount = 0
+    /// How many messages have no file yet, by outbox.
+    private var pending: [String: Int] = [:]
+    package var pendingCount: Int { pending.values.reduce(0, +) }
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
     private var withdrawingCount = 0
     package private(set) var publishedCount = 0
@@ -58,7 +60,7 @@ package struct OutboxSet {
         }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
-        set.pendingCount = try store.count(.pending)
+        set.pending = try store.pendingCounts()
         set.withdrawingCount = try store.count(.withdrawing)
         if set.withdrawingCount > 0 { try set.takeBack(store) }
         set.pauses = try store.pauses()
@@ -150,7 +152,7 @@ package struct OutboxSet {
     }
 
     /// After rows were deleted.
-    package mutating func recount(_ pending: Int) { pendingCount = pending }
+    package mutating func recount(_ pending: [String: Int]) { self.pending = pending }
 
     // MARK: Pauses
 
@@ -217,7 +219,7 @@ package struct OutboxSet {
         stage(&passing, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows.replaceSubrange(..<allowed, with: passing)
-        pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
+        for row in rows where row.state == .pending { pending[row.outbox, default: 0] += 1 }
         return rows
     }
 
@@ -290,7 +292,7 @@ package struct OutboxSet {
                 boxes[index].trouble = "\(error)"
             }
         }
-        pendingCount = try store.count(.pending)
+        pending = try store.pendingCounts()
         withdrawingCount = try store.count(.withdrawing)
     }
 
@@ -339,7 +341,7 @@ package struct OutboxSet {
     }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
-    package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
+    package var isFull: Bool { boxes.contains { pending[$0.settings.name] ?? 0 >= $0.settings.maxPending } }
 
     package var troubles: [String] {
         boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
@@ -353,10 +355,15 @@ package struct OutboxSet {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
         if withdrawingCount > 0 { try takeBack(store) }
-        while pendingCount > 0, !isPaused {
-            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried).filter { row in
-                try row.retracts.map { try store.state(ofSequence: $0) != .withdrawing } ?? true
-            }
+        // One by one, so that what waits for an outbox that is away keeps nobody else's back.
+        for index in boxes.indices where boxes[index].directory != nil { try retry(index, store, wallNow: wallNow) }
+        try publish()
+    }
+
+    private mutating func retry(_ index: Int, _ store: Store, wallNow: Instant?) throws {
+        let name = boxes[index].settings.name
+        while pending[name] ?? 0 > 0, !isPaused {
+            var rows = try store.pendingMessages(of: name, except: pauses.compactMap(\.rule), limit: Self.retried)
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }
             guard !done.isEmpty else { break }
@@ -366,12 +373,11 @@ package struct OutboxSet {
             try store.setState(.published, of: rows.filter { $0.state == .published }.map(\.sequence))
             try markPublished(store)
             try store.commit()
-            pendingCount -= done.count
+            pending[name, default: 0] -= done.count
             committed(done)
             try publish()
             guard done.count == rows.count else { break }
         }
-        try publish()
     }
 
     /// Gives back claims of dead senders, and prunes what senders are through with.

@@ -52,7 +52,7 @@ extension Pipeline {
             try store.begin()
             try store.removeLeavingFiles(removed)
             try store.commit()
-            let pending = try store.count(.pending)
+            let pending = try store.pendingCounts()
             changeOutboxes { $0.recount(pending) }
             guard removed.count == files.count else { return }
         }
