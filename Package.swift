@@ -58,14 +58,17 @@ let package = Package(
             swiftSettings: settings),
 
         // What a power loss takes, for the tests that crash at every operation.
-        .target(name: "CrashSimulation", dependencies: ["Outbox", "CSQLite"], path: "Tests/CrashSimulation", swiftSettings: settings),
+        .target(
+            name: "CrashSimulation", dependencies: ["Outbox", "CSQLite"], path: "Tests/CrashSimulation", swiftSettings: settings),
 
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests",
-            dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Outbox", "CrashSimulation", "CSQLite"],
+            dependencies: [
+                "Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Outbox", "CrashSimulation", "CSQLite",
+            ],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),

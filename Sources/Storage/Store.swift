@@ -63,7 +63,8 @@ package final class Store {
                 let reason = String(cString: strerror(errno))
                 // The next start makes it anew, and syncs it then.
                 rmdir(directory)
-                throw StoreError(.io, "\(directory): can't make the state directory durable (\(reason)); check the disk, then restart")
+                throw StoreError(
+                    .io, "\(directory): can't make the state directory durable (\(reason)); check the disk, then restart")
             }
             return
         }

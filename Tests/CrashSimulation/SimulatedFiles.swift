@@ -65,7 +65,9 @@ package struct SimulatedFiles: Sendable {
             var start = 0
             while start < written.count {
                 // Sectors are those of the file, not of the write.
-                let next = min(written.count, (offset + start) / SimulatedFiles.sector * SimulatedFiles.sector + SimulatedFiles.sector - offset)
+                let next = min(
+                    written.count,
+                    (offset + start) / SimulatedFiles.sector * SimulatedFiles.sector + SimulatedFiles.sector - offset)
                 let part = written[start..<next]
                 switch Int.random(in: 0..<4, using: &generator) {
                 case 0, 1: Self.write(part, at: offset + start, to: &durable)

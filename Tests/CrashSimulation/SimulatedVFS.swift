@@ -176,14 +176,17 @@ private final class Context {
         file.pointee.pMethods = nil
         var handle = Handle(name: path.map(Self.file) ?? "", bytes: path == nil ? [] : nil)
         if path != nil, machine.size(handle.name) == nil {
-            guard flags & SQLITE_OPEN_CREATE != 0, machine.perform(.state(.create(handle.name))) else { return SQLITE_CANTOPEN }
+            guard flags & SQLITE_OPEN_CREATE != 0, machine.perform(.state(.create(handle.name))) == 0 else {
+                return SQLITE_CANTOPEN
+            }
             handle.isNewJournal = flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL) != 0
         }
         next += 1
         handles[next] = handle
         UnsafeMutableRawPointer(file).assumingMemoryBound(to: OpenFile.self).initialize(
             to: OpenFile(
-                base: sqlite3_file(pMethods: UnsafePointer(methods)), context: Unmanaged.passUnretained(self).toOpaque(), number: next))
+                base: sqlite3_file(pMethods: UnsafePointer(methods)), context: Unmanaged.passUnretained(self).toOpaque(),
+                number: next))
         outFlags?.pointee = flags
         return SQLITE_OK
     }
@@ -191,8 +194,8 @@ private final class Context {
     func delete(_ path: String, syncs: Bool) -> Int32 {
         let name = Self.file(path)
         guard machine.size(name) != nil else { return Fault.deleteNoent }
-        guard machine.perform(.state(.delete(name))) else { return Fault.delete }
-        return !syncs || machine.perform(.state(.syncDirectory)) ? SQLITE_OK : Fault.dirFsync
+        guard machine.perform(.state(.delete(name))) == 0 else { return Fault.delete }
+        return !syncs || machine.perform(.state(.syncDirectory)) == 0 ? SQLITE_OK : Fault.dirFsync
     }
 
     func read(_ number: Int, _ target: UnsafeMutableRawBufferPointer, at offset: Int) -> Int32 {
@@ -216,7 +219,11 @@ private final class Context {
             return SQLITE_OK
         }
         let operation = StateOperation.write(handles[number]?.name ?? "", offset: offset, Array(source))
-        return machine.perform(.state(operation)) ? SQLITE_OK : Fault.write
+        return switch machine.perform(.state(operation)) {
+        case 0: SQLITE_OK
+        case ENOSPC: SQLITE_FULL
+        default: Fault.write
+        }
     }
 
     func truncate(_ number: Int, _ size: Int) -> Int32 {
@@ -224,15 +231,15 @@ private final class Context {
             handles[number]?.bytes = Array(bytes.prefix(size))
             return SQLITE_OK
         }
-        return machine.perform(.state(.truncate(handles[number]?.name ?? "", size: size))) ? SQLITE_OK : Fault.truncate
+        return machine.perform(.state(.truncate(handles[number]?.name ?? "", size: size))) == 0 ? SQLITE_OK : Fault.truncate
     }
 
     func sync(_ number: Int) -> Int32 {
         guard let handle = handles[number], handle.bytes == nil else { return SQLITE_OK }
-        guard machine.perform(.state(.sync(handle.name))) else { return Fault.fsync }
+        guard machine.perform(.state(.sync(handle.name))) == 0 else { return Fault.fsync }
         guard handle.isNewJournal else { return SQLITE_OK }
         handles[number]?.isNewJournal = false
-        return machine.perform(.state(.syncDirectory)) ? SQLITE_OK : Fault.dirFsync
+        return machine.perform(.state(.syncDirectory)) == 0 ? SQLITE_OK : Fault.dirFsync
     }
 
     func size(_ number: Int) -> Int {

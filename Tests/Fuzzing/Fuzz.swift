@@ -30,8 +30,11 @@ private enum Target {
             return .decoder(
                 .mapping(
                     MappingFormat(
-                        id: "id", customer: "context.traits.id", event: .always("Page Viewed"), time: .init(path: "ts", unit: .ms),
-                        properties: .members([(name: "a", path: "properties.a"), (name: "b", path: "properties.b.c"), (name: "c", path: "id")]))),
+                        id: "id", customer: "context.traits.id", event: .always("Page Viewed"),
+                        time: .init(path: "ts", unit: .ms),
+                        properties: .members([
+                            (name: "a", path: "properties.a"), (name: "b", path: "properties.b.c"), (name: "c", path: "id"),
+                        ]))),
                 nil)
         default:
             guard let format = Format(preset: name) else {
@@ -103,7 +106,8 @@ private func splitLines(_ input: [UInt8]) {
 private let vocabulary: Vocabulary = {
     var vocabulary = Vocabulary()
     for name in [
-        "Page Viewed", "Identify", "Alias", "invoice.paid", "customer.subscription.updated", "charge.failed", "RENEWAL", "TRANSFER",
+        "Page Viewed", "Identify", "Alias", "invoice.paid", "customer.subscription.updated", "charge.failed", "RENEWAL",
+        "TRANSFER",
         "PRODUCT_CHANGE", "checkouts/update", "customers/update",
     ] { vocabulary.add(name, needsProperties: true) }
     return vocabulary
@@ -136,7 +140,9 @@ private func outcome(of line: [UInt8], _ decoder: inout Decoder) -> String {
         return "ignored"
     case .deadLetter(let letter):
         require(batch.events.isEmpty, "a dead letter with events")
-        if let column = letter.column { require(column >= 1 && column <= line.count + 1, "column \(column) of \(line.count) bytes") }
+        if let column = letter.column {
+            require(column >= 1 && column <= line.count + 1, "column \(column) of \(line.count) bytes")
+        }
         require(!letter.message.isEmpty && letter.head.count <= 4096, "a dead letter without a word")
         return "\(letter.reason.rawValue) \(letter.column ?? 0) \(letter.message)"
     case .event:

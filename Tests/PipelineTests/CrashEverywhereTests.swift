@@ -10,6 +10,9 @@ import Testing
 @Suite struct CrashEverywhereTests {
     private static let seeds = environment("NUDGED_CRASH_SEEDS").flatMap { Int($0) } ?? (LiveReplayTests.factor > 1 ? 12 : 1)
 
+    /// In the quick run fewer lives are stopped again.
+    private static let calm = LiveReplayTests.factor > 1 ? 1 : 2
+
     private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     /// Held for quiet hours, capped, cancelled while held, taken back before and after a sender has it.
@@ -47,7 +50,8 @@ import Testing
 
     @Test(arguments: 0..<seeds)
     func aRunStoppedAnywhereEndsWithTheOutboxOfAReplay(seed: Int) throws {
-        try everywhere(.init(lines: Self.story, pieces: 3, isOvertaking: false), rules: Self.rules, seed: UInt64(seed)) { outcomes in
+        try everywhere(.init(lines: Self.story, pieces: 3, isOvertaking: false), rules: Self.rules, seed: UInt64(seed)) {
+            outcomes in
             #expect(outcomes.contains { $0.takenBack > 0 } && outcomes.contains { $0.retracted > 0 })
             #expect(outcomes.allSatisfy { $0.published > 5 })
         }
@@ -58,6 +62,28 @@ import Testing
     func anyLogStoppedAnywhere(seed: Int) throws {
         let lines = ShopLog.lines(45, streams: ShopLog.streams.count, seed: UInt64(seed), disorder: 4 * 3_600_000)
         try everywhere(.init(lines: lines, pieces: 9, isOvertaking: true), rules: ShopLog.rules, seed: UInt64(seed)) { _ in }
+    }
+
+    /// The disk fails, or is full, at one operation: a message waits, or the run ends with an error; nothing is lost and nothing is twice.
+    @Test(arguments: [EIO, ENOSPC]) func aRunWithAFailureAnywhereEndsWithTheOutboxOfAReplay(code: Int32) throws {
+        let scenario = try CrashScenario(.init(lines: Self.story, pieces: 3, isOvertaking: false), rules: Self.rules, seed: 1)
+        let operations = try scenario.record()
+        let expected = try scenario.replay()
+        var failures = 0
+        // From nothing, and from where something is published.
+        for start in code == EIO || LiveReplayTests.factor > 1 ? [0, operations.count / 2] : [0] {
+            var disk = SimulatedDisk()
+            for operation in operations[..<start] { disk.apply(operation) }
+            for place in 1... {
+                let what = "error \(code) at operation \(place) of a run from operation \(start)"
+                let (end, happened) = try scenario.endure(disk, .failure(at: place, code: code), at: place, seed: UInt64(place))
+                guard happened else { break }
+                failures += 1
+                _ = try scenario.check(end, against: expected, what)
+            }
+        }
+        #expect(failures > 100)
+        print("error \(code): \(failures) failures")
     }
 
     private func everywhere(
@@ -71,13 +97,14 @@ import Testing
         for place in 0...operations.count {
             if place > 0 { disk.apply(operations[place - 1]) }
             for losesPower in [false, true] {
-                let what = "seed \(seed), stopped after \(place) of \(operations.count) operations\(losesPower ? ", power lost" : "")"
+                let what =
+                    "seed \(seed), stopped after \(place) of \(operations.count) operations\(losesPower ? ", power lost" : "")"
                 var random = SeededNumbers(seed: seed &* 1_000_003 &+ UInt64(place))
                 var kept = disk
                 if losesPower { kept.losePower(using: &random) }
                 do {
                     let end = try scenario.recover(
-                        kept, crashes: random.below(3), losesPower: losesPower, seed: random.next())
+                        kept, crashes: max(0, random.below(4) - Self.calm), losesPower: losesPower, seed: random.next())
                     if input.isOvertaking { expected = try scenario.replay() }
                     outcomes.append(try scenario.check(end, against: expected, what))
                 } catch {

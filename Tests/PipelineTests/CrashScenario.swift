@@ -81,8 +81,8 @@ final class CrashScenario {
         var disk = disk
         for life in 0... {
             try restore(disk)
-            let crashAt = life < crashes ? 1 + random.below(60) : .max
-            let machine = SimulatedMachine(disk, marker: outbox + "/.nudged-outbox", crashAt: crashAt)
+            let fault = life < crashes ? SimulatedMachine.Fault.crash(at: 1 + random.below(60)) : .none
+            let machine = SimulatedMachine(disk, marker: outbox + "/.nudged-outbox", fault: fault)
             do {
                 try self.life(on: machine, &random) { daemon, _ in
                     try Self.drain(&daemon)
@@ -98,6 +98,30 @@ final class CrashScenario {
         return disk
     }
 
+    /// Goes on from what a machine has kept while one operation fails, and then, in another life, to the end.
+    ///
+    /// - Returns: what is kept in the end, and whether there was such an operation.
+    func endure(_ disk: SimulatedDisk, _ fault: SimulatedMachine.Fault, at place: Int, seed: UInt64) throws -> (
+        SimulatedDisk, Bool
+    ) {
+        var random = SeededNumbers(seed: seed)
+        try restore(disk)
+        let machine = SimulatedMachine(disk, marker: outbox + "/.nudged-outbox", fault: fault)
+        do {
+            try life(on: machine, &random) { daemon, _ in
+                try Self.drain(&daemon)
+                return false
+            }
+        } catch let error as StoreError {
+            #expect([.io, .full, .readOnly].contains(error.kind), "\(error)")
+        } catch let error as OutboxError {
+            #expect(error.kind == .inputOutput || error.kind == .diskFull, "\(error)")
+        } catch let error as ControlLogError {
+            #expect(error.code == EIO || error.code == ENOSPC, "\(error)")
+        }
+        return (try recover(machine.disk, crashes: 0, losesPower: false, seed: random.next()), machine.count >= place)
+    }
+
     /// One life of the daemon: opens everything, and works until `body` is through.
     private func life(
         on machine: SimulatedMachine, _ random: inout SeededNumbers,
@@ -110,7 +134,8 @@ final class CrashScenario {
             let store = try Store.open(directory: state, vfs: vfs.name)
             let set = try OutboxSet.open(settings.outboxes, store: store, observer: sender.observer)
             let log = ControlLog(path: control) { (operation: ControlLog.Operation) throws(ControlLogError) in
-                guard machine.perform(.state(operation.onDisk)) else { throw ControlLogError(path: "crash", code: EIO) }
+                let code = machine.perform(.state(operation.onDisk))
+                if code != 0 { throw ControlLogError(path: "test", code: code) }
             }
             var daemon = try Pipeline(
                 settings: settings, rules: rules, store: store, destination: .outboxes(set), controlLog: log)
@@ -139,10 +164,12 @@ final class CrashScenario {
     private func restore(_ disk: SimulatedDisk) throws {
         unlink(control)
         if let bytes = disk.state.content(ControlLog.fileName) { Files.write(bytes, to: control) }
-        guard disk.hasOutbox else {
+        guard let marker = disk.marker else {
             Files.removeTree(outbox)
             return
         }
+        for folder in [""] + Folder.allCases.map(\.name) { mkdir("\(outbox)/\(folder)", 0o770) }
+        Files.write(marker, to: outbox + "/.nudged-outbox")
         for folder in Folder.allCases {
             for name in Files.names("\(outbox)/\(folder.name)") { unlink("\(outbox)/\(folder.name)/\(name)") }
         }

@@ -45,9 +45,9 @@ final class MachineSender: Sendable {
     var observer: OutboxDirectory.Observer {
         { (operation: FileOperation) throws(OutboxError) in
             if case .rename(.new, let name, .tmp, _) = operation, !self.machine.isDown, self.chance(35) { self.claim(name) }
-            guard self.machine.perform(.outbox(operation)) else {
-                throw OutboxError(kind: .other, operation: "crash", path: "")
-            }
+            let code = self.machine.perform(.outbox(operation))
+            if self.machine.isDown { throw OutboxError(kind: .other, operation: "crash", path: "") }
+            if code != 0 { throw OutboxError(operation: "test", path: "", code: code) }
         }
     }
 }

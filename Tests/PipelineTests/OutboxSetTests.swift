@@ -64,7 +64,11 @@ import Testing
         try store.begin()
         try store.write((1...10).map { row($0, outbox: "wide") })
         try store.commit()
-        #expect(try !OutboxSet.open([box("narrow", scratch, maxPending: 5), box("wide", scratch, maxPending: 11)], store: store).isFull)
-        #expect(try OutboxSet.open([box("narrow", scratch, maxPending: 5), box("wide", scratch, maxPending: 10)], store: store).isFull)
+        #expect(
+            try !OutboxSet.open([box("narrow", scratch, maxPending: 5), box("wide", scratch, maxPending: 11)], store: store)
+                .isFull)
+        #expect(
+            try OutboxSet.open([box("narrow", scratch, maxPending: 5), box("wide", scratch, maxPending: 10)], store: store).isFull
+        )
     }
 }

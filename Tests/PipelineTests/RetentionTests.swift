@@ -9,7 +9,8 @@ import Testing
 @Suite struct RetentionTests {
     private func letter(_ number: Int, at: Instant) -> DeadLetterRow {
         DeadLetterRow(
-            source: "app", file: "1", offset: Int64(number), length: 3, reason: "bad_json", message: "", place: nil, at: at, head: [])
+            source: "app", file: "1", offset: Int64(number), length: 3, reason: "bad_json", message: "", place: nil, at: at,
+            head: [])
     }
 
     private func kept(_ store: Store) throws -> [Int64] { try store.deadLetters(limit: .max).map(\.offset).reversed() }
