@@ -79,7 +79,15 @@ package final class Program: Sendable {
     /// Evaluates the expression.
     /// - Parameter budget: steps of work: one for each instruction, element, and some bytes of text or of regular expression.
     package func evaluate(_ host: some Host, budget: Int = Program.defaultBudget) -> Evaluation {
-        withUnsafeTemporaryAllocation(of: Value.self, capacity: frameSize) { frame in
+        // Most conditions of segments are one comparison with a constant; what fails in it goes the long way, which knows the words for it.
+        if code.count == 2, code[0].opcode == .compareLoad, case .value(let value) = host.load(Int(code[0].a), of: self) {
+            // Two steps for two instructions, as the machine counts.
+            var work = Work(budget - 2)
+            if let result = try? Operation.apply(Int(code[0].c), value, constants[Int(code[0].b)], &work) {
+                return .value(result)
+            }
+        }
+        return withUnsafeTemporaryAllocation(of: Value.self, capacity: frameSize) { frame in
             frame.initialize(repeating: .null)
             defer { frame.deinitialize() }
             var machine = Machine(program: self, frame: frame, budget: budget)

@@ -158,6 +158,17 @@ package struct ValueMap: Sendable {
         storage = builder.storage
     }
 
+    /// Of texts that the caller knows to differ from each other: nothing is hashed unless there are many.
+    package init(fields: [(name: String, value: Value)]) {
+        if fields.count <= Self.scanLimit {
+            storage = Storage(keys: fields.map { .string($0.name) }, values: fields.map(\.value), index: [:])
+        } else {
+            var builder = Builder()
+            for field in fields { builder.set(.string(field.name), field.value) }
+            storage = builder.storage
+        }
+    }
+
     /// - Throws: ``Fault`` if a key cannot be one or stands twice.
     init(keys: [Value], values: [Value]) throws(Fault) {
         var builder = Builder()

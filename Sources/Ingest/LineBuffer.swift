@@ -17,6 +17,9 @@ package struct LineBuffer: Sendable {
     /// Makes it empty and keeps the memory.
     package mutating func removeAll() { count = 0 }
 
+    /// The filled bytes and whatever follows them.
+    var bytes: [UInt8] { storage }
+
     /// The filled bytes; `padding` more may be read after them.
     package func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

@@ -36,9 +36,20 @@ package struct Sequencer: Sendable {
 
     private static func sort(_ events: inout [Event]) {
         // Logs are nearly sorted; most chunks need nothing.
-        for index in events.indices.dropFirst() where Event.precedes(events[index], events[index - 1]) {
-            events.sort(by: Event.precedes)
-            return
+        guard isUnsorted(events) else { return }
+        // An event is large: what is sorted are their places.
+        let sorted = events.withUnsafeBufferPointer { events in
+            var places = events.indices.map { (order: events[$0].order, index: $0) }
+            places.sort { $0.order != $1.order ? $0.order < $1.order : Event.precedes(events[$0.index], events[$1.index]) }
+            return places.map { events[$0.index] }
+        }
+        events = sorted
+    }
+
+    private static func isUnsorted(_ events: [Event]) -> Bool {
+        events.withUnsafeBufferPointer { events in
+            for index in events.indices.dropFirst() where Event.precedes(events[index], events[index - 1]) { return true }
+            return false
         }
     }
 

@@ -113,6 +113,7 @@ package struct Pipeline: ~Copyable {
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
+        engine.identifiesDecisions = store != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
@@ -171,12 +172,13 @@ package struct Pipeline: ~Copyable {
         let lines = tally.lines
         let events = engine.counters.events
         try obey()
+        var isEnding = false
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
             let bytes = tally.bytes
-            while !reader.isCaughtUp, tally.bytes - bytes <= settings.readBytes / 2 {
-                guard read(wallNow: wallNow) else { break }
-            }
+            repeat {
+                guard read(wallNow: wallNow, readsAhead: !isEnding) else { break }
+            } while (isEnding ? reader.isAhead : !reader.isCaughtUp) && tally.bytes - bytes <= settings.readBytes / 4
             // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown,
             // with lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds
             // time back.
@@ -184,8 +186,11 @@ package struct Pipeline: ~Copyable {
             scan()
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
-        } while !reader.isCaughtUp && tally.lines - lines < settings.batchEvents && engine.dirtyCount < settings.profileLimit / 2
-            && engine.output.messages.count < Self.batchMessages && !hooks.endsEarly()
+            // What has been read ahead belongs to this batch; else its lines would have to be kept.
+            isEnding =
+                isEnding || tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
+                || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
+        } while isEnding ? reader.isAhead : !reader.isCaughtUp
         try commit(wallNow: wallNow)
         return tally.lines > lines || engine.counters.events > events
     }
@@ -195,11 +200,11 @@ package struct Pipeline: ~Copyable {
     /// How many customers for whom something is due are worked off between two commits.
     private static let batchWakes = 4000
 
-    private mutating func read(wallNow: Instant?, final: Bool = false) -> Bool {
+    private mutating func read(wallNow: Instant?, final: Bool = false, readsAhead: Bool = false) -> Bool {
         guard
             let chunk = reader.read(
                 upTo: settings.readBytes, wallLimit: wallNow.map { $0 + settings.maxFuture }, engineNow: engine.clock.now,
-                final: final)
+                final: final, readsAhead: readsAhead)
         else { return false }
         tally.lines += chunk.lineCount
         tally.bytes += chunk.byteCount
@@ -332,6 +337,7 @@ package struct Pipeline: ~Copyable {
         if store == nil {
             store = try Store.temporary()
             engine.hasStore = true
+            engine.identifiesDecisions = true
         }
     }
 
@@ -341,6 +347,8 @@ package struct Pipeline: ~Copyable {
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
         isChanged = false
+        // What has been read is applied, or its lines are kept: a position lies behind both.
+        if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
         let began = hooks.seconds()
         var changes = engine.takeChanges(records: store != nil)
         if let render = settings.render { changes.output.render(render) }

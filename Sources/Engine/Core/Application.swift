@@ -18,7 +18,7 @@ struct EventContext {
 extension Engine {
     /// Applies one event; false after noting what is missing, with nothing changed.
     mutating func apply(_ original: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
-        missing = Missing()
+        if !missing.isEmpty { missing = Missing() }
         var event = original
         if event.time <= tombstones.newest {
             let isDropped =
@@ -180,7 +180,7 @@ extension Engine {
     private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) -> Bool {
         if let known = field {
             guard known.at <= time else { return false }
-            if known.value.utf8.elementsEqual(bytes) {
+            if known.value.same(as: bytes) {
                 field?.at = time
                 return false
             }
@@ -444,13 +444,14 @@ extension Engine {
     private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
         let now = clock.now
         let rules = rules
-        let result = profiles.withUnsafeBufferPointer { profiles in
-            let profile = profiles.baseAddress.map { $0 + slot }
-            return condition.program.evaluate(Scope(condition: condition, rules: rules, profile: profile, now: now))
+        let result = profiles.withUnsafeBufferPointer { profiles -> Evaluation? in
+            guard let first = profiles.baseAddress else { return nil }
+            return condition.program.evaluate(
+                ProfileScope(condition: condition, rules: rules, profile: first + slot, now: now))
         }
         switch result {
         case .value(.bool(let value)): return value
-        case .value: return false
+        case .value, nil: return false
         case .error:
             counters.conditionErrors += 1
             return false
@@ -462,8 +463,8 @@ extension Engine {
     /// Makes sure the profile is woken for the next moment at which it may change without an event.
     mutating func settle(_ slot: Int) {
         var next = Instant.max
-        for instance in profiles[slot].instances where instance.phase != .queued {
-            next = min(next, max(instance.due, clock.now))
+        for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase != .queued {
+            next = min(next, max(profiles[slot].instances[place].due, clock.now))
         }
         if !rules.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
         if !rules.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
@@ -474,8 +475,10 @@ extension Engine {
     private func nextSegmentChange(_ slot: Int) -> Instant {
         var next = Instant.max
         for place in profiles[slot].series.indices {
-            for moment in rules.windowMoments[profiles[slot].series[place].definition] {
-                let width = rules.series[profiles[slot].series[place].definition].width
+            let definition = profiles[slot].series[place].definition
+            if rules.windowMoments[definition].isEmpty { continue }
+            let width = rules.series[definition].width
+            for moment in rules.windowMoments[definition] {
                 if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) {
                     next = min(next, change)
                 }

@@ -9,6 +9,8 @@ package struct Engine: Sendable {
     let sha256: @Sendable ([UInt8]) -> [UInt8]
     /// Whether there are records outside that the engine does not hold. False: whoever is not resident is new.
     package var hasStore: Bool
+    /// Whether decisions that come to no message get the id that theirs would have had. Nobody asks for it where none is kept, and it is a hash.
+    package var identifiesDecisions = true
     /// Whether judgements are told step by step (`Output.passages`), for `explain`.
     package var isTracing = false
 
@@ -119,7 +121,7 @@ package enum Verdict: String, Sendable, CaseIterable {
 
 /// How an instance ended.
 package struct Decision: Sendable {
-    /// The id its message has, or would have had.
+    /// The id its message has, or would have had; empty if `Engine.identifiesDecisions` is off and there is no message.
     package var id: String
     package var rule: String
     package var customer: Int64
@@ -254,8 +256,8 @@ extension Engine {
     /// The slot of a customer, also by an anonymous id that became a user.
     func find(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> Int? {
         index.find(CustomerIndex.hash(isAnonymous: isAnonymous, id)) { slot in
-            if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id[...] == id { return true }
-            return isAnonymous && profiles[slot].links.contains { $0[...] == id }
+            if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id.same(as: id) { return true }
+            return isAnonymous && profiles[slot].links.contains { $0.same(as: id) }
         }
     }
 

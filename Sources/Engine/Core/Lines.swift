@@ -139,9 +139,10 @@ extension Engine {
         line.paceDue = definition.pace.map { time + $0 }
         line.isOpen = true
         var waiting: [AudienceLine.Place] = []
+        var moved: Set<Int64> = []
+        let key = product.text
         for slot in audience {
             let number = profiles[slot].number
-            let key = product.text
             if let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) }) {
                 // Whoever waits in line is started by this start; whoever runs already, only if the rule restarts.
                 let isQueued = profiles[slot].instances[place].phase == .queued
@@ -153,10 +154,11 @@ extension Engine {
                 profiles[slot].instances[place].heldSince = nil
                 profiles[slot].instances[place].place = line.nextPlace
                 remember(properties, slot, place, definition, id: id, name: name)
-                line.remove(number)
                 if isQueued {
+                    moved.insert(number)
                     waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
                 } else {
+                    line.remove(number)
                     profiles[slot].instances[place].phase = .waiting
                     AudienceLine.insert(AudienceLine.Place(place: line.nextPlace, customer: number), into: &line.active)
                     settle(slot)
@@ -176,9 +178,9 @@ extension Engine {
             line.nextPlace += 1
         }
         // Whoever was in line before and is no longer in the audience waits behind those who are.
-        for old in line.waiting {
+        for old in line.waiting where !moved.contains(old.customer) {
             guard let slot = slotByNumber[old.customer],
-                let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: product.text) })
+                let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) })
             else { continue }
             touch(slot)
             profiles[slot].instances[place].place = line.nextPlace

@@ -146,7 +146,7 @@ extension Engine {
         recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }
         output.decisions.append(
             Decision(
-                id: messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
+                id: decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
                 startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .merged, cause: ""))
     }

@@ -47,6 +47,11 @@ extension Engine {
             ]))
     }
 
+    /// The id of an instance's decision, if decisions are told apart.
+    func decisionID(rule: Int, customer: String, key: String, startedAt: Instant) -> String {
+        identifiesDecisions ? messageID(rule: rule, customer: customer, key: key, startedAt: startedAt) : ""
+    }
+
     /// Zero-padded, so that it sorts as text.
     static func sequenceText(_ number: Int64) -> String {
         let digits = String(number)
@@ -54,8 +59,9 @@ extension Engine {
     }
 
     func messageID(of array: CanonicalJSON) -> String {
-        let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567".utf8)
+        let alphabet: StaticString = "abcdefghijklmnopqrstuvwxyz234567"
         var text: [UInt8] = []
+        text.reserveCapacity(32)
         var bits: UInt32 = 0
         var count = 0
         for byte in sha256(array.bytes).prefix(20) {
@@ -63,7 +69,7 @@ extension Engine {
             count += 8
             while count >= 5 {
                 count -= 5
-                text.append(alphabet[Int(bits >> UInt32(count)) & 31])
+                text.append(alphabet.utf8Start[Int(bits >> UInt32(count)) & 31])
             }
             bits &= 0xFF
         }
@@ -77,35 +83,33 @@ extension Engine {
         let customer = text(of: slot)
         let id = messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt)
         let expires = (instance.heldSince ?? instance.due) + rule.expires
+        // Written down in the order of the canonical form, so that there is nothing to sort.
         var data: [(key: String, value: CanonicalJSON)] = []
         for entry in rule.data {
             if case .value(let value) = evaluate(entry.condition, slot, instance), let json = CanonicalJSON(value) {
                 data.append((entry.key, json))
             }
         }
-        data.append(("rule", .string(rule.name)))
-        if !instance.key.isEmpty || rule.per != .customer { data.append(("key", .string(instance.key))) }
-        if let channel = candidate.channel { data.append(("channel", .string(channel))) }
-        if let variant = candidate.variant { data.append(("variant", .string(variant))) }
-        data.append(("customer", customerJSON(slot, rule)))
-        data.append(("started_at", .string(instance.startedAt.rfc3339)))
-        data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
         if !instance.because.isEmpty { data.append(("because", .array(instance.because.map { .string($0) }))) }
-        switch rule.per {
-        case .cart: data.append(("cart", cartJSON(slot, instance.key)))
-        case .product: if let product = instance.product { data.append(("product", productJSON(product))) }
-        case .subscription: data.append(("subscription", subscriptionJSON(slot, instance.key)))
-        case .customer: break
-        }
+        if rule.per == .cart { data.append(("cart", cartJSON(slot, instance.key))) }
+        if let channel = candidate.channel { data.append(("channel", .string(channel))) }
+        data.append(("customer", customerJSON(slot, rule)))
+        data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
+        if !instance.key.isEmpty || rule.per != .customer { data.append(("key", .string(instance.key))) }
+        if rule.per == .product, let product = instance.product { data.append(("product", productJSON(product))) }
+        data.append(("rule", .string(rule.name)))
+        data.append(("started_at", .string(instance.startedAt.rfc3339)))
+        if rule.per == .subscription { data.append(("subscription", subscriptionJSON(slot, instance.key))) }
+        if let variant = candidate.variant { data.append(("variant", .string(variant))) }
         var fields: [(key: String, value: CanonicalJSON)] = [
-            ("specversion", .string("1.0")), ("id", .string(id)), ("source", .string("/nudged/" + rules.definitions.instance)),
-            ("type", .string("nudged.message")), ("subject", .string(customer)), ("time", .string(clock.now.rfc3339)),
-            ("datacontenttype", .string("application/json")), ("expirytime", .string(expires.rfc3339)),
-            ("data", .object(data)),
+            ("data", .object(data)), ("datacontenttype", .string("application/json")), ("expirytime", .string(expires.rfc3339)),
+            ("id", .string(id)),
         ]
-        if number > 0 {
-            fields.append(("sequence", .string(Self.sequenceText(number))))
-        }
+        if number > 0 { fields.append(("sequence", .string(Self.sequenceText(number)))) }
+        fields += [
+            ("source", .string("/nudged/" + rules.definitions.instance)), ("specversion", .string("1.0")),
+            ("subject", .string(customer)), ("time", .string(clock.now.rfc3339)), ("type", .string("nudged.message")),
+        ]
         let envelope = CanonicalJSON.object(fields)
         return Message(
             id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
@@ -116,11 +120,11 @@ extension Engine {
     private func customerJSON(_ slot: Int, _ rule: Rule) -> CanonicalJSON {
         var fields: [(key: String, value: CanonicalJSON)] = [("id", .string(text(of: slot)))]
         if let locale = profiles[slot].locale { fields.append(("locale", .string(locale.value))) }
-        if let timezone = profiles[slot].timezone { fields.append(("timezone", .string(timezone.value))) }
         let traits = rule.include.compactMap { name -> (key: String, value: CanonicalJSON)? in
             guard let trait = profiles[slot].trait(name), trait.tag != .null else { return nil }
             return (name, CanonicalJSON(trait).withoutNulls)
         }
+        if let timezone = profiles[slot].timezone { fields.append(("timezone", .string(timezone.value))) }
         if !traits.isEmpty { fields.append(("traits", .object(traits))) }
         return .object(fields)
     }

@@ -25,8 +25,8 @@ extension Engine {
             moment.woken.append(first.slot)
         }
         if moment.woken.count > 1 {
-            let texts = moment.woken.map { ($0, profiles[$0].key.text) }
-            moment.woken = texts.sorted { $0.1.precedes($1.1) }.map(\.0)
+            let profiles = profiles
+            moment.woken.sort { CustomerKey.precedes(profiles[$0].key, profiles[$1].key) }
         }
         moment.slots = moment.woken.reversed()
         for slot in moment.woken {

@@ -171,7 +171,8 @@ extension Engine {
 
     /// Ends an instance with its one verdict, and gives back its share of a product.
     mutating func end(
-        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, message: [UInt8]? = nil
+        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, id: String? = nil,
+        message: [UInt8]? = nil
     ) {
         let instance = profiles[slot].instances.remove(at: place)
         touch(slot)
@@ -179,7 +180,7 @@ extension Engine {
         let customer = text(of: slot)
         output.decisions.append(
             Decision(
-                id: messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
+                id: id ?? decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
                 startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: verdict, cause: cause,
                 channel: candidate?.channel, variant: candidate?.variant, message: message))

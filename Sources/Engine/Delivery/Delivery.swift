@@ -33,14 +33,14 @@ extension Engine {
         let message = message(slot, candidate, sequence: clock.sequence)
         output.messages.append(message)
         remember(slot, candidate, message)
-        end(slot, place, .published, of: candidate)
+        end(slot, place, .published, of: candidate, id: message.id)
     }
 
     /// Both sides of a holdout are alike but for the message itself, which is recorded with the verdict instead of being sent.
     private mutating func holdOut(_ slot: Int, _ place: Int, _ candidate: Candidate) {
         let message = message(slot, candidate, sequence: 0)
         remember(slot, candidate, message)
-        end(slot, place, .holdout, of: candidate, message: message.json)
+        end(slot, place, .holdout, of: candidate, id: message.id, message: message.json)
     }
 
     /// Starts the cooldown, and counts for caps, late cancels and conversions.

@@ -45,7 +45,7 @@ package struct Event: Sendable {
     package var properties: UInt32 = 0
     /// Arena offset + 1 of the packed `traits` object, 0 if absent.
     package var traits: UInt32 = 0
-    /// The line itself, kept only while the event waits for its turn, so that it can be made durable.
+    /// The line itself, in the batch's `lines`: kept only while the event waits for its turn, so that it can be made durable.
     package var raw: ArenaText = .none
     /// Whether the line is durable already.
     package var isKept = false
@@ -74,8 +74,21 @@ package struct IDDigest: Hashable, Sendable {
 package struct EventBatch: Sendable {
     package var events: [Event] = []
     package var arena: [UInt8] = []
+    /// What the events' `raw` refers to: lines as they were read.
+    package var lines: [UInt8] = []
 
     package init() {}
+
+    package func line(of event: Event) -> ArraySlice<UInt8> {
+        lines[Int(event.raw.offset)..<Int(event.raw.offset + event.raw.length)]
+    }
+
+    /// Keeps a line, and gives its place for an event's `raw`.
+    package mutating func add(line: ArraySlice<UInt8>) -> ArenaText {
+        let offset = UInt32(lines.count)
+        lines.append(contentsOf: line)
+        return ArenaText(offset: offset, length: UInt32(line.count))
+    }
 
     package func bytes(_ text: ArenaText) -> ArraySlice<UInt8> {
         arena[Int(text.offset)..<Int(text.offset + text.length)]
@@ -112,7 +125,7 @@ package struct EventBatch: Sendable {
         copy.id = text(event.id)
         copy.locale = text(event.locale)
         copy.timezone = text(event.timezone)
-        copy.raw = text(event.raw)
+        copy.raw = event.raw.isEmpty ? .none : add(line: other.line(of: event))
         copy.properties = value(event.properties)
         copy.traits = value(event.traits)
         events.append(copy)

@@ -67,6 +67,35 @@ package final class Condition: Sendable {
     }
 }
 
+/// What a segment's condition is judged against: a profile alone. What such conditions mostly ask is answered here without the
+/// room that `Scope` needs for an event and its subject; this is on the hot path.
+struct ProfileScope: Host {
+    let condition: Condition
+    let rules: RuleSet
+    let profile: UnsafePointer<Profile>
+    let now: Instant
+
+    func load(_ reference: Int, of program: Program) -> Loaded {
+        switch condition.references[reference].slot {
+        case .count(let index, let window):
+            guard let series = Scope.series(index, profile) else { return .value(.int(0)) }
+            return .value(
+                .int(Int(profile.pointee.series[series].total(now: now, window: window, width: rules.series[index].width))))
+        case .ever(let mark): return .value(.bool(profile.pointee.marks.contains { $0.definition == mark }))
+        case .member(let segment): return .value(.bool(profile.pointee.isMember(of: segment)))
+        default: return scope.load(reference, of: program)
+        }
+    }
+
+    func has(_ reference: Int, of program: Program) -> Bool { scope.has(reference, of: program) }
+
+    func call(_ call: Int, of program: Program, target: Value?, arguments: [Value]) -> Loaded {
+        scope.call(call, of: program, target: target, arguments: arguments)
+    }
+
+    private var scope: Scope { Scope(condition: condition, rules: rules, profile: profile, now: now) }
+}
+
 /// What a condition is judged against. It borrows the profile by address, because a copy of a profile is a dozen retains; it never
 /// outlives the call that made it.
 struct Scope: Host {
@@ -203,7 +232,7 @@ struct Scope: Host {
         }
     }
 
-    private static func series(_ definition: Int, _ profile: UnsafePointer<Profile>) -> Int? {
+    fileprivate static func series(_ definition: Int, _ profile: UnsafePointer<Profile>) -> Int? {
         profile.pointee.series.firstIndex { $0.definition == definition }
     }
 
@@ -343,8 +372,9 @@ struct Scope: Host {
 extension CartLine {
     /// As a condition and a message's data see it.
     var values: ValueMap {
-        var entries: [(Key, Value)] = [(.string("product_id"), .string(product.id))]
-        func add(_ key: String, _ value: Value?) { if let value { entries.append((.string(key), value)) } }
+        var fields: [(name: String, value: Value)] = [("product_id", .string(product.id))]
+        fields.reserveCapacity(8)
+        func add(_ name: String, _ value: Value?) { if let value { fields.append((name, value)) } }
         add("variant", product.variant.isEmpty ? nil : .string(product.variant))
         add("quantity", .double(quantity.double))
         add("price", price.map { .double($0.double) })
@@ -352,7 +382,7 @@ extension CartLine {
         add("name", name.map { .string($0) })
         add("url", url.map { .string($0) })
         add("image_url", imageURL.map { .string($0) })
-        return ValueMap(entries)
+        return ValueMap(fields: fields)
     }
 }
 

@@ -1,7 +1,7 @@
 import CEL
 
-/// A rule, resolved and compiled.
-package struct Rule: Sendable {
+/// A rule, resolved and compiled. It never changes; a class only so that handing it on costs one retain.
+package final class Rule: Sendable {
     package let name: String
     package let per: KeyKind
     package let wait: Milliseconds
@@ -24,7 +24,36 @@ package struct Rule: Sendable {
     /// Its conditions at the deadline read the product's facts.
     package let readsProduct: Bool
     /// The interest kinds of its audience.
-    package var interestKinds: [InterestKind] { audience.compactMap(\.interest) }
+    package let interestKinds: [InterestKind]
+
+    init(
+        name: String, per: KeyKind, wait: Milliseconds, restart: Bool, cooldown: Milliseconds, expires: Milliseconds,
+        priority: Int,
+        audience: [Audience], limit: Condition?, pace: Milliseconds?, condition: Condition?,
+        data: [(key: String, condition: Condition)], include: [String], outbox: String?, delivery: RuleDelivery,
+        hasAudience: Bool,
+        keepsProperties: Bool, readsProduct: Bool
+    ) {
+        self.name = name
+        self.per = per
+        self.wait = wait
+        self.restart = restart
+        self.cooldown = cooldown
+        self.expires = expires
+        self.priority = priority
+        self.audience = audience
+        self.limit = limit
+        self.pace = pace
+        self.condition = condition
+        self.data = data
+        self.include = include
+        self.outbox = outbox
+        self.delivery = delivery
+        self.hasAudience = hasAudience
+        self.keepsProperties = keepsProperties
+        self.readsProduct = readsProduct
+        interestKinds = audience.compactMap(\.interest)
+    }
 }
 
 /// Whom a product event reaches.

@@ -11,30 +11,21 @@ package struct ProductKey: Hashable, Sendable, Comparable {
 
     // Swift compares strings by canonical equivalence, which normalises; ids are equal only as the same bytes.
     package static func == (left: ProductKey, right: ProductKey) -> Bool {
-        left.id.utf8.elementsEqual(right.id.utf8) && left.variant.utf8.elementsEqual(right.variant.utf8)
+        left.id.same(as: right.id) && left.variant.same(as: right.variant)
     }
 
     package func hash(into hasher: inout Hasher) {
-        for byte in id.utf8 { hasher.combine(byte) }
-        hasher.combine(UInt8(0xFF))
-        for byte in variant.utf8 { hasher.combine(byte) }
+        hasher.combine(StableHash.of(id))
+        if !variant.isEmpty { hasher.combine(StableHash.of(variant)) }
     }
 
     package static func < (left: ProductKey, right: ProductKey) -> Bool {
-        if !left.id.utf8.elementsEqual(right.id.utf8) { return left.id.precedes(right.id) }
+        if !left.id.same(as: right.id) { return left.id.precedes(right.id) }
         return left.variant.precedes(right.variant)
     }
 
     /// How a key is written in messages and tables: `ID`, or `ID/VARIANT`.
     package var text: String { variant.isEmpty ? id : id + "/" + variant }
-}
-
-extension String {
-    /// Order by UTF-8 bytes, which is the order of code points and needs no Unicode tables.
-    package func precedes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
-
-    /// The same bytes, without Unicode normalisation.
-    package func same(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
 /// One product in a cart.
@@ -99,18 +90,62 @@ package struct ProductMention: Sendable {
 
     /// Reads the product fields of an object; nil if it names no product. `sku` stands in for a missing `product_id`.
     package init?(_ view: JSONView, currency fallback: String? = nil) {
-        func text(_ value: JSONView?) -> String? {
-            guard let text = value?.identifier, !text.isEmpty else { return nil }
+        // One pass over the members instead of a look-up for each field.
+        var places = Places()
+        view.forEachMember { key, value in
+            switch Field(key) {
+            case .productID: places.id = value
+            case .sku: places.sku = value
+            case .variant: places.variant = value
+            case .quantity: places.quantity = value
+            case .price: places.price = value
+            case .currency: places.currency = value
+            case .name: places.name = value
+            case .url: places.url = value
+            case .imageURL: places.imageURL = value
+            case nil: break
+            }
+        }
+        func text(_ place: Int) -> String? {
+            guard place > 0, let text = JSONView(bytes: view.bytes, offset: place).identifier, !text.isEmpty else { return nil }
             return text
         }
-        guard let id = text(view["product_id"]) ?? text(view["sku"]) else { return nil }
-        product = ProductKey(id: id, variant: text(view["variant"]) ?? "")
-        quantity = view["quantity"]?.decimal
-        price = view["price"]?.decimal
-        currency = text(view["currency"]) ?? fallback
-        name = text(view["name"])
-        url = text(view["url"])
-        imageURL = text(view["image_url"])
+        func decimal(_ place: Int) -> Decimal? { place > 0 ? JSONView(bytes: view.bytes, offset: place).decimal : nil }
+        guard let id = text(places.id) ?? text(places.sku) else { return nil }
+        product = ProductKey(id: id, variant: text(places.variant) ?? "")
+        quantity = decimal(places.quantity)
+        price = decimal(places.price)
+        currency = text(places.currency) ?? fallback
+        name = text(places.name)
+        url = text(places.url)
+        imageURL = text(places.imageURL)
+    }
+
+    /// Where an object's product fields are; 0 is none. The last of a repeated key counts.
+    private struct Places {
+        var id = 0, sku = 0, variant = 0, quantity = 0, price = 0, currency = 0, name = 0, url = 0, imageURL = 0
+    }
+
+    private enum Field {
+        case productID, sku, variant, quantity, price, currency, name, url, imageURL
+
+        init?(_ key: UnsafeRawBufferPointer) {
+            func matches(_ text: StaticString) -> Bool {
+                text.withUTF8Buffer { areEqual(key, UnsafeRawBufferPointer($0)) }
+            }
+            switch key.count {
+            case 3:
+                if matches("url") { self = .url } else if matches("sku") { self = .sku } else { return nil }
+            case 4: if matches("name") { self = .name } else { return nil }
+            case 5: if matches("price") { self = .price } else { return nil }
+            case 7: if matches("variant") { self = .variant } else { return nil }
+            case 8:
+                if matches("quantity") { self = .quantity } else if matches("currency") { self = .currency } else { return nil }
+            case 9: if matches("image_url") { self = .imageURL } else { return nil }
+            case 10: if matches("product_id") { self = .productID } else { return nil }
+            default: return nil
+            }
+        }
     }
 
     /// The elements of `products` that name a product, or nil if there is no such array.
@@ -182,8 +217,12 @@ package struct Carts: Sendable, Equatable {
 
     /// Marks a cart as touched at `time`, creating it if needed, and returns where it now is.
     package mutating func touch(id: String, at time: Instant) -> Int {
-        if let index = index(id: id), list[index].touchedAt > time { return index }
-        var cart = index(id: id).map { list.remove(at: $0) } ?? Cart(id: id, touchedAt: time)
+        let known = index(id: id)
+        if let known, list[known].touchedAt > time || known == list.count - 1 {
+            list[known].touchedAt = max(list[known].touchedAt, time)
+            return known
+        }
+        var cart = known.map { list.remove(at: $0) } ?? Cart(id: id, touchedAt: time)
         cart.touchedAt = max(cart.touchedAt, time)
         // A late touch does not overtake carts touched at a later time.
         let place = list.lastIndex { $0.touchedAt <= cart.touchedAt }.map { $0 + 1 } ?? 0

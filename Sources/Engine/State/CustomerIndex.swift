@@ -12,28 +12,8 @@ struct CustomerIndex: Sendable {
     private var table = [Entry](repeating: Entry(hash: 0, slot: 0), count: 1024)
     private var count = 0
 
-    /// A multiply-and-fold hash over 8 bytes at a time, in the manner of wyhash.
     static func hash(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> UInt64 {
-        id.withUnsafeBytes { bytes in
-            var hash: UInt64 = isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03
-            hash ^= UInt64(bytes.count) &* 0xA076_1D64_78BD_642F
-            var offset = 0
-            while offset + 8 <= bytes.count {
-                hash = fold(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self), 0xE703_7ED1_A0B4_28DB)
-                offset += 8
-            }
-            var rest: UInt64 = 0
-            while offset < bytes.count {
-                rest = rest << 8 | UInt64(bytes[offset])
-                offset += 1
-            }
-            return fold(hash ^ rest, 0x8EBC_6AF0_9C88_C6E3)
-        }
-    }
-
-    private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
-        let product = a.multipliedFullWidth(by: b)
-        return product.high ^ product.low
+        id.withUnsafeBytes { StableHash.of($0, seed: isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03) }
     }
 
     func find(_ hash: UInt64, matches: (Int) -> Bool) -> Int? {
@@ -80,5 +60,34 @@ struct CustomerIndex: Sendable {
             next = (next + 1) & mask
         }
         table[gap].slot = 0
+    }
+}
+
+/// A multiply-and-fold hash over 8 bytes at a time, in the manner of wyhash. It is not stored anywhere.
+enum StableHash {
+    static func of(_ bytes: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
+        var hash = seed ^ UInt64(bytes.count) &* 0xA076_1D64_78BD_642F
+        var offset = 0
+        while offset &+ 8 <= bytes.count {
+            hash = fold(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self), 0xE703_7ED1_A0B4_28DB)
+            offset &+= 8
+        }
+        var rest: UInt64 = 0
+        while offset < bytes.count {
+            rest = rest << 8 | UInt64(bytes[offset])
+            offset &+= 1
+        }
+        return fold(hash ^ rest, 0x8EBC_6AF0_9C88_C6E3)
+    }
+
+    static func of(_ text: String) -> UInt64 {
+        let seed: UInt64 = 0xD1B5_4A32_D192_ED03
+        return text.utf8.withContiguousStorageIfAvailable { of(UnsafeRawBufferPointer($0), seed: seed) }
+            ?? Array(text.utf8).withUnsafeBytes { of($0, seed: seed) }
+    }
+
+    private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        let product = a.multipliedFullWidth(by: b)
+        return product.high ^ product.low
     }
 }

@@ -12,7 +12,22 @@ package struct CustomerKey: Hashable, Sendable {
     /// As written in messages: the user id, or `anonymous:ID`.
     package var text: String {
         let id = String(decoding: self.id, as: UTF8.self)
-        return isAnonymous ? "anonymous:" + id : id
+        return isAnonymous ? Self.anonymousPrefix + id : id
+    }
+
+    private static let anonymousPrefix = "anonymous:"
+
+    /// Order by the bytes of `text`.
+    static func precedes(_ left: CustomerKey, _ right: CustomerKey) -> Bool {
+        guard left.isAnonymous == right.isAnonymous else { return left.text.precedes(right.text) }
+        return left.id.withUnsafeBufferPointer { left in
+            right.id.withUnsafeBufferPointer { right in
+                let count = min(left.count, right.count)
+                var index = 0
+                while index < count, left[index] == right[index] { index += 1 }
+                return index < count ? left[index] < right[index] : left.count < right.count
+            }
+        }
     }
 }
 

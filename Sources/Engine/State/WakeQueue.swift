@@ -12,13 +12,17 @@ struct WakeQueue: Sendable {
     var count: Int { heap.count }
 
     mutating func push(_ at: Instant, _ slot: Int) {
-        heap.append(Entry(at: at, slot: slot))
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].at < heap[parent].at else { break }
-            heap.swapAt(child, parent)
-            child = parent
+        let new = Entry(at: at, slot: slot)
+        heap.append(new)
+        heap.withUnsafeMutableBufferPointer { heap in
+            var child = heap.count - 1
+            while child > 0 {
+                let parent = (child - 1) / 2
+                guard at < heap[parent].at else { break }
+                heap[child] = heap[parent]
+                child = parent
+            }
+            heap[child] = new
         }
     }
 
@@ -26,16 +30,18 @@ struct WakeQueue: Sendable {
         guard let first = heap.first else { return nil }
         let last = heap.removeLast()
         guard !heap.isEmpty else { return first }
-        heap[0] = last
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].at < heap[least].at {
-                least = child
+        heap.withUnsafeMutableBufferPointer { heap in
+            var parent = 0
+            while true {
+                var child = 2 * parent + 1
+                guard child < heap.count else { break }
+                if child + 1 < heap.count, heap[child + 1].at < heap[child].at { child += 1 }
+                guard heap[child].at < last.at else { break }
+                heap[parent] = heap[child]
+                parent = child
             }
-            if least == parent { return first }
-            heap.swapAt(parent, least)
-            parent = least
+            heap[parent] = last
         }
+        return first
     }
 }

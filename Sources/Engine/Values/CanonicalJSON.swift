@@ -35,7 +35,7 @@ package indirect enum CanonicalJSON: Sendable, Equatable {
         case .null: output.append(contentsOf: "null".utf8)
         case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
         case .number(let value): output.append(contentsOf: Self.number(value).utf8)
-        case .string(let value): Self.write(string: value.utf8, to: &output)
+        case .string(let value): Self.write(string: value, to: &output)
         case .array(let elements):
             output.append(UInt8(ascii: "["))
             for (index, element) in elements.enumerated() {
@@ -45,18 +45,50 @@ package indirect enum CanonicalJSON: Sendable, Equatable {
             output.append(UInt8(ascii: "]"))
         case .object(let members):
             output.append(UInt8(ascii: "{"))
-            for (index, member) in members.sorted(by: { Self.precedes($0.key, $1.key) }).enumerated() {
-                if index > 0 { output.append(UInt8(ascii: ",")) }
-                Self.write(string: member.key.utf8, to: &output)
-                output.append(UInt8(ascii: ":"))
-                member.value.write(to: &output)
+            // Most objects are written down in their order already.
+            var isSorted = true
+            for index in members.indices.dropFirst() where Self.precedes(members[index].key, members[index - 1].key) {
+                isSorted = false
+                break
             }
+            Self.write(members: isSorted ? members : members.sorted { Self.precedes($0.key, $1.key) }, to: &output)
             output.append(UInt8(ascii: "}"))
         }
     }
 
+    private static func write(members: [(key: String, value: CanonicalJSON)], to output: inout [UInt8]) {
+        for (index, member) in members.enumerated() {
+            if index > 0 { output.append(UInt8(ascii: ",")) }
+            write(string: member.key, to: &output)
+            output.append(UInt8(ascii: ":"))
+            member.value.write(to: &output)
+        }
+    }
+
+    /// Order by UTF-16 code units. It is that of the UTF-8 bytes but where one text has a character of U+E000 to U+FFFF and the other one beyond.
     private static func precedes(_ left: String, _ right: String) -> Bool {
-        left.utf16.lexicographicallyPrecedes(right.utf16)
+        let quick = left.utf8.withContiguousStorageIfAvailable { left in
+            right.utf8.withContiguousStorageIfAvailable { right -> Bool? in
+                let count = min(left.count, right.count)
+                var index = 0
+                while index < count, left[index] == right[index] { index += 1 }
+                guard index < count else { return left.count < right.count }
+                return max(left[index], right[index]) >= 0xEE ? nil : left[index] < right[index]
+            }
+        }
+        if case .some(.some(.some(let result))) = quick { return result }
+        return left.utf16.lexicographicallyPrecedes(right.utf16)
+    }
+
+    package static func write(string: String, to output: inout [UInt8]) {
+        let isWritten = string.utf8.withContiguousStorageIfAvailable { bytes in
+            guard !bytes.contains(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C }) else { return false }
+            output.append(UInt8(ascii: "\""))
+            output.append(contentsOf: bytes)
+            output.append(UInt8(ascii: "\""))
+            return true
+        }
+        if isWritten != true { write(string: string.utf8, to: &output) }
     }
 
     package static func write(string: some Sequence<UInt8>, to output: inout [UInt8]) {

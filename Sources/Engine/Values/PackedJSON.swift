@@ -31,14 +31,7 @@ package struct JSONView: Sendable {
     package var tag: PackedJSON.Tag { PackedJSON.Tag(rawValue: bytes[offset]) ?? .null }
 
     /// The bytes after this value.
-    package var end: Int {
-        switch tag {
-        case .null, .false, .true: offset + 1
-        case .double, .int, .uint: offset + 9
-        case .string: offset + 5 + bytes.littleUInt32(at: offset + 1)
-        case .array, .object: offset + 9 + bytes.littleUInt32(at: offset + 1)
-        }
-    }
+    package var end: Int { bytes.withUnsafeBytes { Self.end($0, offset) } }
 
     /// This value alone, in a buffer of its own.
     package var packed: [UInt8] { Array(bytes[offset..<end]) }
@@ -106,37 +99,41 @@ package struct JSONView: Sendable {
     }
 
     private func member(_ key: UnsafeBufferPointer<UInt8>) -> JSONView? {
-        guard tag == .object else { return nil }
+        let key = UnsafeRawBufferPointer(key)
         var found = -1
-        let end = self.end
-        var position = offset + 9
-        bytes.withUnsafeBufferPointer { bytes in
-            while position < end {
-                let length = Self.length(bytes, position)
-                let start = position + 4
-                if length == key.count, Self.same(bytes, start, key) { found = start + length }
-                position = Self.end(bytes, start + length)
-            }
-        }
+        forEachMember { name, value in if areEqual(name, key) { found = value } }
         return found < 0 ? nil : JSONView(bytes: bytes, offset: found)
     }
 
-    private static func same(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ key: UnsafeBufferPointer<UInt8>) -> Bool {
-        for index in 0..<key.count where bytes[start + index] != key[index] { return false }
-        return true
+    /// Each member of an object, in the order of the text: the bytes of its key, and its value's offset in `bytes`. None if this is no object.
+    @inline(__always)
+    func forEachMember(_ body: (_ key: UnsafeRawBufferPointer, _ value: Int) -> Void) {
+        bytes.withUnsafeBytes { bytes in
+            guard bytes[offset] == PackedJSON.Tag.object.rawValue else { return }
+            let end = Self.end(bytes, offset)
+            var position = offset + 9
+            while position < end {
+                let length = Self.length(bytes, position)
+                let value = position &+ 4 &+ length
+                body(UnsafeRawBufferPointer(rebasing: bytes[(position &+ 4)..<value]), value)
+                position = Self.end(bytes, value)
+            }
+        }
     }
 
-    private static func length(_ bytes: UnsafeBufferPointer<UInt8>, _ position: Int) -> Int {
-        Int(bytes[position]) | Int(bytes[position + 1]) << 8 | Int(bytes[position + 2]) << 16 | Int(bytes[position + 3]) << 24
+    @inline(__always)
+    private static func length(_ bytes: UnsafeRawBufferPointer, _ position: Int) -> Int {
+        Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
     }
 
     /// The byte after the value at a position.
-    private static func end(_ bytes: UnsafeBufferPointer<UInt8>, _ position: Int) -> Int {
+    @inline(__always)
+    private static func end(_ bytes: UnsafeRawBufferPointer, _ position: Int) -> Int {
         switch PackedJSON.Tag(rawValue: bytes[position]) ?? .null {
-        case .null, .false, .true: position + 1
-        case .double, .int, .uint: position + 9
-        case .string: position + 5 + length(bytes, position + 1)
-        case .array, .object: position + 9 + length(bytes, position + 1)
+        case .null, .false, .true: position &+ 1
+        case .double, .int, .uint: position &+ 9
+        case .string: position &+ 5 &+ length(bytes, position &+ 1)
+        case .array, .object: position &+ 9 &+ length(bytes, position &+ 1)
         }
     }
 
@@ -253,19 +250,19 @@ extension PackedJSON {
 
 extension [UInt8] {
     package func littleUInt32(at offset: Int) -> Int {
-        Int(self[offset]) | Int(self[offset + 1]) << 8 | Int(self[offset + 2]) << 16 | Int(self[offset + 3]) << 24
+        Int(withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self)) })
     }
 
     package func littleUInt64(at offset: Int) -> UInt64 {
-        UInt64(littleUInt32(at: offset)) | UInt64(littleUInt32(at: offset + 4)) << 32
+        withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
     }
 
     package mutating func appendLittle(_ value: UInt32) {
-        for shift in stride(from: 0, to: 32, by: 8) { append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) }
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 
     package mutating func appendLittle(_ value: UInt64) {
-        for shift in stride(from: 0, to: 64, by: 8) { append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 
     package mutating func storeLittle(_ value: UInt32, at offset: Int) {
