@@ -79,6 +79,7 @@ import Testing
                 line[place] = UInt8.random(in: 0...255, using: &generator)
             }
             let text = String(decoding: line, as: UTF8.self)
+            if text.utf8.allSatisfy({ [0x20, 0x09, 0x0A, 0x0D].contains($0) }) { continue }
             let note = Comment(rawValue: "seed \(fuzzSeed), round \(round): \(text)")
             let first = preset.read(text)
             let isWhole = Array(text.utf8).withUnsafeBytes { JSONFault.find(in: $0) == nil }

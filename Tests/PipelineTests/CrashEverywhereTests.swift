@@ -8,7 +8,7 @@ import Testing
 ///
 /// `NUDGED_CRASH_SEEDS=24` for more runs; `NUDGED_TORTURE=1` for logs at random besides.
 @Suite struct CrashEverywhereTests {
-    private static let seeds = environment("NUDGED_CRASH_SEEDS").flatMap { Int($0) } ?? (LiveReplayTests.factor > 1 ? 12 : 1)
+    private static let seeds = environment("NUDGED_CRASH_SEEDS").flatMap { Int($0) } ?? (LiveReplayTests.factor > 1 ? 4 : 1)
 
     /// In the quick run fewer lives are stopped again.
     private static let calm = LiveReplayTests.factor > 1 ? 1 : 2
