@@ -131,7 +131,7 @@ final class CrashScenario {
         let vfs = SimulatedVFS(machine, name: "crash-\(scratch.path)-\(names)")
         try withExtendedLifetime(vfs) {
             let sender = MachineSender(outbox: outbox, machine: machine, seed: random.next())
-            let store = try Store.open(directory: state, vfs: vfs.name)
+            let store = try Store.reopen(directory: state, vfs: vfs.name)
             let set = try OutboxSet.open(settings.outboxes, store: store, observer: sender.observer)
             let log = ControlLog(path: control) { (operation: ControlLog.Operation) throws(ControlLogError) in
                 let code = machine.perform(.state(operation.onDisk))
@@ -190,7 +190,7 @@ final class CrashScenario {
         var boxes = settings.outboxes
         boxes[0].path = directory + "/outbox"
         // A replay may publish what the live run took back: it is compared by rows, which hold the bytes.
-        let store = try Store.open(directory: directory + "/state")
+        let store = try Store.reopen(directory: directory + "/state")
         var replay = try Pipeline(
             settings: settings, rules: rules, store: store, destination: .outboxes(try OutboxSet.open(boxes, store: store)),
             controlLog: ControlLog(path: control))
@@ -211,7 +211,7 @@ final class CrashScenario {
         let machine = SimulatedMachine(disk, marker: outbox + "/.nudged-outbox")
         let vfs = SimulatedVFS(machine, name: "crash-\(scratch.path)-\(names)")
         return try withExtendedLifetime(vfs) {
-            let store = try Store.open(directory: state, vfs: vfs.name)
+            let store = try Store.reopen(directory: state, vfs: vfs.name)
             #expect(try store.database.text("PRAGMA integrity_check") == "ok", "\(what)")
             #expect(try store.integer("SELECT count(*) FROM waiting") == 0, "\(what)")
             let rows = try Array(store.messages(limit: .max).reversed())
