@@ -251,13 +251,13 @@ extension Store {
     }
 
     /// Everything the engine changed, inside the caller's transaction.
-    package func write(_ changes: Changes, rules: RuleSet) throws(StoreError) {
+    package func write(_ changes: Changes, of engine: Engine) throws(StoreError) {
         try remove(changes.output.removed)
-        try write(changes.customers)
+        try write(changes.slots, of: engine)
         try write(links: changes.output.links)
         try write(changes.products)
         try write(changes.followers)
-        try write(changes.output.memberships, rules: rules)
+        try write(changes.output.memberships, rules: engine.rules)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")

@@ -68,13 +68,17 @@ import Testing
         usleep(3_000_000)
         daemon.wait { _ in true }
         daemon.forgetNotes()
+        let clock = ContinuousClock()
+        let start = clock.now
         let before = daemon.wakeUps
         usleep(6_200_000)
         let woken = daemon.wakeUps - before
         daemon.wait { _ in true }
-        #expect((4...6).contains(daemon.notes.count { $0 == "WATCHDOG=1" }), "\(daemon.notes)")
+        // On a busy machine more time passes than was asked for; half a period of the watchdog is 1.5 s.
+        let turns = Int((clock.now - start) / .milliseconds(1500))
+        #expect((3...turns + 2).contains(daemon.notes.count { $0 == "WATCHDOG=1" }), "\(daemon.notes)")
         // Each turn writes the status file, whose rename may sleep once more.
-        #expect(woken <= 16, "\(woken) wake-ups in 6 s")
+        #expect(woken <= 3 * turns + 4, "\(woken) wake-ups in \(turns) turns")
         #expect(daemon.end().status == 0)
     }
 

@@ -23,7 +23,7 @@ extension Engine {
         for trait in visitor.traits where profiles[slot].trait(trait.name) == nil { profiles[slot].traits.append(trait) }
         profiles[slot].carts.merge(visitor.carts)
         for interest in visitor.interests { merge(interest, into: slot) }
-        if rules.indexedInterests.contains(.cart) {
+        if rules.indexesCarts {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
                 guard let index = productIndex[line.product],
                     let interest = profiles[slot].interest(in: line.product, kinds: [.cart])
@@ -96,7 +96,7 @@ extension Engine {
         } else {
             profiles[slot].interests.append(interest)
         }
-        guard rules.indexedInterests.contains(interest.kind), let index = productIndex[interest.product],
+        guard rules.indexes(interest.kind), let index = productIndex[interest.product],
             let merged = profiles[slot].interest(in: interest.product, kinds: [interest.kind])
         else { return }
         products[index].follow(interest.kind, profiles[slot].number, since: merged.since)

@@ -11,6 +11,8 @@ struct RuleCompiler {
     private var longest: [Milliseconds] = []
     private var marks: [String] = []
     private let segmentNames: [String]
+    /// Of triggers, by the bytes of their text.
+    private var triggerConditions: [[UInt8]: Condition] = [:]
 
     mutating func listen(to event: String) { vocabulary.add(event, needsProperties: true) }
     mutating func report(_ issue: Issue) { issues.append(issue) }
@@ -36,10 +38,10 @@ struct RuleCompiler {
                 for (place, trigger) in triggers.enumerated() {
                     switch trigger {
                     case .event(let name, let condition):
-                        let compiled = condition.flatMap { compile($0, .rule, expecting: .bool) }
+                        let shared = condition.flatMap { triggerCondition($0) }
                         let event = vocabulary.add(
                             name.value, needsProperties: true, isProductEvent: action == .start && !definition.audience.isEmpty)
-                        let entry = Trigger(rule: index, action: action, condition: compiled?.condition)
+                        let entry = Trigger(rule: index, action: action, condition: shared)
                         eventTriggers.append((event, entry))
                         if action == .start { starts.append(entry) }
                     case .enters(let name):
@@ -371,15 +373,27 @@ struct RuleCompiler {
 
     // MARK: Conditions
 
+    /// A trigger's condition; one that was written before is the same one.
+    private mutating func triggerCondition(_ text: Located<String>) -> Condition? {
+        let bytes = Array(text.value.utf8)
+        if let known = triggerConditions[bytes] { return known }
+        let compiled = compile(text, .rule, expecting: .bool, number: triggerConditions.count)?.condition
+        triggerConditions[bytes] = compiled
+        return compiled
+    }
+
     private mutating func compile(
-        _ text: Located<String>, _ place: ConditionEnvironment.Place, expecting: Type?
+        _ text: Located<String>, _ place: ConditionEnvironment.Place, expecting: Type?, number: Int? = nil
     ) -> (condition: Condition, type: Type)? {
         let environment = ConditionEnvironment.make(place, segments: segmentNames, timeZone: timeZone)
         do {
             let program = try environment.compile(text.value, expecting: expecting)
             let references = program.references.map { resolve($0) }
             let calls = resolveCalls(of: program)
-            return (Condition(program: program, references: references, calls: calls, text: text), program.expression.type)
+            return (
+                Condition(program: program, references: references, calls: calls, text: text, number: number),
+                program.expression.type
+            )
         } catch {
             for problem in error.errors {
                 issues.append(
