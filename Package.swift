@@ -58,19 +58,26 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // What a power loss takes, for the tests that crash at every operation.
+        .target(
+            name: "CrashSimulation", dependencies: ["Outbox", "CSQLite"], path: "Tests/CrashSimulation", swiftSettings: settings),
+
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests",
-            dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Templates", "CSQLite"],
+            dependencies: [
+                "Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Outbox", "Templates", "CrashSimulation",
+                "CSQLite",
+            ],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),
         .testTarget(name: "ProjectTests", swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
-        .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),
+        .testTarget(name: "OutboxTests", dependencies: ["Outbox", "CrashSimulation"], swiftSettings: settings),
         .testTarget(name: "ServiceTests", dependencies: ["Pipeline", "nudged"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],

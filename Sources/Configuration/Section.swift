@@ -37,7 +37,7 @@ package enum Section: String, CaseIterable, Sendable {
         case .consent: ["default"]
         case .quietHours: ["from", "to"]
         case .cap: ["at_most", "per", "tag", "channel"]
-        case .retention: ["profiles", "decisions", "messages", "dead_letters"]
+        case .retention: ["profiles", "decisions", "messages", "dead_letters", "max_dead_letters"]
         case .safety: ["at_most", "per"]
         }
     }

@@ -17,7 +17,9 @@ package struct OutboxSet {
     private var published: [Int64] = []
     /// Committed as staged, and not renamed yet.
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
-    package private(set) var pendingCount = 0
+    /// How many messages have no file yet, by outbox.
+    private var pending: [String: Int] = [:]
+    package var pendingCount: Int { pending.values.reduce(0, +) }
     /// How many of them wait for the end of their rule's pause and for nothing else.
     private var pausedCount = 0
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
@@ -32,15 +34,20 @@ package struct OutboxSet {
     private var tripped: Pause?
     /// What was decided before this was published before a backup was restored.
     private var restored: Instant?
+    /// Told of every change in an outbox's directories.
+    private var observer: OutboxDirectory.Observer?
 
     package init() {}
 
     /// Opens every outbox, creating those the database has never known, and settles what a crash left.
+    ///
+    /// - Parameter observer: told of every change in an outbox's directories just before it is made; for tests of crashes and faults.
     package static func open(
         _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil,
-        restored: Instant? = nil
+        restored: Instant? = nil, observer: OutboxDirectory.Observer? = nil
     ) throws -> OutboxSet {
         var set = OutboxSet()
+        set.observer = observer
         set.safety = safety
         if let restored {
             // A restored state goes on, and remembers what it takes as published when it meets it again.
@@ -70,7 +77,7 @@ package struct OutboxSet {
             var directory: OutboxDirectory
             if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
                 let id = known.split(separator: " ")[1]
-                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
+                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id), observer: observer)
             } else if let (id, moved) = moved(try store.meta(key), to: settings.path) {
                 directory = moved
                 try store.begin()
@@ -86,7 +93,7 @@ package struct OutboxSet {
                 try store.begin()
                 try store.setMeta(key, "new \(id) \(settings.path)")
                 try store.commit()
-                directory = try OutboxDirectory.create(path: settings.path, id: id)
+                directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
                 try store.begin()
                 try store.setMeta(key, "open \(id) \(settings.path)")
                 try store.commit()
@@ -103,7 +110,9 @@ package struct OutboxSet {
     /// The directory that the database knows under another path, if somebody has moved it here with all it holds.
     private func moved(_ known: String?, to path: String) -> (id: String, directory: OutboxDirectory)? {
         guard let parts = known?.split(separator: " ", maxSplits: 2), parts.count == 3, parts[0] == "open" else { return nil }
-        do { return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]))) } catch { return nil }
+        do {
+            return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]), observer: observer))
+        } catch { return nil }
     }
 
     /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
@@ -113,7 +122,7 @@ package struct OutboxSet {
         guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
         let parts = known.split(separator: " ", maxSplits: 2)
         guard parts.count == 3 else { return }
-        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]))
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]), observer: observer)
         try recover(index, &old, store)
     }
 
@@ -159,7 +168,7 @@ package struct OutboxSet {
 
     /// After rows were deleted.
     package mutating func recount(_ store: Store) throws(StoreError) {
-        pendingCount = try store.count(.pending)
+        pending = try store.pendingCounts()
         pausedCount = try store.pendingCount(of: pauses.compactMap(\.rule))
     }
 
@@ -229,7 +238,7 @@ package struct OutboxSet {
         stage(&passing, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows.replaceSubrange(..<allowed, with: passing)
-        pendingCount += rows.count { $0.state == .pending }
+        for row in rows where row.state == .pending { pending[row.outbox, default: 0] += 1 }
         pausedCount += rows.count { $0.state == .pending && isPaused($0.rule) }
         return rows
     }
@@ -353,7 +362,7 @@ package struct OutboxSet {
     }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
-    package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
+    package var isFull: Bool { boxes.contains { pending[$0.settings.name] ?? 0 >= $0.settings.maxPending } }
 
     package var troubles: [String] {
         boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
@@ -367,10 +376,15 @@ package struct OutboxSet {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
         if withdrawingCount > 0 { try takeBack(store) }
-        while pendingCount > 0, !isPaused {
-            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried).filter { row in
-                try row.retracts.map { try store.state(ofSequence: $0) != .withdrawing } ?? true
-            }
+        // One by one, so that what waits for an outbox that is away keeps nobody else's back.
+        for index in boxes.indices where boxes[index].directory != nil { try retry(index, store, wallNow: wallNow) }
+        try publish()
+    }
+
+    private mutating func retry(_ index: Int, _ store: Store, wallNow: Instant?) throws {
+        let name = boxes[index].settings.name
+        while pending[name] ?? 0 > 0, !isPaused {
+            var rows = try store.pendingMessages(of: name, except: pauses.compactMap(\.rule), limit: Self.retried)
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }
             guard !done.isEmpty else { break }
@@ -380,13 +394,12 @@ package struct OutboxSet {
             try store.setState(.published, of: rows.filter { $0.state == .published }.map(\.sequence))
             try markPublished(store)
             try store.commit()
-            pendingCount -= done.count
+            pending[name, default: 0] -= done.count
             committed(done)
             try publish()
             guard done.count == rows.count else { break }
         }
         try recount(store)
-        try publish()
     }
 
     /// Gives back claims of dead senders, and prunes what senders are through with.

@@ -476,6 +476,10 @@ package struct Pipeline: ~Copyable {
                     reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) }, at: now,
                     head: letter.head)
             })
+        // As many as came go in the same transaction, and some more of those that were there before the bound was lowered.
+        if !deadLetters.isEmpty {
+            try store.keepDeadLetters(settings.retention.maxDeadLetters, removing: deadLetters.count + Self.batchWakes)
+        }
         deadLetters.removeAll()
     }
 

@@ -42,6 +42,8 @@ package struct Service: ~Copyable {
     private var wasBlocked = false
     private var statusWrittenAt: Instant = 0
     private var scannedAt: Instant = 0
+    /// More may be beyond its time than one piece took.
+    private var isExpiring = false
     private var tendedAt: Instant = 0
     /// Open before anything else is: a signal that comes during the start waits.
     private let signals: Int32
@@ -158,7 +160,10 @@ package struct Service: ~Copyable {
             guard !isStopping else { return }
             scan()
         } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
-        try pipeline.expire(wallNow: wallNow)
+        while try pipeline.expire(wallNow: wallNow), !isStopping {
+            notification.watchdog()
+            try take(signals)
+        }
         if drain { try pipeline.finish(until: nil, wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
         try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
         report()
@@ -197,8 +202,9 @@ package struct Service: ~Copyable {
             tendedAt = now
             try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
             try pipeline.finishErasures()
-            try pipeline.expire(wallNow: wallNow)
+            isExpiring = true
         }
+        if isExpiring { isExpiring = try pipeline.expire(wallNow: wallNow) }
         if pipeline.isCaughtUp || pipeline.isBlocked { try wait(signals) }
     }
 
@@ -234,6 +240,7 @@ package struct Service: ~Copyable {
         var until = min(scannedAt + scanEvery, tendedAt + (pipeline.isTroubled ? 1000 : Self.tendEvery))
         if let due = pipeline.commitsBy(now) { until = min(until, max(due, now + 1)) }
         if pipeline.hasUnmarked { until = min(until, now + 1000) }
+        if isExpiring { until = now }
         if pipeline.needsAnotherScan { until = min(until, now + 100) }
         if deployment.settings.clock == .wall, !pipeline.isBlocked, let next = try pipeline.nextMoment() {
             // What is at t is taken once wall clock less lateness is above t.

@@ -9,10 +9,12 @@ final class Database {
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
 
-    /// - Parameter flags: `SQLITE_OPEN_…`
-    init(path: String, flags: Int32) throws(StoreError) {
+    /// - Parameters:
+    ///   - flags: `SQLITE_OPEN_…`
+    ///   - vfs: the name of a registered VFS; nil: the system's.
+    init(path: String, flags: Int32, vfs: String? = nil) throws(StoreError) {
         var handle: OpaquePointer?
-        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
         guard code == SQLITE_OK, let handle else {
             let detail = handle.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(code))
             sqlite3_close_v2(handle)

@@ -151,16 +151,19 @@ extension Store {
         return rows
     }
 
-    /// Pending messages in order of decision, without those of some rules.
-    package func pendingMessages(except rules: [String], limit: Int) throws(StoreError) -> [MessageRow] {
-        guard !rules.isEmpty else { return try messages(in: .pending, limit: limit) }
+    /// Pending messages of an outbox in order of decision, without those of some rules, and without retractions of what is just being taken back:
+    /// they wait for what becomes of it.
+    package func pendingMessages(of outbox: String, except rules: [String], limit: Int) throws(StoreError) -> [MessageRow] {
         var rows: [MessageRow] = []
         let statement = try database.statement(
-            "SELECT \(Self.messageColumns) FROM message WHERE state='pending' AND rule NOT IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?"
-        )
+            """
+            SELECT \(Self.messageColumns) FROM message m WHERE state='pending' AND outbox=? AND rule NOT IN (SELECT value FROM json_each(?))
+            AND NOT EXISTS (SELECT 1 FROM message o WHERE o.sequence = m.retracts AND o.state='withdrawing') ORDER BY sequence LIMIT ?
+            """)
         defer { statement.reset() }
-        statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
-        statement.bind(2, Int64(limit))
+        statement.bind(1, outbox)
+        statement.bind(2, CanonicalJSON.array(rules.map { .string($0) }).text)
+        statement.bind(3, Int64(limit))
         while try statement.step() { rows.append(MessageRow(statement)) }
         return rows
     }
@@ -194,6 +197,15 @@ extension Store {
         statement.bind(1, name)
         statement.bind(2, outbox)
         return try statement.step() ? statement.text(0).flatMap(MessageState.init(rawValue:)) : nil
+    }
+
+    /// How many messages are pending, by outbox.
+    package func pendingCounts() throws(StoreError) -> [String: Int] {
+        let statement = try database.statement("SELECT outbox, count(*) FROM message WHERE state='pending' GROUP BY outbox")
+        defer { statement.reset() }
+        var counts: [String: Int] = [:]
+        while try statement.step() { counts[statement.text(0) ?? ""] = Int(statement.integer(1)) }
+        return counts
     }
 
     package func count(_ state: MessageState) throws(StoreError) -> Int {

@@ -121,6 +121,7 @@ struct Loaded {
         settings.retention.decisions = configuration.retention.decisions
         settings.retention.messages = configuration.retention.messages
         settings.retention.deadLetters = configuration.retention.deadLetters
+        settings.retention.maxDeadLetters = configuration.retention.maxDeadLetters
         settings.safety = configuration.safety.map { ($0.atMost, $0.per) }
         settings.metrics = configuration.metrics
         return settings

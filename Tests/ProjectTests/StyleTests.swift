@@ -78,6 +78,30 @@ let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPath
         }
     }
 
+    @Test("every row of docs/faults.md names tests that exist")
+    func faultsAreTested() throws {
+        let sources = try files(in: "Tests", endingWith: ".swift").map { try String(contentsOf: $0, encoding: .utf8) }
+        let text = try String(contentsOf: root.appending(path: "docs/faults.md"), encoding: .utf8)
+        var rows = 0
+        for line in text.split(separator: "\n") where line.hasPrefix("| ") {
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            guard cells.count == 4, cells[0] != "fault", !cells[0].hasPrefix("-"), let last = cells.last else { continue }
+            rows += 1
+            let names = last.matches(of: /`([A-Za-z.]+)`/).map { $0.1.split(separator: ".") }
+            // "the same" is the row above.
+            #expect(!names.isEmpty || last == "the same", "\(line)")
+            for parts in names {
+                let suite = parts.last { $0.first?.isUppercase ?? false } ?? ""
+                let function = parts.last.flatMap { $0.first?.isLowercase ?? false ? $0 : nil }
+                let exists = sources.contains { source in
+                    source.contains("struct \(suite) ") && (function.map { source.contains("func \($0)(") } ?? true)
+                }
+                #expect(exists, "there is no \(parts.joined(separator: "."))")
+            }
+        }
+        #expect(rows > 35)
+    }
+
     private func files(in folder: String, endingWith suffix: String) throws -> [URL] {
         let all = try #require(FileManager.default.enumerator(at: root.appending(path: folder), includingPropertiesForKeys: nil))
         return all.compactMap { $0 as? URL }.filter { $0.lastPathComponent.hasSuffix(suffix) }.sorted { $0.path < $1.path }
