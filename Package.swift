@@ -25,6 +25,7 @@ let package = Package(
         .systemLibrary(name: "CDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
+        .target(name: "CUnusedBytes", dependencies: ["CSQLite"]),
 
         // The pure core: nothing but the standard library.
         .target(name: "CEL", swiftSettings: settings),
@@ -33,7 +34,7 @@ let package = Package(
         // Input and output: three that never import each other.
         .target(
             name: "Ingest", dependencies: ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux"], swiftSettings: settings),
-        .target(name: "Storage", dependencies: ["Engine", "CSQLite"], swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Engine", "CSQLite", "CUnusedBytes"], swiftSettings: settings),
         .target(name: "Outbox", dependencies: ["Engine", "CLinux"], swiftSettings: settings),
 
         // YAML to values; the one place that knows the configuration's spelling.
@@ -57,18 +58,26 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // What a power loss takes, for the tests that crash at every operation.
+        .target(
+            name: "CrashSimulation", dependencies: ["Outbox", "CSQLite"], path: "Tests/CrashSimulation", swiftSettings: settings),
+
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "CSQLite"],
+            name: "PipelineTests",
+            dependencies: [
+                "Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Outbox", "Templates", "CrashSimulation",
+                "CSQLite",
+            ],
             swiftSettings: settings),
-        .testTarget(name: "CommandTests", dependencies: ["nudged"], swiftSettings: settings),
+        .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),
         .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),
         .testTarget(name: "ProjectTests", swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
-        .testTarget(name: "OutboxTests", dependencies: ["Outbox"], swiftSettings: settings),
+        .testTarget(name: "OutboxTests", dependencies: ["Outbox", "CrashSimulation"], swiftSettings: settings),
         .testTarget(name: "ServiceTests", dependencies: ["Pipeline", "nudged"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],

@@ -257,6 +257,7 @@ struct Checker {
         }
         if sign == .add, types.contains(.string) { return "convert the other to text: string(x)" }
         if types.contains(.duration), types.contains(.string) { return "write a duration as duration(\"48h\")" }
+        if types.contains(.string), types.contains(where: \.isNumber) { return "a text stands in quotes, a number does not" }
         if types.contains(.timestamp), types.contains(.string) { return "write a time as timestamp(\"2026-01-31T00:00:00Z\")" }
         return nil
     }

@@ -127,7 +127,8 @@ struct Lexer {
             default: nil
             }
         diagnostics.report("unexpected character '\(first)'", hint: hint, at: span(from: start))
-        return nil
+        // Read on as if it were right, so that one slip is one error.
+        return first == "=" ? .symbol("==") : nil
     }
 
     // MARK: Numbers
@@ -166,7 +167,9 @@ struct Lexer {
         let unsigned = peek() == "u" || peek() == "U"
         if unsigned { position += 1 }
         if runsOn(from: start) || digits.isEmpty {
-            diagnostics.report("not a number: '\(Text.string(scalars[start..<position]))'", at: span(from: start))
+            diagnostics.report(
+                "not a number: '\(Text.string(scalars[start..<position]))'", hint: durationHint(digits, from: start),
+                at: span(from: start))
             return .int(0)
         }
         guard let value = UInt(digits, radix: radix) else {
@@ -181,6 +184,17 @@ struct Lexer {
         guard let scalar = peek(), scalar.isNamePart else { return false }
         _ = take { $0.isNamePart }
         return true
+    }
+
+    /// What was meant by "14d".
+    private func durationHint(_ digits: String, from start: Int) -> String? {
+        guard position == start + digits.unicodeScalars.count + 1, let count = UInt32(digits) else { return nil }
+        let units: [Unicode.Scalar: (factor: UInt64, unit: String)] = [
+            "s": (1, "s"), "m": (1, "m"), "h": (1, "h"), "d": (24, "h"), "w": (168, "h"),
+        ]
+        return units[scalars[position - 1]].map {
+            "a duration is written duration(\"\(UInt64(count) * $0.factor)\($0.unit)\"), a window \"\(Text.string(scalars[start..<position]))\""
+        }
     }
 
     private mutating func take(while condition: (Unicode.Scalar) -> Bool) -> String {

@@ -4,7 +4,9 @@ extension Reading {
     mutating func segments(_ entries: [Entry]) -> [SegmentDefinition] {
         entries.compactMap { entry in
             guard !entry.value.isNull else {
-                error(entry.key.position, "the segment \"\(printable(entry.name))\" has no condition")
+                error(
+                    entry.key.position, "the segment \"\(printable(entry.name))\" has no condition",
+                    hint: entry.name.contains(")") ? "Between { and } a comma ends a value: put the condition into quotes." : nil)
                 return nil
             }
             return expression(entry).map { SegmentDefinition(name: entry.key, condition: $0) }

@@ -168,6 +168,8 @@ struct Composer: ~Copyable {
             return "Put a value that holds `: ` in quotes, or check the indentation."
         case "could not find expected ':'": return "A key is followed by a colon and a space."
         case "did not find expected key": return "Check the indentation and the quotes of this line and the one above."
+        case "did not find expected ',' or '}'":
+            return "Put a value that holds commas, quotes or brackets into quotes of the other kind."
         default: return nil
         }
     }

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 
 /// What one file says together with the files it includes.
 struct MergedFile {
@@ -42,7 +43,10 @@ struct Inclusion {
             text = try SourceText.read(file: path)
         } catch {
             let position = place ?? Position(file: path, line: 1, column: 1)
-            reading.error(position, "\(place == nil ? "the configuration" : path) can't be read: \(error.reason)")
+            reading.error(
+                position, "\(place == nil ? "the configuration" : path) can't be read: \(error.reason)",
+                hint: place == nil && access(path, F_OK) != 0
+                    ? "`nudged init` writes one to begin with; `--config` or NUDGED_CONFIG names another." : nil)
             done[canonical] = .some(nil)
             return nil
         }

@@ -67,9 +67,6 @@ struct Reading {
                 }
                 continue
             }
-            if section.keysWithoutEffect.contains(entry.name) {
-                warn(entry.key.position, "`\(entry.name)` has no effect yet")
-            }
             fields.entries[entry.name] = entry
         }
         return fields
@@ -105,7 +102,10 @@ struct Reading {
         guard let entry else { return [] }
         guard case .mapping(let entries) = entry.value.content else {
             if !entry.value.isNull {
-                error(entry.value.position, "`\(entry.name)` is a mapping of names, but this is \(entry.value.kind)")
+                error(
+                    entry.value.position, "`\(entry.name)` is a mapping of names, but this is \(entry.value.kind)",
+                    hint: entry.value.kind == "a list" && entry.name == "rules"
+                        ? "Leave the dash and `name:` out and write the name itself as the key, ended by a colon." : nil)
             }
             return []
         }

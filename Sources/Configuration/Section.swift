@@ -37,14 +37,10 @@ package enum Section: String, CaseIterable, Sendable {
         case .consent: ["default"]
         case .quietHours: ["from", "to"]
         case .cap: ["at_most", "per", "tag", "channel"]
-        case .retention: ["profiles", "decisions", "messages", "dead_letters"]
+        case .retention: ["profiles", "decisions", "messages", "dead_letters", "max_dead_letters"]
         case .safety: ["at_most", "per"]
         }
     }
-
-    /// Keys that are read and checked but that no part of the daemon acts on yet: each gets a warning, so that nobody relies on
-    /// it. Whoever implements one takes it off this list.
-    package var keysWithoutEffect: Set<String> { [] }
 
     /// How messages call such a mapping: "in a rule".
     var title: String {

@@ -62,6 +62,9 @@ package enum Starter {
           # - \(share)/rules/calendar-offer.yaml     # a holiday, by country
           # - \(share)/rules/vip.yaml                # lifetime value
 
+        # What the rules say comes in English and Turkish. To say it in your own words, write for example
+        # templates/abandoned-cart.en.mustache beside this file.
+
         # Your own rules. To change an included one, write its name and only what differs:
         # rules:
         #   abandoned-cart:

@@ -6,6 +6,8 @@ package struct RetentionDefinition: Sendable, Equatable {
     package var decisions: Milliseconds = 90 * 86_400_000
     package var messages: Milliseconds = 90 * 86_400_000
     package var deadLetters: Milliseconds = 30 * 86_400_000
+    /// So many dead letters at most, whatever their age.
+    package var maxDeadLetters = 100_000
 
     package init() {}
 }
@@ -49,6 +51,7 @@ extension Reading {
         result.decisions = duration(fields["decisions"], atLeast: 1) ?? result.decisions
         result.messages = duration(fields["messages"], atLeast: 1) ?? result.messages
         result.deadLetters = duration(fields["dead_letters"], atLeast: 1) ?? result.deadLetters
+        result.maxDeadLetters = integer(fields["max_dead_letters"], in: 1...1_000_000_000) ?? result.maxDeadLetters
         return result
     }
 

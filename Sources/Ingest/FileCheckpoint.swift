@@ -22,10 +22,12 @@ package struct FileCheckpoint: Hashable, Sendable {
     /// Whether the inode has been truncated and holds other content now, so that it must not be taken for this file; only a
     /// copy with the same content can still be.
     package var isSuperseded: Bool
+    /// Whether it was not there any more, neither under a name nor open. It is known again should it come back; that it does not is no news.
+    package var isGone: Bool
 
     package init(
         source: String, fingerprint: Fingerprint, path: String, offset: Int, mark: ContentSample, number: Int?,
-        isCompressed: Bool, isComplete: Bool, isSuperseded: Bool
+        isCompressed: Bool, isComplete: Bool, isSuperseded: Bool, isGone: Bool
     ) {
         self.source = source
         self.fingerprint = fingerprint
@@ -36,5 +38,6 @@ package struct FileCheckpoint: Hashable, Sendable {
         self.isCompressed = isCompressed
         self.isComplete = isComplete
         self.isSuperseded = isSuperseded
+        self.isGone = isGone
     }
 }

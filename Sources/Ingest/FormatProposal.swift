@@ -3,6 +3,8 @@ import Engine
 /// A mapping for a log that no preset knows, guessed from the names and values of its fields.
 package struct FormatProposal: Sendable {
     package let mapping: MappingFormat
+    /// What a person has to look at besides, one sentence each.
+    package private(set) var remarks: [String] = []
 
     /// What is known of one field over all lines.
     private struct Field {
@@ -10,6 +12,9 @@ package struct FormatProposal: Sendable {
         var count = 0
         var values: Set<String> = []
         var texts = 0
+        /// Texts that hold a JSON object themselves.
+        var packedObjects = 0
+        var objects = 0
         /// How many of its values are times, by unit.
         var times: [MappingFormat.Unit: Int] = [:]
 
@@ -23,12 +28,15 @@ package struct FormatProposal: Sendable {
     private static let events = ["event", "event_name", "event_type", "type", "action", "name", "kind", "activity"]
     private static let customers = [
         "user_id", "userid", "user", "customer_id", "customerid", "customer", "uid", "account_id", "account", "member_id",
-        "client_id",
+        "client_id", "distinct_id",
     ]
     private static let visitors = [
-        "anonymous_id", "anonymousid", "visitor_id", "visitor", "device_id", "session_id", "session", "cookie",
+        "anonymous_id", "anonymousid", "visitor_id", "visitor", "device_id", "user_pseudo_id", "session_id", "session",
+        "cookie",
     ]
-    private static let ids = ["message_id", "messageid", "event_id", "eventid", "id", "uuid"]
+    private static let ids = ["message_id", "messageid", "event_id", "eventid", "insert_id", "$insert_id", "id", "uuid"]
+    /// What logs call the object that holds an event's properties.
+    private static let bags = ["properties", "event_properties", "props", "params", "attributes"]
     private static let properties = [
         "product_id": ["product_id", "productid", "item_id", "itemid", "item", "product", "article", "sku"],
         "quantity": ["quantity", "qty", "count"], "price": ["price", "unit_price"], "variant": ["variant", "variant_id", "size"],
@@ -62,15 +70,34 @@ package struct FormatProposal: Sendable {
         guard let time = pick(Self.times, { unit($0) != nil }) ?? common.first(where: { unit($0) != nil }), let unit = unit(time)
         else { return nil }
         let event = pick(Self.events) { $0.texts == $0.count && $0.values.count <= max(20, $0.count / 5) && $0.path != time.path }
-        let user = pick(Self.customers) { _ in true }
-        let visitor = pick(Self.visitors) { _ in true }
+        let visitor = pick(Self.visitors) { $0.objects == 0 }
+        var user = pick(Self.customers) { $0.objects == 0 }
+        if user == nil, visitor != nil {
+            // Who is logged in on some lines only.
+            user =
+                Self.customers.lazy.compactMap { word in fields.first { $0.name.lowercased() == word && $0.objects == 0 } }.first
+        }
         let id = pick(Self.ids) { $0.values.count == $0.count }
         let taken = [time, event, user, visitor, id].compactMap { $0?.path }
+        func known(_ field: Field) -> String? {
+            Self.properties.first { $0.value.contains(field.name.lowercased()) }?.key
+        }
+        // An object of properties is taken whole, unless something in it has to be called otherwise.
+        let bag = common.first { field in
+            field.objects == field.count && Self.bags.contains(field.name.lowercased())
+                && !fields.contains { inner in
+                    inner.path.hasPrefix(field.path + ".") && known(inner).map { $0 != inner.name } ?? false
+                }
+        }
         var members: [(name: String, path: String)] = []
-        for field in fields where !taken.contains(field.path) && members.count < 24 {
-            let known = Self.properties.first { $0.value.contains(field.name.lowercased()) }?.key
-            let name = known.flatMap { known in members.contains { $0.name == known } ? nil : known } ?? String(field.name)
-            if !members.contains(where: { $0.name == name }) { members.append((name, field.path)) }
+        for isKnown in [true, false] {
+            for field in fields where field.objects == 0 && !taken.contains(field.path) && members.count < 24 {
+                // Deep inside only what has a known name is worth a place.
+                guard (known(field) != nil) == isKnown, isKnown || field.path.count(where: { $0 == "." }) < 2 else { continue }
+                let name =
+                    known(field).flatMap { known in members.contains { $0.name == known } ? nil : known } ?? String(field.name)
+                if !members.contains(where: { $0.name == name }) { members.append((name, field.path)) }
+            }
         }
         var renamed: [String: String] = [:]
         for value in event?.values ?? [] {
@@ -89,22 +116,43 @@ package struct FormatProposal: Sendable {
         mapping = MappingFormat(
             id: id?.path, customer: user?.path, anonymous: visitor?.path, event: event.map { .path($0.path) } ?? .always(always),
             time: MappingFormat.Time(path: time.path, unit: unit), names: renamed,
-            properties: members.contains { $0.name != $0.path } ? .members(members) : .others)
+            properties: bag.map { MappingFormat.Properties.object($0.path) }
+                ?? (members.contains { $0.name != $0.path } ? .members(members) : .others))
+        if user == nil, visitor == nil, event != nil || !has.contains("product_id") {
+            remarks.append(
+                "No field looks like the id of a customer: add `customer` with its path. Without one only events of products count."
+            )
+        }
+        for field in common where field.packedObjects * 10 >= field.count * 9 {
+            remarks.append(
+                "`\(field.path)` holds JSON as text, into which a mapping can't look: let the collector write the object itself (Fluent Bit: a filter of the kind parser; Vector: parse_json)."
+            )
+        }
     }
 
-    /// Counts the fields of an object and of the objects right inside it.
-    private static func collect(_ object: JSONView, under prefix: String, into fields: inout [Field]) {
+    /// Counts the fields of an object and of the objects inside it, two levels deep.
+    private static func collect(_ object: JSONView, under prefix: String, depth: Int = 0, into fields: inout [Field]) {
         for (name, value) in object.entries.prefix(64) where !name.isEmpty && !name.utf8.contains(UInt8(ascii: ".")) {
-            if value.tag == .object, prefix.isEmpty {
-                collect(value, under: name + ".", into: &fields)
-                continue
-            }
-            guard let text = value.identifier, value.bool == nil else { continue }
+            let text = value.tag == .object ? "" : value.bool == nil ? value.identifier : nil
+            guard let text else { continue }
             let path = prefix + name
             let index = fields.firstIndex { $0.path == path } ?? fields.count
-            if index == fields.count { fields.append(Field(path: path)) }
+            if index == fields.count {
+                guard fields.count < 256 else { continue }
+                fields.append(Field(path: path))
+            }
             fields[index].count += 1
-            if value.tag == .string { fields[index].texts += 1 }
+            if value.tag == .object {
+                fields[index].objects += 1
+                if depth < 2 { collect(value, under: path + ".", depth: depth + 1, into: &fields) }
+                continue
+            }
+            if value.tag == .string {
+                fields[index].texts += 1
+                if text.utf8.first == UInt8(ascii: "{"), JSONText.pack(Array(text.utf8)) != nil {
+                    fields[index].packedObjects += 1
+                }
+            }
             if fields[index].values.count < 2000 { fields[index].values.insert(text) }
             if let unit = unit(value) { fields[index].times[unit, default: 0] += 1 }
         }
@@ -145,8 +193,10 @@ package struct FormatProposal: Sendable {
         if !mapping.names.isEmpty {
             lines.append("  names: " + map(mapping.names.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
         }
-        if case .members(let members) = mapping.properties {
-            lines.append("  properties: " + map(members.map { ($0.name, $0.path) }))
+        switch mapping.properties {
+        case .others: break
+        case .members(let members): lines.append("  properties: " + map(members.map { ($0.name, $0.path) }))
+        case .object(let path): lines.append("  properties: \(quoted(path))")
         }
         return lines.map { indent + $0 }.joined(separator: "\n")
     }

@@ -23,7 +23,8 @@ package struct FormatSample: Sendable {
     package private(set) var withoutID = 0
     package private(set) var faults: [Fault] = []
 
-    package init(of text: [[UInt8]], as format: Format, identity: IdentityKey? = nil) {
+    /// - Parameter limit: the time after which a line's own time is from the future; nil: there is none.
+    package init(of text: [[UInt8]], as format: Format, identity: IdentityKey? = nil, receivedBefore limit: Instant? = nil) {
         var vocabulary = Vocabulary()
         for line in text {
             if let object = JSONText.pack(line) {
@@ -40,7 +41,7 @@ package struct FormatSample: Sendable {
             let result = (line + [UInt8](repeating: 0x20, count: LineBuffer.padding)).withUnsafeBytes { bytes in
                 decoder.decode(
                     line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: 0, file: 0, offset: UInt64(index),
-                    length: UInt32(clamping: line.count), receivedBefore: nil, into: &batch)
+                    length: UInt32(clamping: line.count), receivedBefore: limit, into: &batch)
             }
             if case .ignored = result { continue }
             lines += 1

@@ -7,6 +7,12 @@ struct SegmentReader: ~Copyable {
         case properties, traits, context, previousId
     }
 
+    /// Fields that exports to a warehouse, and some libraries, write in snake case.
+    private static let respelled: [(field: Field, name: String)] = [
+        (.userId, "user_id"), (.anonymousId, "anonymous_id"), (.messageId, "message_id"), (.previousId, "previous_id"),
+        (.originalTimestamp, "original_timestamp"), (.sentAt, "sent_at"), (.receivedAt, "received_at"),
+    ]
+
     private enum Call: Int, CaseIterable { case track, identify, page, screen, group, alias }
 
     private enum Context: Int, CaseIterable { case locale, timezone, traits }
@@ -17,7 +23,11 @@ struct SegmentReader: ~Copyable {
         "Completed Order": "Order Completed",
     ]
 
-    private let fields = KeyTable(Field.allCases.map { (Array("\($0)".utf8), $0.rawValue) })
+    private let fields = KeyTable(
+        Field.allCases.map { (Array("\($0)".utf8), $0.rawValue) }
+            + respelled.enumerated().map { (Array($0.element.name.utf8), Field.allCases.count + $0.offset) })
+    /// The field of each other spelling, by its place behind those of the fields.
+    private let spelledAs = respelled.map(\.field.rawValue)
     private let calls = KeyTable(Call.allCases.map { (Array("\($0)".utf8), $0.rawValue) })
     private let contextFields = KeyTable(Context.allCases.map { (Array("\($0)".utf8), $0.rawValue) })
     private let names: NameTable
@@ -28,7 +38,7 @@ struct SegmentReader: ~Copyable {
     private let alias: NameTable.Match
 
     /// How many places `read` needs.
-    var fieldCount: Int { Field.allCases.count }
+    var fieldCount: Int { Field.allCases.count + Self.respelled.count }
 
     init(vocabulary: Vocabulary) {
         names = NameTable(vocabulary: vocabulary, renamed: Self.renamed)
@@ -42,6 +52,10 @@ struct SegmentReader: ~Copyable {
     /// Reads one call. `places` are for the tape index of each field, 0 where the line has none.
     func read(_ tape: JSONTape, _ places: inout [Int], into draft: inout Draft) -> Refusal? {
         fields.collect(tape, into: &places)
+        for other in spelledAs.indices where places[Field.allCases.count &+ other] != 0 && tape.isAbsent(places[spelledAs[other]])
+        {
+            places[spelledAs[other]] = places[Field.allCases.count &+ other]
+        }
         let type = places[Field.type.rawValue]
         guard type != 0, tape.tag(type) == JSONTape.string, let call = Call(rawValue: calls.find(tape.text(type))) else {
             return Refusal(.unknownType, "`type` is none of track, identify, page, screen, group and alias", at: type)

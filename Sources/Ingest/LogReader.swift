@@ -168,6 +168,8 @@ package struct LogReader: ~Copyable {
                 isEnded: position.isEnded,
                 head: file.fingerprint.head)
             tailer.setNumber(position.number, of: file.id)
+            // What has gone has no last line that could still be read.
+            if position.checkpoint.isGone { finals.insert(file.id) }
         }
     }
 

@@ -161,7 +161,8 @@ struct TrackedFile {
         mark = checkpoint.mark
         number = checkpoint.number
         isComplete = checkpoint.isComplete
-        presence = checkpoint.isSuperseded ? .superseded : .resumed
+        presence = checkpoint.isSuperseded ? .superseded : checkpoint.isGone ? .gone : .resumed
+        isReportedEnded = checkpoint.isGone
     }
 
     /// Whether some inode on disk or a descriptor still carries the content.

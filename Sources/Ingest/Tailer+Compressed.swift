@@ -96,9 +96,16 @@ extension Tailer {
         // It ends before the place to compare.
         let end = open.contentEnd
         let tail = min(end, Fingerprint.sampleBytes)
-        guard let plain else { return confirm(id, isShorter: true) }
-        expected = plain.sample(endingAt: end, length: tail)
-        return open.sample(endingAt: end, length: tail) == expected ? confirm(id, isShorter: false) : refute(id)
+        expected = plain?.sample(endingAt: end, length: tail)
+        if plain != nil, open.sample(endingAt: end, length: tail) != expected { return refute(id) }
+        if open.ending == .open, file.hasBacking, file.presence != .deleted {
+            // Cut short within a member: a few bytes that agree prove nothing about those that may come. It stays held, and gives nothing,
+            // until it has grown or is gone.
+            tracked[id]?.isIdle = true
+            tracked[id]?.isCutShort = true
+            return .caughtUp
+        }
+        return confirm(id, isShorter: plain == nil)
     }
 
     private mutating func confirm(_ id: FileID, isShorter: Bool) -> ReadOutcome {

@@ -125,14 +125,14 @@ extension Tailer {
         let copy = TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans)
         let originals = sameHead(head, source: sighting.source) {
             $0.isCompressed || $0.presence == .superseded
-                || ($0.presence == .resumed && $0.inode.number == open.inode.number)
+                || (($0.presence == .resumed || $0.presence == .gone) && $0.inode.number == open.inode.number)
         }
         for id in originals {
             guard let file = tracked[id], file.offset <= status.size else { continue }
             let mark = open.sample(endingAt: file.offset, length: file.mark.length)
             guard mark == file.mark else { continue }
             let isMoved =
-                file.presence == .resumed && file.inode.number == open.inode.number
+                (file.presence == .resumed || file.presence == .gone) && file.inode.number == open.inode.number
                 && file.inode.generation == open.inode.generation
             let isCopyOfTruncated = file.presence == .superseded
             if isMoved || isCopyOfTruncated || (file.isCompressed && !file.hasBacking && file.presence != .superseded) {

@@ -144,7 +144,7 @@ extension Tailer {
         guard open.inode == file.inode, let now = open.status else {
             // The inode number was reused: this is another file, and the old one has no backing.
             uncarry(sighting.key, id)
-            tracked[id]?.presence = wasResumed ? .resumed : .missing
+            tracked[id]?.presence = wasResumed ? .resumed : file.presence == .gone ? .gone : .missing
             tracked[id]?.open = nil
             return false
         }

@@ -125,7 +125,8 @@ package struct Tailer: ~Copyable {
         return FileCheckpoint(
             source: sources[file.source].name, fingerprint: Fingerprint(inode: file.inode, head: file.head),
             path: file.path, offset: offset, mark: mark, number: file.number, isCompressed: file.isCompressed,
-            isComplete: file.isComplete && offset == file.offset, isSuperseded: file.presence == .superseded)
+            isComplete: file.isComplete && offset == file.offset, isSuperseded: file.presence == .superseded,
+            isGone: file.presence == .gone)
     }
 
     /// Drops a file that `ScanReport.ended` named. Not forgetting at once costs little memory, and lets a file be known again

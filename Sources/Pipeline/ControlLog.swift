@@ -5,9 +5,25 @@ import Ingest
 /// The daemon's own log of what the wall clock or a person decided (`time.md`): newline-delimited JSON in the state directory. A replay that
 /// reads it decides the same; so does the daemon itself after a crash, because a note is durable before the commit that relies on it.
 package struct ControlLog: Sendable {
-    package let path: String
+    /// A change of the file, told to the observer just before it is made.
+    package enum Operation: Sendable, Equatable {
+        case create
+        case write(offset: Int, [UInt8])
+        case sync
+        /// fsync of the directory it is in.
+        case syncDirectory
+    }
 
-    package init(path: String) { self.path = path }
+    /// Told of every change; throwing prevents it. For tests of crashes and faults.
+    package typealias Observer = @Sendable (Operation) throws(ControlLogError) -> Void
+
+    package let path: String
+    private let observer: Observer?
+
+    package init(path: String, observer: Observer? = nil) {
+        self.path = path
+        self.observer = observer
+    }
 
     package static let fileName = "control.ndjson"
 
@@ -23,6 +39,7 @@ package struct ControlLog: Sendable {
             line.write(to: &bytes)
             bytes.append(0x0A)
         }
+        if access(path, F_OK) != 0 { try observer?(.create) }
         let file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
         defer { close(file) }
@@ -33,6 +50,7 @@ package struct ControlLog: Sendable {
         let size = lseek(file, 0, SEEK_END)
         var last: UInt8 = 0x0A
         if size > 0, pread(file, &last, 1, size - 1) == 1, last != 0x0A { bytes.insert(0x0A, at: 0) }
+        try observer?(.write(offset: Int(size), bytes))
         var start = 0
         while start < bytes.count {
             let count = bytes.withUnsafeBytes { write(file, $0.baseAddress.map { $0 + start }, bytes.count - start) }
@@ -40,7 +58,19 @@ package struct ControlLog: Sendable {
             guard count > 0 else { throw ControlLogError(path: path, code: errno) }
             start += count
         }
+        try observer?(.sync)
         guard fsync(file) == 0 else { throw ControlLogError(path: path, code: errno) }
+        // Always: whoever made the file may have stopped before its name was durable. Without changes this costs nothing.
+        try syncDirectory()
+    }
+
+    private func syncDirectory() throws(ControlLogError) {
+        try observer?(.syncDirectory)
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        let directory = open(slash == path.startIndex ? "." : String(path[..<slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw ControlLogError(path: path, code: errno) }
+        defer { close(directory) }
+        guard fsync(directory) == 0 else { throw ControlLogError(path: path, code: errno) }
     }
 
     private static func json(_ note: ReadingNote) -> CanonicalJSON {
@@ -90,6 +120,8 @@ package struct ControlLog: Sendable {
         guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
         defer { close(file) }
         let spaces = [UInt8](repeating: 0x20, count: range.count)
+        try observer?(.write(offset: range.lowerBound, spaces))
+        try observer?(.sync)
         guard pwrite(file, spaces, spaces.count, range.lowerBound) == spaces.count, fsync(file) == 0 else {
             throw ControlLogError(path: path, code: errno)
         }

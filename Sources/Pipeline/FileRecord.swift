@@ -42,7 +42,7 @@ enum FileRecord {
                 inode: InodeIdentity(device: device, number: inode, generation: UInt32(generation)), head: head),
             path: row.path, offset: Int(row.offset), mark: mark, number: Int(row.number),
             isCompressed: view["compressed"]?.bool ?? false,
-            isComplete: view["complete"]?.bool ?? false, isSuperseded: view["superseded"]?.bool ?? false)
+            isComplete: view["complete"]?.bool ?? false, isSuperseded: view["superseded"]?.bool ?? false, isGone: row.isEnded)
         return FilePosition(number: Int(row.number), checkpoint: checkpoint, newest: row.watermark, isEnded: row.isEnded)
     }
 }

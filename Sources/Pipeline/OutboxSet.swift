@@ -17,7 +17,11 @@ package struct OutboxSet {
     private var published: [Int64] = []
     /// Committed as staged, and not renamed yet.
     private var staged: [(sequence: Int64, box: Int, file: String)] = []
-    package private(set) var pendingCount = 0
+    /// How many messages have no file yet, by outbox.
+    private var pending: [String: Int] = [:]
+    package var pendingCount: Int { pending.values.reduce(0, +) }
+    /// How many of them wait for the end of their rule's pause and for nothing else.
+    private var pausedCount = 0
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
     private var withdrawingCount = 0
     package private(set) var publishedCount = 0
@@ -30,15 +34,20 @@ package struct OutboxSet {
     private var tripped: Pause?
     /// What was decided before this was published before a backup was restored.
     private var restored: Instant?
+    /// Told of every change in an outbox's directories.
+    private var observer: OutboxDirectory.Observer?
 
     package init() {}
 
     /// Opens every outbox, creating those the database has never known, and settles what a crash left.
+    ///
+    /// - Parameter observer: told of every change in an outbox's directories just before it is made; for tests of crashes and faults.
     package static func open(
         _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil,
-        restored: Instant? = nil
+        restored: Instant? = nil, observer: OutboxDirectory.Observer? = nil
     ) throws -> OutboxSet {
         var set = OutboxSet()
+        set.observer = observer
         set.safety = safety
         if let restored {
             // A restored state goes on, and remembers what it takes as published when it meets it again.
@@ -53,10 +62,10 @@ package struct OutboxSet {
         }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }
-        set.pendingCount = try store.count(.pending)
+        set.pauses = try store.pauses()
+        try set.recount(store)
         set.withdrawingCount = try store.count(.withdrawing)
         if set.withdrawingCount > 0 { try set.takeBack(store) }
-        set.pauses = try store.pauses()
         return set
     }
 
@@ -68,7 +77,12 @@ package struct OutboxSet {
             var directory: OutboxDirectory
             if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
                 let id = known.split(separator: " ")[1]
-                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id))
+                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id), observer: observer)
+            } else if let (id, moved) = moved(try store.meta(key), to: settings.path) {
+                directory = moved
+                try store.begin()
+                try store.setMeta(key, "open \(id) \(settings.path)")
+                try store.commit()
             } else {
                 if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
                 // Its id is committed before it is created, so that a crash in between leads back here with the same id.
@@ -79,7 +93,7 @@ package struct OutboxSet {
                 try store.begin()
                 try store.setMeta(key, "new \(id) \(settings.path)")
                 try store.commit()
-                directory = try OutboxDirectory.create(path: settings.path, id: id)
+                directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
                 try store.begin()
                 try store.setMeta(key, "open \(id) \(settings.path)")
                 try store.commit()
@@ -93,6 +107,14 @@ package struct OutboxSet {
         }
     }
 
+    /// The directory that the database knows under another path, if somebody has moved it here with all it holds.
+    private func moved(_ known: String?, to path: String) -> (id: String, directory: OutboxDirectory)? {
+        guard let parts = known?.split(separator: " ", maxSplits: 2), parts.count == 3, parts[0] == "open" else { return nil }
+        do {
+            return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]), observer: observer))
+        } catch { return nil }
+    }
+
     /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
     /// was renamed already.
     private mutating func settle(_ known: String, _ index: Int, _ store: Store) throws {
@@ -100,7 +122,7 @@ package struct OutboxSet {
         guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
         let parts = known.split(separator: " ", maxSplits: 2)
         guard parts.count == 3 else { return }
-        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]))
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]), observer: observer)
         try recover(index, &old, store)
     }
 
@@ -145,7 +167,10 @@ package struct OutboxSet {
     }
 
     /// After rows were deleted.
-    package mutating func recount(_ pending: Int) { pendingCount = pending }
+    package mutating func recount(_ store: Store) throws(StoreError) {
+        pending = try store.pendingCounts()
+        pausedCount = try store.pendingCount(of: pauses.compactMap(\.rule))
+    }
 
     // MARK: Pauses
 
@@ -156,6 +181,7 @@ package struct OutboxSet {
 
     /// Ends the pause of a rule; nil: all of them.
     package mutating func resume(_ rule: String?) {
+        pausedCount = 0
         pauses.removeAll { rule == nil || $0.rule == rule }
         if rule == nil { recent.removeAll() }
     }
@@ -212,7 +238,8 @@ package struct OutboxSet {
         stage(&passing, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows.replaceSubrange(..<allowed, with: passing)
-        pendingCount += rows.reduce(0) { $0 + ($1.state == .pending ? 1 : 0) }
+        for row in rows where row.state == .pending { pending[row.outbox, default: 0] += 1 }
+        pausedCount += rows.count { $0.state == .pending && isPaused($0.rule) }
         return rows
     }
 
@@ -285,7 +312,7 @@ package struct OutboxSet {
                 boxes[index].trouble = "\(error)"
             }
         }
-        pendingCount = try store.count(.pending)
+        try recount(store)
         withdrawingCount = try store.count(.withdrawing)
     }
 
@@ -330,11 +357,12 @@ package struct OutboxSet {
     package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }
     package var isWaiting: Bool {
-        pendingCount > 0 && !isPaused || withdrawingCount > 0 || !staged.isEmpty || boxes.contains { $0.directory == nil }
+        pendingCount > pausedCount && !isPaused || withdrawingCount > 0 || !staged.isEmpty
+            || boxes.contains { $0.directory == nil }
     }
 
     /// Why reading pauses: an outbox holds as many undelivered rows as it may.
-    package var isFull: Bool { boxes.contains { pendingCount >= $0.settings.maxPending } }
+    package var isFull: Bool { boxes.contains { pending[$0.settings.name] ?? 0 >= $0.settings.maxPending } }
 
     package var troubles: [String] {
         boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
@@ -348,10 +376,15 @@ package struct OutboxSet {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
         if withdrawingCount > 0 { try takeBack(store) }
-        while pendingCount > 0, !isPaused {
-            var rows = try store.pendingMessages(except: pauses.compactMap(\.rule), limit: Self.retried).filter { row in
-                try row.retracts.map { try store.state(ofSequence: $0) != .withdrawing } ?? true
-            }
+        // One by one, so that what waits for an outbox that is away keeps nobody else's back.
+        for index in boxes.indices where boxes[index].directory != nil { try retry(index, store, wallNow: wallNow) }
+        try publish()
+    }
+
+    private mutating func retry(_ index: Int, _ store: Store, wallNow: Instant?) throws {
+        let name = boxes[index].settings.name
+        while pending[name] ?? 0 > 0, !isPaused {
+            var rows = try store.pendingMessages(of: name, except: pauses.compactMap(\.rule), limit: Self.retried)
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }
             guard !done.isEmpty else { break }
@@ -361,12 +394,12 @@ package struct OutboxSet {
             try store.setState(.published, of: rows.filter { $0.state == .published }.map(\.sequence))
             try markPublished(store)
             try store.commit()
-            pendingCount -= done.count
+            pending[name, default: 0] -= done.count
             committed(done)
             try publish()
             guard done.count == rows.count else { break }
         }
-        try publish()
+        try recount(store)
     }
 
     /// Gives back claims of dead senders, and prunes what senders are through with.

@@ -12,6 +12,8 @@ struct ControlWork {
     var retried: [Int64] = []
     /// Dead letters that can't become events yet, with what is wrong now.
     var refused: [(number: Int64, letter: DeadLetter)] = []
+
+    var isEmpty: Bool { notes.isEmpty && pauses.isEmpty && resumed.isEmpty && retried.isEmpty && refused.isEmpty }
 }
 
 /// The control log as a source (`operations.md`): lines are applied in order at engine time, each once, and never move the watermark.

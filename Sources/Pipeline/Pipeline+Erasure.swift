@@ -43,7 +43,8 @@ extension Pipeline {
     /// After the commit, and again until it has succeeded: files, the control log's own lines, the log of changes.
     package mutating func finishErasures(_ erasures: [Erasure] = []) throws {
         guard isFollowing, let store else { return }
-        for erasure in erasures where erasure.isForgotten { try controlLog?.blank(linesNaming: erasure.keys) }
+        let forgotten = Set(erasures.filter(\.isForgotten).flatMap(\.keys))
+        if !forgotten.isEmpty { try controlLog?.blank(linesNaming: forgotten) }
         guard try store.needsScrubbing() else { return }
         let files = try store.leavingFiles()
         if !files.isEmpty {
@@ -52,8 +53,7 @@ extension Pipeline {
             try store.begin()
             try store.removeLeavingFiles(removed)
             try store.commit()
-            let pending = try store.count(.pending)
-            changeOutboxes { $0.recount(pending) }
+            try recountOutboxes(store)
             guard removed.count == files.count else { return }
         }
         _ = try store.scrub()
@@ -83,7 +83,7 @@ extension ControlLog {
     }
 
     /// Overwrites events made by hand for these customers with spaces: every other line keeps its place.
-    func blank(linesNaming keys: [CustomerKey]) throws(ControlLogError) {
+    func blank(linesNaming keys: Set<CustomerKey>) throws(ControlLogError) {
         let bytes = try read(from: 0)
         var start = 0
         while start < bytes.count {

@@ -7,8 +7,10 @@ extension Pipeline {
     private static let piece = 1000
 
     /// Deletes some of what is beyond its time; to be called now and then.
-    package mutating func expire(wallNow: Instant?) throws {
-        guard isFollowing, let store, engine.clock.now > 0 else { return }
+    ///
+    /// - Returns: whether more rows may be, so that it should be called again soon.
+    package mutating func expire(wallNow: Instant?) throws -> Bool {
+        guard isFollowing, let store, engine.clock.now > 0 else { return false }
         let bound = engine.clock.now - settings.retention.profiles
         let (numbers, next) = try store.idle(after: retentionCursor, before: bound, limit: Self.piece)
         retentionCursor = next ?? 0
@@ -20,13 +22,15 @@ extension Pipeline {
             isChanged = true
         }
         try store.begin()
+        let isMoreLeft: Bool
         do {
-            _ = try store.expire(settings.retention, now: engine.clock.now, limit: Self.piece)
+            isMoreLeft = try store.expire(settings.retention, now: engine.clock.now, limit: Self.piece)
         } catch {
             store.rollback()
             throw error
         }
         try store.commit()
         try commitOrders(wallNow: wallNow)
+        return isMoreLeft
     }
 }

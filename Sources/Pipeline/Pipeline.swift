@@ -8,6 +8,8 @@ package enum MessageDestination {
     /// One line each, in order of decision: a replay to standard output.
     case lines((ArraySlice<UInt8>) throws -> Void)
     case outboxes(OutboxSet)
+    /// Everything that was decided, messages and verdicts, to whoever compares.
+    case output((Output) throws -> Void)
     /// Nowhere: only counted.
     case none
 }
@@ -62,10 +64,13 @@ package struct Pipeline: ~Copyable {
     package internal(set) var warnings: [String] = []
     package var hooks = StepHooks()
 
+    /// The wall clock at the last commit.
+    private var committedAt = Instant.min
     /// Lines as of the last commit.
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
+    private var hourly = HourlyInput()
     /// Files' positions as of the last commit, so that only what moved is written.
     private var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
     var isChanged = false
@@ -73,6 +78,8 @@ package struct Pipeline: ~Copyable {
     var control: ControlTail?
     let isFollowing: Bool
     var work = ControlWork()
+    /// Who is stored and due before this has been brought in.
+    private var wakesTaken = Instant.min
     /// The last customer that retention looked at.
     var retentionCursor: Int64 = 0
     /// Told of the notes before the commit that relies on them.
@@ -166,9 +173,14 @@ package struct Pipeline: ~Copyable {
     /// - Parameters:
     ///   - wallNow: the wall clock, where it counts (`clock: wall`).
     ///   - until: the engine goes no further than this time.
+    ///   - hasLooked: the files were looked at after `wallNow` was measured, so that this step need not.
+    ///   - lingers: what causes nothing that anybody outside could see may be committed up to a second later, together; the caller sees to that
+    ///     (`commitsBy`).
     /// - Returns: whether anything was read or done; false means: wait for news.
     @discardableResult
-    package mutating func step(wallNow: Instant?, until: Instant? = nil) throws -> Bool {
+    package mutating func step(wallNow: Instant?, until: Instant? = nil, hasLooked: Bool = false, lingers: Bool = false) throws
+        -> Bool
+    {
         let lines = tally.lines
         let events = engine.counters.events
         try obey()
@@ -183,20 +195,25 @@ package struct Pipeline: ~Copyable {
             // with lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds
             // time back.
             let reached = self.watermark(wallNow: wallNow)
-            scan()
+            if !hasLooked || settings.clock == .log { scan() }
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
-            isEnding =
-                isEnding || tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
-                || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
+            if !isEnding, !reader.isCaughtUp {
+                isEnding =
+                    tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
+                    || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
+            }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
+        if lingers, let wallNow, let due = commitsBy(wallNow), wallNow < due {
+            return tally.lines > lines || engine.counters.events > events
+        }
         try commit(wallNow: wallNow)
         return tally.lines > lines || engine.counters.events > events
     }
 
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
-    private static let batchMessages = 2000
+    private static let batchMessages = 8000
     /// How many customers for whom something is due are worked off between two commits.
     private static let batchWakes = 4000
 
@@ -240,6 +257,7 @@ package struct Pipeline: ~Copyable {
             let bound = store == nil ? watermark : try wake(below: watermark)
             var batch = reader.take(below: bound)
             if store != nil { try bringIn(customers: engine.missing(in: batch, from: 0)) }
+            if isDurable { hourly.add(batch) }
             _ = try advance(batch, from: 0, below: bound)
             if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
             batch.events.removeAll()
@@ -269,19 +287,27 @@ package struct Pipeline: ~Copyable {
         guard let store else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
         let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
-        let wakes = try store.wakes(before: watermark, limit: limit)
+        // Who is resident is in the engine's own queue; the stored wake may be long out of date.
+        let wakes = try store.wakes(from: wakesTaken, before: watermark, limit: limit) {
+            engine.isResident($0) || engine.isGone($0)
+        }
         var numbers = wakes.map(\.number)
         var bound = watermark
         if wakes.count == limit, let first = wakes.first, let last = wakes.last {
             if first.at == last.at {
                 // More than fit wake in one millisecond: that millisecond is taken whole.
-                numbers = try store.wakes(before: last.at + 1, limit: .max).map(\.number)
+                let whole = try store.wakes(from: wakesTaken, before: last.at + 1, limit: .max) {
+                    engine.isResident($0) || engine.isGone($0)
+                }
+                numbers = whole.map(\.number)
                 bound = min(watermark, max(last.at, engine.clock.now) + 1)
             } else {
                 bound = min(watermark, max(last.at, engine.clock.now + 1))
             }
         }
-        for number in numbers where !engine.isResident(number) && !engine.isGone(number) { try bringIn(number: number) }
+        for number in numbers { try bringIn(number: number) }
+        // Those before it are resident from now on, or have been; a profile that is released is due later than the engine's time.
+        wakesTaken = wakes.count == limit ? min(bound, wakes.last?.at ?? bound) : watermark
         return bound
     }
 
@@ -343,6 +369,20 @@ package struct Pipeline: ~Copyable {
 
     // MARK: Commit
 
+    /// When at the latest that has to be committed which has been done since the last commit; nil if nothing has.
+    package func commitsBy(_ wallNow: Instant) -> Instant? {
+        guard isChanged || engine.dirtyCount > 0 else { return nil }
+        let output = engine.output
+        let isSeen =
+            !output.messages.isEmpty || !output.withdrawals.isEmpty || !output.erasures.isEmpty || !notes.isEmpty || !work.isEmpty
+            || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
+        return isSeen ? wallNow : committedAt + Self.lingering
+    }
+
+    /// How long what nobody sees may wait for its commit, in milliseconds, and of how many lines at most.
+    private static let lingering: Milliseconds = 1000
+    private static let lingeringLines = 20_000
+
     /// Writes what has changed in one transaction, then publishes.
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
@@ -368,6 +408,7 @@ package struct Pipeline: ~Copyable {
             let forgotten = changes.output.erasures.filter(\.isForgotten)
             work.notes += forgotten.map { ControlLog.erased($0, at: engine.clock.now) }
         }
+        committedAt = wallNow ?? .min
         if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
@@ -382,16 +423,20 @@ package struct Pipeline: ~Copyable {
                 wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
+        case .output(let take): try take(changes.output)
         case .none: break
         }
         guard let store else { return }
         try store.begin()
         do throws(StoreError) {
-            try store.write(changes, rules: engine.rules)
+            try store.write(changes, of: engine)
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)
-            if isDurable { try writePositions(store) }
+            if isDurable {
+                try store.write(hourly.take(deadLetters: deadLetters.count, now: engine.clock.now, wallNow: wallNow))
+                try writePositions(store)
+            }
             try writeControl(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
             if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
@@ -431,6 +476,10 @@ package struct Pipeline: ~Copyable {
                     reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) }, at: now,
                     head: letter.head)
             })
+        // As many as came go in the same transaction, and some more of those that were there before the bound was lowered.
+        if !deadLetters.isEmpty {
+            try store.keepDeadLetters(settings.retention.maxDeadLetters, removing: deadLetters.count + Self.batchWakes)
+        }
         deadLetters.removeAll()
     }
 
@@ -473,12 +522,23 @@ package struct Pipeline: ~Copyable {
         set.committed([])
     }
 
+    /// After rows were deleted.
+    mutating func recountOutboxes(_ store: Store) throws {
+        guard case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        try set.recount(store)
+    }
+
     mutating func changeOutboxes(_ change: (inout OutboxSet) -> Void) {
         guard case .outboxes(var set) = destination else { return }
         destination = .none
         change(&set)
         destination = .outboxes(set)
     }
+
+    /// Commits what lingers.
+    package mutating func commitAll(wallNow: Instant?) throws { try commit(wallNow: wallNow) }
 
     /// Obeys the control log alone, while reading pauses.
     package mutating func commitOrders(wallNow: Instant?) throws {
@@ -516,7 +576,8 @@ package struct Pipeline: ~Copyable {
     /// The next moment at which a waiting event or a timer, resident or stored, has its turn; nil if nothing waits.
     package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
-        let stored = try store?.nextWake() ?? nil
+        // Who was due before has been brought in; the stored wake is out of date until the next commit.
+        let stored = try store?.nextWake(from: wakesTaken) ?? nil
         return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

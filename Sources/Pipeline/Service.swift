@@ -42,6 +42,8 @@ package struct Service: ~Copyable {
     private var wasBlocked = false
     private var statusWrittenAt: Instant = 0
     private var scannedAt: Instant = 0
+    /// More may be beyond its time than one piece took.
+    private var isExpiring = false
     private var tendedAt: Instant = 0
     /// Open before anything else is: a signal that comes during the start waits.
     private let signals: Int32
@@ -158,7 +160,10 @@ package struct Service: ~Copyable {
             guard !isStopping else { return }
             scan()
         } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
-        try pipeline.expire(wallNow: wallNow)
+        while try pipeline.expire(wallNow: wallNow), !isStopping {
+            notification.watchdog()
+            try take(signals)
+        }
         if drain { try pipeline.finish(until: nil, wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
         try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
         report()
@@ -173,12 +178,19 @@ package struct Service: ~Copyable {
             }
         }
         log(.notice, "stopping")
+        // What a full disk keeps from being committed is read again by the next start.
+        do { try pipeline.commitAll(wallNow: wallNow) } catch let error as StoreError where error.kind == .full {
+            store.rollback()
+        }
     }
 
     private mutating func turn(_ signals: Int32) throws {
+        // Measured before the files are looked at: what was written before it is seen by the step.
+        let measured = wallNow
+        if watch.drain() || !isWatchComplete || pipeline.needsAnotherScan || Self.wallClock() - scannedAt >= scanEvery { scan() }
         if pipeline.isBlocked {
-            try pipeline.commitOrders(wallNow: wallNow)
-        } else if try pipeline.step(wallNow: wallNow) {
+            try pipeline.commitOrders(wallNow: measured)
+        } else if try pipeline.step(wallNow: measured, hasLooked: true, lingers: true) {
             hasNews = (true, true)
         }
         notification.watchdog()
@@ -190,13 +202,10 @@ package struct Service: ~Copyable {
             tendedAt = now
             try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
             try pipeline.finishErasures()
-            try pipeline.expire(wallNow: wallNow)
+            isExpiring = true
         }
-        if pipeline.isCaughtUp || pipeline.isBlocked {
-            try wait(signals)
-        } else if now - scannedAt >= scanEvery {
-            scan()
-        }
+        if isExpiring { isExpiring = try pipeline.expire(wallNow: wallNow) }
+        if pipeline.isCaughtUp || pipeline.isBlocked { try wait(signals) }
     }
 
     /// The disk is full: nothing of the batch at hand is committed. Once a second the daemon goes back to what is, and tries again.
@@ -229,7 +238,9 @@ package struct Service: ~Copyable {
     private mutating func wait(_ signals: Int32) throws {
         let now = Self.wallClock()
         var until = min(scannedAt + scanEvery, tendedAt + (pipeline.isTroubled ? 1000 : Self.tendEvery))
+        if let due = pipeline.commitsBy(now) { until = min(until, max(due, now + 1)) }
         if pipeline.hasUnmarked { until = min(until, now + 1000) }
+        if isExpiring { until = now }
         if pipeline.needsAnotherScan { until = min(until, now + 100) }
         if deployment.settings.clock == .wall, !pipeline.isBlocked, let next = try pipeline.nextMoment() {
             // What is at t is taken once wall clock less lateness is above t.
@@ -248,7 +259,6 @@ package struct Service: ~Copyable {
         let ready = poll(&descriptors, 3, timeout)
         controlWatch.drain()
         if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
-        if watch.drain() || Self.wallClock() - scannedAt >= scanEvery || pipeline.needsAnotherScan { scan() }
     }
 
     private mutating func scan() {
@@ -278,6 +288,7 @@ package struct Service: ~Copyable {
                 refuse("the old one stays: `state` can't change while running; restart instead")
                 return
             }
+            try pipeline.commitAll(wallNow: wallNow)
             try pipeline.settle()
             // Counters begin anew: what they have reached is told before.
             try writeMetrics(force: true)

@@ -40,7 +40,7 @@ package struct Settings: Sendable {
     package var metrics: String?
 
     /// About how many lines one commit takes when far behind.
-    package var batchEvents = 200_000
+    package var batchEvents = 1_000_000
     /// About how many bytes one read takes.
     package var readBytes = 1 << 20
 

@@ -54,14 +54,20 @@ extension Store {
         return links
     }
 
-    /// Customers for whom something is due before `time`, the earliest first.
-    package func wakes(before time: Instant, limit: Int) throws(StoreError) -> [(number: Int64, at: Instant)] {
-        let statement = try database.statement("SELECT number, wake_at FROM customer WHERE wake_at < ? ORDER BY wake_at LIMIT ?")
+    /// Customers for whom something is due from `start` on and before `time`, the earliest first; `skipping` those that need not be brought in.
+    package func wakes(
+        from start: Instant = .min, before time: Instant, limit: Int, skipping isKnown: (Int64) -> Bool = { _ in false }
+    ) throws(StoreError) -> [(number: Int64, at: Instant)] {
+        let statement = try database.statement(
+            "SELECT number, wake_at FROM customer WHERE wake_at >= ? AND wake_at < ? ORDER BY wake_at")
         defer { statement.reset() }
-        statement.bind(1, time)
-        statement.bind(2, Int64(limit))
+        statement.bind(1, start)
+        statement.bind(2, time)
         var result: [(number: Int64, at: Instant)] = []
-        while try statement.step() { result.append((statement.integer(0), statement.integer(1))) }
+        while result.count < limit, try statement.step() {
+            let number = statement.integer(0)
+            if !isKnown(number) { result.append((number, statement.integer(1))) }
+        }
         return result
     }
 
@@ -74,11 +80,16 @@ extension Store {
         return try statement.step() ? Int(statement.integer(0)) : 0
     }
 
-    /// The earliest moment at which anything stored is due.
-    package func nextWake() throws(StoreError) -> Instant? {
-        let customer = try database.integer("SELECT min(wake_at) FROM customer WHERE wake_at IS NOT NULL")
-        let product = try database.integer("SELECT min(wake_at) FROM product WHERE wake_at IS NOT NULL")
-        return [customer, product].compactMap { $0 }.min()
+    /// The earliest moment from `start` on at which anything stored is due.
+    package func nextWake(from start: Instant = .min) throws(StoreError) -> Instant? {
+        var earliest: Instant?
+        for table in ["customer", "product"] {
+            let statement = try database.statement("SELECT min(wake_at) FROM \(table) WHERE wake_at >= ?")
+            defer { statement.reset() }
+            statement.bind(1, start)
+            if try statement.step(), let wake = statement.optionalInteger(0) { earliest = min(earliest ?? wake, wake) }
+        }
+        return earliest
     }
 
     /// Every customer is judged again by a changed rule set: all are woken at `time`.
@@ -88,7 +99,8 @@ extension Store {
         try statement.run()
     }
 
-    func write(_ customers: [CustomerRecord]) throws(StoreError) {
+    /// Writes the customers in these slots.
+    func write(_ slots: [Int], of engine: Engine) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO customer (\(Self.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -97,7 +109,8 @@ extension Store {
             carts=excluded.carts, interests=excluded.interests, subscriptions=excluded.subscriptions, segments=excluded.segments,
             timers=excluded.timers, rolling=excluded.rolling, seen=excluded.seen
             """)
-        for record in customers {
+        for slot in slots {
+            let record = engine.record(slot)
             statement.bind(1, record.number)
             statement.bind(2, text: record.id)
             statement.bind(3, record.isAnonymous ? 1 : 0)
@@ -119,12 +132,16 @@ extension Store {
         }
     }
 
-    func remove(_ customers: [Int64]) throws(StoreError) {
+    /// Gives how many there were to remove: some customers come and go within one batch.
+    func remove(_ customers: [Int64]) throws(StoreError) -> Int {
         let statement = try database.statement("DELETE FROM customer WHERE number=?")
+        var removed = 0
         for number in customers {
             statement.bind(1, number)
             try statement.run()
+            removed += database.changes
         }
+        return removed
     }
 
     func write(links: [(anonymous: [UInt8], customer: Int64)]) throws(StoreError) {
@@ -138,24 +155,6 @@ extension Store {
     }
 
     // MARK: Segments
-
-    func write(_ memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)], rules: RuleSet) throws(StoreError) {
-        let enter = try database.statement("INSERT OR REPLACE INTO membership VALUES (?, ?, ?)")
-        let leave = try database.statement("DELETE FROM membership WHERE segment=? AND customer=?")
-        for membership in memberships {
-            let name = rules.segments[membership.segment].name
-            if let enteredAt = membership.enteredAt {
-                enter.bind(1, name)
-                enter.bind(2, membership.customer)
-                enter.bind(3, enteredAt)
-                try enter.run()
-            } else {
-                leave.bind(1, name)
-                leave.bind(2, membership.customer)
-                try leave.run()
-            }
-        }
-    }
 
     package func members(of segment: String) throws(StoreError) -> [(customer: Int64, enteredAt: Instant)] {
         let statement = try database.statement("SELECT customer, entered_at FROM membership WHERE segment=? ORDER BY customer")

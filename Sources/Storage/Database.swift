@@ -1,4 +1,5 @@
 import CSQLite
+import CUnusedBytes
 
 /// One connection to SQLite, and the statements prepared on it. Owned by one thread of control.
 ///
@@ -8,10 +9,12 @@ final class Database {
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
 
-    /// - Parameter flags: `SQLITE_OPEN_…`
-    init(path: String, flags: Int32) throws(StoreError) {
+    /// - Parameters:
+    ///   - flags: `SQLITE_OPEN_…`
+    ///   - vfs: the name of a registered VFS; nil: the system's.
+    init(path: String, flags: Int32, vfs: String? = nil) throws(StoreError) {
         var handle: OpaquePointer?
-        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
         guard code == SQLITE_OK, let handle else {
             let detail = handle.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(code))
             sqlite3_close_v2(handle)
@@ -26,11 +29,22 @@ final class Database {
         sqlite3_close_v2(handle)
     }
 
+    /// Whatever is written to the file from now on has zeros where no row is: `secure_delete` alone leaves copies of deleted rows in pages that
+    /// were balanced.
+    func zeroUnusedBytes() throws(StoreError) {
+        try execute("PRAGMA max_page_count=\(NUDGED_MOST_PAGES)", doing: "open the database")
+        let code = nudged_zero_unused_bytes(handle)
+        guard code == SQLITE_OK else { throw error(code, doing: "open the database") }
+    }
+
     /// Runs SQL that gives no rows.
     func execute(_ sql: String, doing what: String = "write the state") throws(StoreError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw error(code, doing: what) }
     }
+
+    /// Rows that the last statement inserted, changed or deleted.
+    var changes: Int { Int(sqlite3_changes(handle)) }
 
     func error(_ code: Int32, doing what: String) -> StoreError {
         StoreError(code: code, doing: what, path: path, detail: String(cString: sqlite3_errmsg(handle)))

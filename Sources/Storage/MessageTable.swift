@@ -151,18 +151,31 @@ extension Store {
         return rows
     }
 
-    /// Pending messages in order of decision, without those of some rules.
-    package func pendingMessages(except rules: [String], limit: Int) throws(StoreError) -> [MessageRow] {
-        guard !rules.isEmpty else { return try messages(in: .pending, limit: limit) }
+    /// Pending messages of an outbox in order of decision, without those of some rules, and without retractions of what is just being taken back:
+    /// they wait for what becomes of it.
+    package func pendingMessages(of outbox: String, except rules: [String], limit: Int) throws(StoreError) -> [MessageRow] {
         var rows: [MessageRow] = []
         let statement = try database.statement(
-            "SELECT \(Self.messageColumns) FROM message WHERE state='pending' AND rule NOT IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?"
-        )
+            """
+            SELECT \(Self.messageColumns) FROM message m WHERE state='pending' AND outbox=? AND rule NOT IN (SELECT value FROM json_each(?))
+            AND NOT EXISTS (SELECT 1 FROM message o WHERE o.sequence = m.retracts AND o.state='withdrawing') ORDER BY sequence LIMIT ?
+            """)
         defer { statement.reset() }
-        statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
-        statement.bind(2, Int64(limit))
+        statement.bind(1, outbox)
+        statement.bind(2, CanonicalJSON.array(rules.map { .string($0) }).text)
+        statement.bind(3, Int64(limit))
         while try statement.step() { rows.append(MessageRow(statement)) }
         return rows
+    }
+
+    /// How many messages of some rules are pending.
+    package func pendingCount(of rules: [String]) throws(StoreError) -> Int {
+        guard !rules.isEmpty else { return 0 }
+        let statement = try database.statement(
+            "SELECT count(*) FROM message WHERE state='pending' AND rule IN (SELECT value FROM json_each(?))")
+        defer { statement.reset() }
+        statement.bind(1, CanonicalJSON.array(rules.map { .string($0) }).text)
+        return try statement.step() ? Int(statement.integer(0)) : 0
     }
 
     /// What was decided and sent while a customer was anonymous becomes the user's.
@@ -186,6 +199,15 @@ extension Store {
         return try statement.step() ? statement.text(0).flatMap(MessageState.init(rawValue:)) : nil
     }
 
+    /// How many messages are pending, by outbox.
+    package func pendingCounts() throws(StoreError) -> [String: Int] {
+        let statement = try database.statement("SELECT outbox, count(*) FROM message WHERE state='pending' GROUP BY outbox")
+        defer { statement.reset() }
+        var counts: [String: Int] = [:]
+        while try statement.step() { counts[statement.text(0) ?? ""] = Int(statement.integer(1)) }
+        return counts
+    }
+
     package func count(_ state: MessageState) throws(StoreError) -> Int {
         let statement = try database.statement("SELECT count(*) FROM message WHERE state=?")
         defer { statement.reset() }
@@ -205,8 +227,8 @@ extension Store {
     func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
-            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message)
-            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+            INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message, because)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
         // An instance has one verdict: that its message was withdrawn takes the place of that it was published.
         let change = try database.statement(
@@ -234,18 +256,22 @@ extension Store {
             statement.bind(11, decision.channel)
             statement.bind(12, decision.variant)
             statement.bind(13, text: decision.message)
+            let because = decision.because.isEmpty ? nil : CanonicalJSON.array(decision.because.map { .string($0) }).bytes
+            statement.bind(14, text: because)
             try statement.run()
         }
     }
 
     /// Everything the engine changed, inside the caller's transaction.
-    package func write(_ changes: Changes, rules: RuleSet) throws(StoreError) {
-        try remove(changes.output.removed)
-        try write(changes.customers)
+    package func write(_ changes: Changes, of engine: Engine) throws(StoreError) {
+        let removed = try remove(changes.output.removed)
+        let added = try countNew(changes.numbers)
+        try write(changes.slots, of: engine)
+        try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)
         try write(changes.products)
         try write(changes.followers)
-        try write(changes.output.memberships, rules: rules)
+        try write(changes.output.memberships, rules: engine.rules, until: changes.clock.now)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")

@@ -13,6 +13,10 @@ package struct DecisionRow: Sendable {
     package let decidedAt: Instant
     package let verdict: String
     package let cause: String
+    package let channel: String?
+    package let variant: String?
+    /// Ids of the events that started it, a JSON array; nil if they had none.
+    package let because: [UInt8]?
 }
 
 /// Which decisions are asked for; nil: any.
@@ -34,6 +38,8 @@ package struct TimerRow: Sendable {
     package let phase: String
     package let startedAt: Instant
     package let due: Instant
+    /// The customer's.
+    let number: Int64
 }
 
 /// What the read commands ask. A reader sees one consistent snapshot for as long as `reading` lasts, and is never in the daemon's way; it only
@@ -50,11 +56,7 @@ extension Store {
     // MARK: Segments
 
     package func segmentSizes() throws(StoreError) -> [(segment: String, members: Int)] {
-        let statement = try database.statement("SELECT segment, count(*) FROM membership GROUP BY segment ORDER BY segment")
-        defer { statement.reset() }
-        var result: [(segment: String, members: Int)] = []
-        while try statement.step() { result.append((statement.text(0) ?? "", Int(statement.integer(1)))) }
-        return result
+        try totals("members").map { ($0, $1) }
     }
 
     package func memberList(of segment: String, limit: Int) throws(StoreError) -> [(customer: String, enteredAt: Instant)] {
@@ -76,27 +78,53 @@ extension Store {
     // MARK: Timers
 
     /// Running instances, the earliest due first; what waits in a line has no deadline and comes last.
+    ///
+    /// Customers are looked at in order of their wake, which is no later than the first of their deadlines, until no later one can be among the
+    /// first `limit`: what it costs depends on the limit, and with a rule on how rare that is, not on how many customers there are.
     package func timers(rule: String?, limit: Int) throws(StoreError) -> [TimerRow] {
-        let statement = try database.statement(
-            """
-            SELECT t.value ->> '$.rule', c.id, c.anonymous, t.value ->> '$.key', t.value ->> '$.phase' AS phase, t.value ->> '$.started_at',
-                t.value ->> '$.due' AS due
-            FROM customer c, json_each(c.timers) t WHERE c.timers IS NOT NULL AND (?1 IS NULL OR t.value ->> '$.rule' = ?1)
-            ORDER BY phase = 'queued', due, c.number LIMIT ?2
-            """)
-        defer { statement.reset() }
-        statement.bind(1, rule)
-        statement.bind(2, Int64(limit))
-        var rows: [TimerRow] = []
-        while try statement.step() {
-            rows.append(
-                TimerRow(
+        guard limit > 0 else { return [] }
+        var due: [TimerRow] = []
+        var queued: [TimerRow] = []
+        // No instance due later than this is among the first.
+        var bound = Instant.max
+        func trim() {
+            due.sort { ($0.due, $0.number) < ($1.due, $1.number) }
+            if due.count >= limit {
+                due.removeLast(due.count - limit)
+                bound = due.last?.due ?? .max
+            }
+        }
+        for source in [
+            "WHERE wake_at IS NOT NULL ORDER BY wake_at", "WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number",
+        ] {
+            let statement = try database.statement(
+                """
+                SELECT t.value ->> '$.rule', c.id, c.anonymous, t.value ->> '$.key', t.value ->> '$.phase', t.value ->> '$.started_at',
+                    t.value ->> '$.due', c.wake_at, c.number
+                FROM (SELECT number, id, anonymous, timers, wake_at FROM customer \(source)) c, json_each(c.timers) t
+                """)
+            defer { statement.reset() }
+            while try statement.step() {
+                if due.count == limit && bound == .max || due.count / 2 >= limit { trim() }
+                if let wake = statement.optionalInteger(7), wake > bound {
+                    trim()
+                    return due
+                }
+                if let rule, statement.text(0) != rule { continue }
+                let row = TimerRow(
                     rule: statement.text(0) ?? "",
                     customer: Self.text(statement.text(1) ?? "", isAnonymous: statement.integer(2) != 0),
                     key: statement.text(3) ?? "", phase: statement.text(4) ?? "", startedAt: statement.integer(5),
-                    due: statement.integer(6)))
+                    due: statement.integer(6), number: statement.integer(8))
+                if row.phase == "queued" {
+                    if queued.count < limit { queued.append(row) }
+                } else {
+                    due.append(row)
+                }
+            }
         }
-        return rows
+        trim()
+        return Array((due + queued.sorted { ($0.due, $0.number) < ($1.due, $1.number) }).prefix(limit))
     }
 
     // MARK: Decisions
@@ -108,7 +136,7 @@ extension Store {
         if query.rule != nil { conditions.append("rule=?2") }
         if query.verdict != nil { conditions.append("verdict=?3") }
         let statement = try database.statement(
-            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause FROM decision"
+            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, because FROM decision"
                 + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")) + " ORDER BY number DESC")
         defer { statement.reset() }
         if let customer = query.customer { statement.bind(1, customer) }
@@ -123,7 +151,8 @@ extension Store {
                     customer: statement.text(3) ?? "",
                     key: statement.text(4) ?? "", startedAt: statement.integer(5), dueAt: statement.integer(6),
                     decidedAt: statement.integer(7),
-                    verdict: statement.text(8) ?? "", cause: statement.text(9) ?? ""))
+                    verdict: statement.text(8) ?? "", cause: statement.text(9) ?? "", channel: statement.text(10),
+                    variant: statement.text(11), because: statement.bytes(12)))
         }
         return rows
     }

@@ -7,7 +7,9 @@ package struct Retention: Sendable {
     package var messages: Milliseconds = 90 * 86_400_000
     package var deadLetters: Milliseconds = 30 * 86_400_000
     /// So many dead letters at most, whatever their age: a log that is broken as a whole must not fill the disk.
-    package var deadLetterCount = 100_000
+    package var maxDeadLetters = 100_000
+    /// Of what went through by the hour; some hundred bytes a day.
+    package var hours: Milliseconds = 400 * 86_400_000
 
     package init() {}
 }
@@ -17,12 +19,12 @@ extension Store {
     /// time, so that the look at each table ends with the first row that is young enough.
     ///
     /// - Parameter now: the engine's time.
-    /// - Returns: how many rows were deleted.
-    package func expire(_ retention: Retention, now: Instant, limit: Int) throws(StoreError) -> Int {
-        let newest = try integer("SELECT max(number) FROM dead_letter") ?? 0
-        let letters = try numbers("SELECT number, at FROM dead_letter ORDER BY number LIMIT ?", limit) { number, at, _ in
-            at < now - retention.deadLetters || number <= newest - Int64(retention.deadLetterCount)
+    /// - Returns: whether there may be more.
+    package func expire(_ retention: Retention, now: Instant, limit: Int) throws(StoreError) -> Bool {
+        let letters = try numbers("SELECT number, at FROM dead_letter ORDER BY number LIMIT ?", limit) { _, at, _ in
+            at < now - retention.deadLetters
         }
+        try keepDeadLetters(retention.maxDeadLetters, removing: limit)
         let decisions = try numbers("SELECT number, decided_at FROM decision ORDER BY number LIMIT ?", limit) { _, at, _ in
             at < now - retention.decisions
         }
@@ -34,7 +36,20 @@ extension Store {
         try removeDeadLetters(letters)
         try remove("DELETE FROM decision WHERE number=?", decisions)
         try remove("DELETE FROM message WHERE sequence=?", messages)
-        return letters.count + decisions.count + messages.count
+        try dropHours(before: now - retention.hours)
+        return [letters, decisions, messages].contains { $0.count == limit }
+    }
+
+    /// Deletes the oldest dead letters beyond `count`, at most `limit` of them, inside the caller's transaction.
+    package func keepDeadLetters(_ count: Int, removing limit: Int) throws(StoreError) {
+        // Numbers grow, so there can't be too many unless they span too much; counting is for then only.
+        guard let span = try integer("SELECT max(number) - min(number) + 1 FROM dead_letter"), span > count,
+            let excess = try integer("SELECT count(*) FROM dead_letter").map({ $0 - Int64(count) }), excess > 0
+        else { return }
+        let statement = try database.statement(
+            "DELETE FROM dead_letter WHERE number IN (SELECT number FROM dead_letter ORDER BY number LIMIT ?)")
+        statement.bind(1, min(excess, Int64(limit)))
+        try statement.run()
     }
 
     private func numbers(

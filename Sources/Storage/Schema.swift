@@ -118,5 +118,6 @@ enum Schema {
         CREATE TABLE tombstone (hash TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE leaving_file (outbox TEXT NOT NULL, file TEXT NOT NULL);
         """,
+        totals,
     ]
 }

@@ -23,10 +23,10 @@ package final class Store {
     package static let fileName = "nudged.db"
 
     /// Opens the state for the one daemon that may write it; creates it if there is none.
-    package static func open(directory: String) throws(StoreError) -> Store {
-        if mkdir(directory, 0o700) != 0, errno != EEXIST {
-            throw StoreError(.readOnly, "\(directory): can't create the state directory (\(String(cString: strerror(errno))))")
-        }
+    ///
+    /// - Parameter vfs: the name of a registered SQLite VFS, for tests of crashes and faults; nil: the system's.
+    package static func open(directory: String, vfs: String? = nil) throws(StoreError) -> Store {
+        try makeDirectory(directory)
         let lockPath = directory + "/lock"
         let lock = Glibc.open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else {
@@ -42,16 +42,35 @@ package final class Store {
         do {
             let path = directory + "/" + fileName
             let isNew = access(path, F_OK) != 0
-            let database = try Database(path: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
+            let database = try Database(path: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs: vfs)
             if isNew { chmod(path, 0o600) }
             try database.execute("PRAGMA page_size=16384; PRAGMA auto_vacuum=NONE", doing: "open the database")
             try configure(database, durable: true)
+            try database.zeroUnusedBytes()
             try migrate(database)
             return Store(database, directory: directory, lock: lock)
         } catch {
             close(lock)
             throw error
         }
+    }
+
+    /// Makes the state directory, durably: whatever is committed in it is promised to senders.
+    private static func makeDirectory(_ directory: String) throws(StoreError) {
+        guard mkdir(directory, 0o700) != 0 else {
+            let parent = Glibc.open(directory + "/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            defer { if parent >= 0 { close(parent) } }
+            guard parent >= 0, fsync(parent) == 0 else {
+                let reason = String(cString: strerror(errno))
+                // The next start makes it anew, and syncs it then.
+                rmdir(directory)
+                throw StoreError(
+                    .io, "\(directory): can't make the state directory durable (\(reason)); check the disk, then restart")
+            }
+            return
+        }
+        guard errno != EEXIST else { return }
+        throw StoreError(.readOnly, "\(directory): can't create the state directory (\(String(cString: strerror(errno))))")
     }
 
     /// A store that vanishes with the process: what a replay spills to when its state outgrows the cache.

@@ -77,15 +77,22 @@ package struct Template: Sendable {
         return .object(content)
     }
 
-    /// As Mustache sees it: numbers as the message writes them.
+    /// As Mustache sees it: numbers as the message writes them, and an empty text like one that is absent.
     private static func value(_ view: JSONView) -> Any {
         switch view.tag {
         case .true: true
-        case .false, .null: false
+        case .false: false
+        case .null: Absent()
         case .double, .int, .uint: CanonicalJSON(view).text
-        case .string: view.string ?? ""
+        case .string: view.string.flatMap { $0.isEmpty ? nil : $0 as Any } ?? Absent()
         case .array: view.elements.map { value($0) }
         case .object: Dictionary(view.entries.map { ($0.key, value($0.value)) }, uniquingKeysWith: { $1 })
         }
     }
+}
+
+/// Nothing to show: its sections are left out, and their inversions shown.
+private struct Absent: MustacheCustomRenderable {
+    var renderText: String { "" }
+    var isNull: Bool { true }
 }

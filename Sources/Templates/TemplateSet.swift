@@ -26,28 +26,37 @@ package struct TemplateSet: Sendable {
 
     package init() {}
 
-    /// Reads the files of every template that a rule names from `directory`. What is missing or broken is an issue at the rule.
+    /// Reads the files of every template that a rule names: from `directory`, and for a language that isn't there from `templates` beside the
+    /// file that names it, where rules that are included bring their own. What is missing or broken is an issue at the rule.
     package static func load(_ rules: [RuleDefinition], from directory: String) -> (templates: TemplateSet, issues: [Issue]) {
         var set = TemplateSet()
         var issues: [Issue] = []
-        let files = entries(directory)
+        var files: [String: [String]] = [:]
         for rule in rules {
             guard let name = rule.delivery.template else { continue }
+            var directories = [directory]
+            if let beside = beside(name.position.file), beside != directory { directories.append(beside) }
             var found = Languages()
             var isWhole = true
-            for file in files where file.hasPrefix(name.value + ".") && file.hasSuffix(".mustache") {
-                let locale = file.dropFirst(name.value.count + 1).dropLast(".mustache".count)
-                guard !locale.isEmpty, !locale.contains(".") else { continue }
-                do {
-                    found.templates[locale.lowercased()] = try Template(try text(directory + "/" + file))
-                } catch let fault as Template.Fault {
-                    isWhole = false
-                    issues.append(
-                        Issue(at: Position(file: directory + "/" + file, line: fault.line, column: 1), fault.message))
-                } catch {
-                    isWhole = false
-                    issues.append(Issue(at: name.position, "\(directory)/\(file) can't be read: \(error)"))
+            for directory in directories {
+                let names = files[directory] ?? entries(directory)
+                files[directory] = names
+                var read: [String: Template] = [:]
+                for file in names where file.hasPrefix(name.value + ".") && file.hasSuffix(".mustache") {
+                    let locale = file.dropFirst(name.value.count + 1).dropLast(".mustache".count).lowercased()
+                    guard !locale.isEmpty, !locale.contains("."), found.templates[locale] == nil else { continue }
+                    do {
+                        read[locale] = try Template(try text(directory + "/" + file))
+                    } catch let fault as Template.Fault {
+                        isWhole = false
+                        issues.append(
+                            Issue(at: Position(file: directory + "/" + file, line: fault.line, column: 1), fault.message))
+                    } catch {
+                        isWhole = false
+                        issues.append(Issue(at: name.position, "\(directory)/\(file) can't be read: \(error)"))
+                    }
                 }
+                found.templates.merge(read) { first, _ in first }
             }
             let known = found.templates
             found.fallback =
@@ -55,8 +64,8 @@ package struct TemplateSet: Sendable {
             if isWhole, known.isEmpty {
                 issues.append(
                     Issue(
-                        at: name.position, "there is no template \"\(name.value)\" in \(directory)",
-                        hint: "Write \(name.value).en.mustache there, or name another directory as `templates`."))
+                        at: name.position, "there is no template \"\(name.value)\" in \(directories.joined(separator: " or "))",
+                        hint: "Write \(directory)/\(name.value).en.mustache, or name another directory as `templates`."))
             } else if isWhole, found.fallback.isEmpty {
                 issues.append(
                     Issue(
@@ -86,6 +95,11 @@ package struct TemplateSet: Sendable {
     private struct Unreadable: Error, CustomStringConvertible {
         let code: Int32
         var description: String { code == 0 ? "it is not UTF-8" : String(cString: strerror(code)) }
+    }
+
+    /// `templates` in the directory of a file.
+    private static func beside(_ file: String) -> String? {
+        file.lastIndex(of: "/").map { String(file[..<$0]) + "/templates" }
     }
 
     /// Names in the directory, sorted; none if it can't be read.

@@ -16,7 +16,8 @@ struct Nudged: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Run.self, Replay.self, Check.self, Init.self, Status.self, Simulate.self, ProfileCommand.self, SegmentsCommand.self,
+            Run.self, Replay.self, BacktestCommand.self, Check.self, Init.self, Status.self, ReportCommand.self, Simulate.self,
+            ProfileCommand.self, SegmentsCommand.self,
             TimersCommand.self, DecisionsCommand.self, OutboxCommand.self, DeadLettersCommand.self, ExportCommand.self,
             BackupCommand.self, PauseCommand.self,
             ResumeCommand.self, ConsentCommand.self, ForgetCommand.self, ExplainCommand.self,

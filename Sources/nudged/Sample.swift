@@ -20,9 +20,10 @@ struct Sample {
         var bytes = [UInt8](repeating: 0, count: Self.byteLimit)
         let count = fread(&bytes, 1, bytes.count, stream)
         isWhole = count < bytes.count
-        let text = bytes.prefix(count)
-        if text.starts(with: [0x1F, 0x8B]) || text.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
-            throw Failure(.data, "\(path): is compressed; unpack its first lines into a file and look at that")
+        var text = bytes[..<count]
+        if let content = CompressedLog.head(of: path, limit: Self.byteLimit) {
+            text = content.bytes[...]
+            isWhole = content.isWhole
         }
         lines = text.split(separator: 0x0A, maxSplits: Self.lineLimit, omittingEmptySubsequences: false).map { Array($0) }
         // The piece after the last newline read is no whole line.
@@ -33,14 +34,16 @@ struct Sample {
         guard lines.contains(where: { !$0.isEmpty }) else { throw Failure(.data, "\(path): has no lines") }
     }
 
-    /// The report: by the source's format, else by the preset that understands the log, else by a proposed mapping.
-    func report(_ source: LogSource?) throws -> String {
+    /// The report: by the source's format, else by the preset that understands the log, else by a proposed mapping. What is later than `limit`
+    /// is from the future.
+    func report(_ source: LogSource?, receivedBefore limit: Instant?) throws -> String {
         if let source {
             return describe(
-                FormatSample(of: lines, as: source.format, identity: source.identity), "read as source \(source.name)")
+                FormatSample(of: lines, as: source.format, identity: source.identity, receivedBefore: limit),
+                "read as source \(source.name)")
         }
         if let preset = FormatSample.preset(of: lines), let format = Format(preset: preset) {
-            return describe(FormatSample(of: lines, as: format), "read with format: \(preset)")
+            return describe(FormatSample(of: lines, as: format, receivedBefore: limit), "read with format: \(preset)")
         }
         guard let proposal = FormatProposal(for: lines) else {
             let faults = describe(FormatSample(of: lines, as: .segment), "read with format: segment")
@@ -49,8 +52,8 @@ struct Sample {
                 "\(path): no format fits, and no field of its lines is a time (RFC 3339, or s, ms or us since 1970)\n\(faults)")
         }
         return "no preset knows this log; a mapping that may fit, to be looked at and corrected:\n\n"
-            + proposal.yaml(indent: "    ") + "\n\n"
-            + describe(FormatSample(of: lines, as: .mapping(proposal.mapping)), "read with it")
+            + proposal.yaml(indent: "    ") + "\n\n" + proposal.remarks.map { $0 + "\n" }.joined()
+            + describe(FormatSample(of: lines, as: .mapping(proposal.mapping), receivedBefore: limit), "read with it")
     }
 
     private func describe(_ sample: FormatSample, _ how: String) -> String {

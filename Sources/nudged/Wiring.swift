@@ -9,9 +9,15 @@ import Templates
 
 /// `--config`, which nearly every command has.
 struct ConfigurationOption: ParsableArguments {
-    static let standard = "/etc/nudged/nudged.yaml"
+    /// What `NUDGED_CONFIG` names, else where the package has it.
+    static var standard: String {
+        let named = getenv("NUDGED_CONFIG").map { String(cString: $0) } ?? ""
+        return named.isEmpty ? "/etc/nudged/nudged.yaml" : named
+    }
 
-    @Option(name: [.customShort("c"), .customLong("config")], help: ArgumentHelp("The configuration file.", valueName: "file"))
+    @Option(
+        name: [.customShort("c"), .customLong("config")],
+        help: ArgumentHelp("The configuration file; without it, what NUDGED_CONFIG names.", valueName: "file"))
     var path = standard
 }
 
@@ -115,6 +121,7 @@ struct Loaded {
         settings.retention.decisions = configuration.retention.decisions
         settings.retention.messages = configuration.retention.messages
         settings.retention.deadLetters = configuration.retention.deadLetters
+        settings.retention.maxDeadLetters = configuration.retention.maxDeadLetters
         settings.safety = configuration.safety.map { ($0.atMost, $0.per) }
         settings.metrics = configuration.metrics
         return settings
@@ -130,7 +137,11 @@ struct IssueReport {
     init(_ issues: [Issue], line: (Position) -> String?) {
         errors = issues.count { $0.severity == .error }
         warnings = issues.count - errors
-        text = issues.map { issue in
+        // In the order in which a person goes through the files.
+        let files = issues.map(\.position.file)
+        let places = issues.map { (files.firstIndex(of: $0.position.file) ?? 0, $0.position.line, $0.position.column) }
+        text = issues.indices.sorted { places[$0] < places[$1] || places[$0] == places[$1] && $0 < $1 }.map { index in
+            let issue = issues[index]
             var text =
                 "\(issue.position.file):\(issue.position.line):\(issue.position.column): "
                 + (issue.severity == .error ? "error: " : "warning: ") + issue.message

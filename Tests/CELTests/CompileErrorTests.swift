@@ -38,6 +38,12 @@ import Testing
             (#"'\q'"#, #"1:2: unknown escape '\q' (a backslash itself is '\\'; r"…" takes no escapes)"#),
             ("99999999999999999999", "1:1: the number does not fit 64 bits (write it as a double: 1e20)"),
             ("12abc", "1:1: not a number: '12abc'"),
+            ("14d", "1:1: not a number: '14d' (a duration is written duration(\"336h\"), a window \"14d\")"),
+            (
+                "event.properties.total > 90m",
+                "1:26: not a number: '90m' (a duration is written duration(\"90m\"), a window \"90m\")"
+            ),
+            ("2.0 > '20'", "1:1: '>' cannot take double and string (a text stands in quotes, a number does not)"),
             ("for", "1:1: 'for' is a reserved word"),
             ("evnt.name", "1:1: unknown name 'evnt' (did you mean 'event'?)"),
             ("event.nmae == 'x'", "1:7: Event has no field 'nmae' (did you mean 'name'?)"),
@@ -66,6 +72,7 @@ import Testing
         let found = Self.errors("nope > 1 && event.nmae == 'x' && foo(1)")
         #expect(found.map(\.column) == [1, 19, 34])
         #expect(Self.errors("[1 +, 2 2, 3]").count == 2)
+        #expect(Self.errors("event.name = 'x'").count == 1)
     }
 
     @Test("a result of the wrong type is an error, dyn is not") func expecting() {

@@ -6,8 +6,8 @@ import Testing
         let shop = Shop()
         defer { shop.program.remove() }
         let result = shop.run("explain ada")
-        #expect(result.output.contains("welcome started, due 2026-03-01T11:00:00.000Z"))
-        #expect(result.output.contains("published: the message was sent to the outbox"))
+        #expect(result.output.contains("welcome started, because of event e2, due 2026-03-01T11:00:00.000Z"))
+        #expect(result.output.contains("published: it was decided to send the message"))
         #expect(result.output.contains("reminder"))
     }
 

@@ -88,6 +88,7 @@ struct Shop {
           welcome:
             start: Signed Up
             wait: 1h
+            conversion: { event: Order Completed, within: 3d }
           vip:
             start: { event: Order Completed, where: 'event.properties.total > 100.0' }
             if: profile.member("buyer") && profile.count("Order Completed", "30d") >= 2

@@ -131,10 +131,3 @@ import Testing
         #expect((result.lines.last.flatMap { Int($0) } ?? 0) >= 2)
     }
 }
-
-extension String {
-    func replacing(_ text: String, with other: String) -> String {
-        guard let range = self.firstRange(of: text) else { return self }
-        return String(self[..<range.lowerBound]) + other + String(self[range.upperBound...])
-    }
-}

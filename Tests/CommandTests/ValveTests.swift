@@ -55,3 +55,24 @@ import Testing
         #expect(!shop.run("outbox --csv").output.contains("2026-03-01"))
     }
 }
+
+@Suite struct MovedOutboxTests {
+    /// An outbox on a bigger disk: the directory is moved with all it holds, and the configuration names its new place.
+    @Test func anOutboxMayBeMoved() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        let before = shop.program.shell("cat outbox/new/*").output
+        _ = shop.program.shell("mkdir disk && mv outbox disk/spool && sed -i 's|^outbox: outbox|outbox: disk/spool|' nudged.yaml")
+        shop.program.write(
+            "logs/more.ndjson",
+            Shop.line("Signed Up", at: "2026-03-02T10:00:00Z", user: "eve", id: "e8")
+                + Shop.line("Page Viewed", at: "2026-03-02T12:00:00Z", user: "eve", id: "e9"))
+        let result = shop.run("run --once")
+        #expect(result.code == 0)
+        #expect(result.errors == "")
+        let after = shop.program.shell("cat disk/spool/new/*").output
+        #expect(after.hasPrefix(before))
+        #expect(after.contains("\"subject\":\"eve\""))
+        #expect(shop.program.shell("test -e outbox").code != 0)
+    }
+}

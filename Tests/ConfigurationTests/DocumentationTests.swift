@@ -1,6 +1,4 @@
-import CEL
 import Configuration
-import Engine
 import Foundation
 import Testing
 
@@ -44,36 +42,5 @@ import Testing
         for key in section.keys {
             #expect(text.contains("`\(key)`"), "\(section.rawValue).\(key) isn't in docs/configuration.md")
         }
-    }
-
-    static let examples: [String] = {
-        var blocks: [String] = []
-        var block: String?
-        let texts = ["docs/configuration.md", "docs/delivery.md"].map { (try? Folder.text($0)) ?? "" }
-        for line in texts.joined(separator: "\n").split(separator: "\n", omittingEmptySubsequences: false) {
-            if line == "```yaml" {
-                block = ""
-            } else if line == "```" {
-                if let block { blocks.append(block) }
-                block = nil
-            } else {
-                block = block.map { $0 + line + "\n" }
-            }
-        }
-        return blocks
-    }()
-
-    @Test func documentationHasExamples() { #expect(Self.examples.count >= 12) }
-
-    @Test(arguments: examples) func examplesLoadWithoutErrors(example: String) throws {
-        let folder = try Folder()
-        var text = example.replacing(Starter.installedShare, with: Folder.share)
-        if !text.contains("instance:") { text += "instance: shop\n" }
-        if !text.contains("sources:") { text += "sources: [{ name: shop, path: shop.ndjson }]\n" }
-        let (configuration, issues) = Configuration.load(path: try folder.write("nudged.yaml", text), environment: [:])
-        #expect(issues.filter { $0.severity == .error } == [])
-        #expect(issues.allSatisfy { $0.message.hasSuffix("has no effect yet") })
-        let compiled = RuleSet.compile(try #require(configuration).definitions) { _ in CEL.TimeZone.utc }
-        #expect(compiled.issues.filter { $0.severity == .error } == [])
     }
 }

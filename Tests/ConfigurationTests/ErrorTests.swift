@@ -111,7 +111,10 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
             "3:20 \"claim_timeut\" is not a key of an outbox | Did you mean `claim_timeout`?"),
 
         // Rules.
-        Mistake("rules: [a]\n", "3:8 `rules` is a mapping of names, but this is a list"),
+        Mistake(
+            "rules: [a]\n",
+            "3:8 `rules` is a mapping of names, but this is a list | Leave the dash and `name:` out and write the name itself as the key, ended by a colon."
+        ),
         Mistake(
             "rules: { r: { wait: 1h } }\n",
             "3:10 the rule \"r\" has no `start` | Name the events that start it: start: [Product Added]."),

@@ -1,5 +1,6 @@
 import Configuration
 import Engine
+import Foundation
 import Testing
 
 /// Repeatable pseudo-random numbers (SplitMix64).
@@ -36,7 +37,12 @@ private struct Seeded: RandomNumberGenerator {
         let files = ["abandoned-cart", "back-in-stock", "churn-risk", "segments"].map { "share/rules/\($0).yaml" }
         let rules = try files.map { head + (try Folder.text($0)) }
         let starter = Starter.text(instance: "shop", share: Folder.share)
-        return (rules + [starter] + DocumentationTests.examples.map { head + $0 }).map { Array($0.utf8) }
+        let examples = try ["docs/configuration.md", "docs/delivery.md"].flatMap { page in
+            try Folder.text(page).components(separatedBy: "\n```yaml\n").dropFirst().map {
+                $0.components(separatedBy: "\n```")[0] + "\n"
+            }
+        }
+        return (rules + [starter] + examples.map { head + $0 }).map { Array($0.utf8) }
     }
 
     private static func damage(_ bytes: [UInt8], with others: [[UInt8]], _ random: inout Seeded) -> [UInt8] {

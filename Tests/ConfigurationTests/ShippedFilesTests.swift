@@ -19,7 +19,9 @@ import Testing
         let all = Starter.text(instance: "shop", share: Folder.share).replacing("# - /", with: "- /")
         let (configuration, issues) = Configuration.load(path: try folder.write("nudged.yaml", all), environment: [:])
         #expect(issues == [])
-        let shipped = try FileManager.default.contentsOfDirectory(atPath: Folder.share + "/rules").count { $0 != "segments.yaml" }
+        let shipped = try FileManager.default.contentsOfDirectory(atPath: Folder.share + "/rules").count {
+            $0.hasSuffix(".yaml") && $0 != "segments.yaml"
+        }
         #expect(configuration?.definitions.rules.count == shipped)
     }
 }

@@ -2,7 +2,8 @@ import CEL
 import Engine
 import Testing
 
-/// Whatever the configuration and the log: nobody gets more than the caps allow, nothing at night, nothing without consent.
+/// Whatever the configuration and the log: nobody gets more than the caps allow, nothing at night, nothing without consent, nothing of a rule
+/// within its cooldown; who is held out gets nothing and who isn't is not held out, and each is on the side of the documented hash.
 ///
 /// The claims are checked on the messages alone, with zones, consent and links read off the log anew.
 @Suite struct DeliveryPropertyTests {
@@ -117,6 +118,7 @@ struct DeliveryTrial {
                 line.anonymous = "w" + user.dropFirst()
             }
             if line.user?.hasPrefix("u") ?? false {
+                if generator.chance(8) { line.traits = ["preferred_channel": .text(generator.pick(["email", "push", "fax"]))] }
                 if generator.chance(8) { line.timezone = generator.pick(Array(zones.keys).sorted() + ["Mars/Olympus"]) }
                 switch generator.below(20) {
                 case 0, 1:
@@ -156,6 +158,7 @@ struct DeliveryTrial {
         var rule: RuleDefinition
         var customer: String
         var channel: String?
+        var variant: String?
         var isPublished: Bool
     }
 
@@ -173,7 +176,10 @@ struct DeliveryTrial {
                 found.append("unreadable: \(message)")
                 continue
             }
-            sent.append(Sent(at: at, rule: rule, customer: customer, channel: data["channel"]?.string, isPublished: true))
+            sent.append(
+                Sent(
+                    at: at, rule: rule, customer: customer, channel: data["channel"]?.string, variant: data["variant"]?.string,
+                    isPublished: true))
         }
         for decision in told.decisions {
             let words = decision.split(separator: " ")
@@ -184,8 +190,40 @@ struct DeliveryTrial {
         }
         for message in sent {
             if !message.rule.delivery.exempt { found += tooMany(message, sent) }
+            found += wrongSide(message)
+            if message.customer.hasPrefix("u"), isTooSoon(message, sent) {
+                found.append("\(message.customer) got \(message.rule.name.value) within its cooldown at \(message.at)")
+            }
             if isNight(message) { found.append("\(message.customer) at night: \(message.at)") }
             if message.isPublished, message.customer.hasPrefix("u"), let reason = forbidden(message) { found.append(reason) }
+        }
+        return found
+    }
+
+    private func isTooSoon(_ message: Sent, _ all: [Sent]) -> Bool {
+        all.contains {
+            $0.rule.name.value == message.rule.name.value && $0.customer == message.customer && $0.at < message.at
+                && $0.at > message.at - message.rule.cooldown
+        }
+    }
+
+    /// Holdout and variant by the hash of `docs/delivery.md`.
+    private func wrongSide(_ message: Sent) -> [String] {
+        let delivery = message.rule.delivery
+        func point(_ kind: String, _ scope: String, of total: Int) -> Int {
+            KeyedHash(
+                salt: definitions.delivery.salt, kind: kind, scope: scope, customer: message.customer, sha256: SHA256.hash
+            ).scaled(to: total)
+        }
+        var found: [String] = []
+        let share = delivery.holdout ?? definitions.delivery.holdout
+        let scope = delivery.holdout == nil ? "" : message.rule.name.value
+        let isHeldOut = share.map { point("holdout", scope, of: 1_000_000) < $0.millionths } ?? false
+        if isHeldOut == message.isPublished { found.append("\(message.customer) is on the wrong side of the holdout") }
+        if message.isPublished {
+            // The trials' only experiment: A has one part of three, B two.
+            let side = delivery.variants.isEmpty ? nil : point("variant", message.rule.name.value, of: 3) == 0 ? "A" : "B"
+            if message.variant != side { found.append("\(message.customer) is on the wrong side of the experiment") }
         }
         return found
     }

@@ -1,4 +1,5 @@
 import Engine
+import Testing
 
 /// A JSON value as a test writes it down.
 indirect enum J: Sendable, Equatable, CustomStringConvertible, ExpressibleByStringLiteral, ExpressibleByFloatLiteral,
@@ -154,13 +155,20 @@ struct MemoryStore: Sendable {
     var followers: [ProductKey: [Follower]] = [:]
     var members: [Int: [Int64: Instant]] = [:]
 
-    mutating func commit(_ changes: Changes) {
+    mutating func commit(_ changes: Changes, of engine: Engine) {
         clock = changes.clock
         for number in changes.output.removed {
             customers[number] = nil
             for segment in members.keys { members[segment]?[number] = nil }
         }
-        for record in changes.customers { customers[record.number] = record }
+        for record in changes.slots.map({ engine.record($0) }) {
+            customers[record.number] = record
+            for column in [record.traits, record.carts, record.interests, record.subscriptions, record.segments, record.timers] {
+                guard let column else { continue }
+                let packed = JSONText.pack(column).map { CanonicalJSON(JSONView(bytes: $0, offset: 0)).bytes }
+                #expect(packed == column, "not canonical: \(String(decoding: column, as: UTF8.self))")
+            }
+        }
         for link in changes.output.links { links[link.anonymous] = link.customer }
         for record in changes.products { products[record.key] = record }
         for change in changes.followers {
@@ -299,7 +307,7 @@ struct Driver {
             }
             let changes = engine.takeChanges(records: mode != .alone)
             told.add(changes.output)
-            if mode != .alone { store.commit(changes) }
+            if mode != .alone { store.commit(changes, of: engine) }
             switch mode {
             case .alone: break
             case .restarted: engine = Engine(rules: rules, clock: store.clock, hasStore: true, sha256: SHA256.hash)

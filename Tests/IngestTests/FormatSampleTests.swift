@@ -65,4 +65,48 @@ import Testing
         #expect(FormatProposal(for: lines(#"{"user":"u","n":5}"#)) == nil)
         #expect(FormatProposal(for: []) == nil)
     }
+
+    @Test func anObjectOfPropertiesIsTakenWhole() throws {
+        let log = lines(
+            #"{"host":"a","message":{"event":"add_to_cart","user_id":"u1","properties":{"product_id":7}},"at":"2026-03-01T10:00:00Z"}"#,
+            #"{"host":"a","message":{"event":"purchase","user_id":"u2","properties":{"total":5}},"at":"2026-03-01T10:00:00Z"}"#)
+        let proposal = try #require(FormatProposal(for: log))
+        #expect(
+            proposal.yaml(indent: "") == """
+                format:
+                  customer: message.user_id
+                  event: message.event
+                  time: { path: at, unit: rfc3339 }
+                  names: { add_to_cart: Product Added, purchase: Order Completed }
+                  properties: message.properties
+                """)
+        #expect(proposal.remarks.isEmpty)
+    }
+
+    @Test func propertiesDeepInsideAreFound() throws {
+        let log = lines(#"{"at":1772366400123,"m":{"event":"e","user":"u","more":{"item":7,"colour":"red"}}}"#)
+        let proposal = try #require(FormatProposal(for: log))
+        #expect(proposal.mapping.properties == .members([("product_id", "m.more.item")]))
+    }
+
+    /// Analytics exports have both ids, the user's only where somebody is logged in.
+    @Test func visitorsMayHaveNoUser() throws {
+        let log = lines(
+            #"{"event_timestamp":1772359200123456,"event_name":"purchase","user_id":null,"user_pseudo_id":"1.2"}"#,
+            #"{"event_timestamp":1772359201123456,"event_name":"purchase","user_id":"u1","user_pseudo_id":"1.3"}"#)
+        let proposal = try #require(FormatProposal(for: log))
+        #expect(proposal.mapping.customer == "user_id" && proposal.mapping.anonymous == "user_pseudo_id")
+        let sample = FormatSample(of: log, as: .mapping(proposal.mapping))
+        #expect(sample.customers == 1 && sample.visitors == 1 && sample.faults.isEmpty)
+    }
+
+    @Test func remarksSayWhatAMappingCannot() throws {
+        let packed = try #require(
+            FormatProposal(for: lines(#"{"date":1772359200.5,"log":"{\"type\":\"track\",\"event\":\"A\",\"userId\":\"u\"}"}"#)))
+        #expect(packed.remarks.count == 2 && packed.remarks[1].hasPrefix("`log` holds JSON as text"))
+        let access = try #require(
+            FormatProposal(for: lines(#"{"time_iso8601":"2026-03-01T10:00:00+00:00","request":"GET / HTTP/1.1","status":"200"}"#))
+        )
+        #expect(access.remarks.count == 1 && access.remarks[0].hasPrefix("No field looks like the id of a customer"))
+    }
 }

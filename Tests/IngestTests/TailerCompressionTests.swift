@@ -109,6 +109,30 @@ import Testing
         #expect(out.lines == expected("a", 0..<2000))
     }
 
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `a compressed file of which a few bytes decode is not taken for a copy because they agree`(_ format: Decompressor.Format)
+    {
+        // Only the first byte of the two logs is the same, and only few decode before the writer stalls.
+        let other = text("b", 0..<500)
+        directory.append("b\n" + text("a", 0..<50), to: "app.log.1")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer)
+        let bytes = compressed(Array(other.utf8), format)
+        var cut = 1
+        // As much as it takes until something decodes, byte by byte, with scans that find it unchanged.
+        while cut < bytes.count / 2 {
+            directory.append([bytes[cut - 1]], to: "app.log.2.z")
+            cut += 1
+            for _ in 0..<3 { out.drain(&tailer) }
+        }
+        directory.delete("app.log.1")
+        out.drain(&tailer, confirming: true)
+        directory.append(Array(bytes.dropFirst(cut - 1)), to: "app.log.2.z")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == ["b"] + expected("a", 0..<50) + expected("b", 0..<500))
+    }
+
     @Test func `another log that begins with the same 4 KiB is read as well`() {
         let preamble = text("preamble", 0..<400)
         directory.append(preamble + text("a", 0..<50), to: "app.log.1")

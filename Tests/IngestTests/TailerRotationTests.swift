@@ -79,6 +79,35 @@ import Testing
         #expect(out.lines.sorted() == ["a1", "a2", "b1"])
     }
 
+    @Test func `a file that has gone is no news after a restart, and is not read again when it comes back`() {
+        let elsewhere = TestDirectory()
+        var stored: [FileCheckpoint] = []
+        do {
+            var tailer = Tailer(sources: sources())
+            var out = Collector()
+            directory.append("a1\na2\n", to: "app.log.1")
+            directory.append("b1\n", to: "app.log")
+            out.drain(&tailer, forgetting: false)
+            stored = Collector.checkpoints(tailer)
+        }
+        // It goes while nobody looks: told once.
+        #expect(rename(directory.file("app.log.1"), elsewhere.file("app.log.1")) == 0)
+        for told in [[TailWarning.Kind.notFoundAgain], [], []] {
+            var tailer = Tailer(sources: sources(), resuming: stored)
+            var out = Collector()
+            out.drain(&tailer, confirming: true, forgetting: false)
+            #expect(out.kinds == told && out.lines.isEmpty)
+            stored = Collector.checkpoints(tailer)
+            #expect(stored.map(\.isGone).sorted { $0 && !$1 } == [true, false])
+        }
+        #expect(rename(elsewhere.file("app.log.1"), directory.file("app.log.1")) == 0)
+        directory.append("a3\n", to: "app.log.1")
+        var tailer = Tailer(sources: sources(), resuming: stored)
+        var out = Collector()
+        out.drain(&tailer, confirming: true, forgetting: false)
+        #expect(out.lines == ["a3"] && out.kinds.isEmpty)
+    }
+
     @Test func `a file deleted while open is read to its end and then ends`() {
         var tailer = Tailer(sources: sources())
         var out = Collector()

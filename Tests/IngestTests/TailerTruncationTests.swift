@@ -6,6 +6,40 @@ import Testing
 @Suite struct TailerTruncationTests {
     let directory = TestDirectory()
 
+    /// The kernel's timestamps stand for some milliseconds: rewritten within one, a file of the same size looks as before.
+    @Test func `content rewritten within one tick of the clock is noticed`() {
+        var tailer = tailer()
+        var out = Collector()
+        let texts = (0..<300).map { "line \($0 + 1000)" }
+        for text in texts {
+            directory.rewrite("app.log", text + "\n")
+            out.drain(&tailer)
+        }
+        #expect(out.lines == texts)
+    }
+
+    @Test func `an unchanged status is trusted only once another file of the device changed later`() throws {
+        for isSettled in [false, true] {
+            let directory = TestDirectory()
+            var tailer = Tailer(sources: [TailedSource(name: "app", pattern: directory.file("*.log"))])
+            var out = Collector()
+            directory.append("old\n", to: "app.log")
+            let before = try #require(FileStatus(linkAt: directory.file("app.log")))
+            // Another file's change that is later by the kernel's own clock, however coarse that is.
+            while isSettled, (FileStatus(linkAt: directory.file("other.log"))?.changed ?? .min) <= before.changed {
+                directory.rewrite("other.log", "x\n")
+            }
+            out.drain(&tailer)
+            let id = try #require(tailer.files.first { $0.path.hasSuffix("app.log") }?.id)
+            #expect(tailer.tracked[id]?.isSettled == isSettled)
+            directory.rewrite("app.log", "new\n")
+            // As if the clock had stood still.
+            tailer.tracked[id]?.stamp = FileStatus(linkAt: directory.file("app.log"))
+            out.drain(&tailer)
+            #expect(out.lines.contains("new") == !isSettled)
+        }
+    }
+
     func tailer(_ pattern: String = "app.log*", resuming: [FileCheckpoint] = []) -> Tailer {
         Tailer(sources: [TailedSource(name: "app", pattern: directory.file(pattern))], resuming: resuming)
     }

@@ -1,3 +1,4 @@
+import CrashSimulation
 import Foundation
 import Synchronization
 import Testing
@@ -35,7 +36,7 @@ private struct Restart: Error {}
 /// What is shared with the observer: the disk's model and the countdown to the crash.
 private final class Machine: Sendable {
     struct State {
-        var disk = SimulatedDisk()
+        var disk = SimulatedOutbox()
         var crashAt: Int
         var operations = 0
         var isDown = false

@@ -5,11 +5,28 @@ import Glibc
 import Ingest
 import Pipeline
 import Storage
+import Templates
 import Testing
 
 /// Behaviours as folders that a non-programmer can read (`Tests/Cases/README.md`): logs and a configuration in, expected messages out.
 @Suite struct CaseTests {
     @Test func thereAreCases() { #expect(Case.names.count > 50) }
+
+    /// Every gate and every two of them, and the table that says so.
+    @Test func everyPairOfGatesHasACase() throws {
+        let page = try #require(Case.text(Case.root + "/docs/delivery.md"))
+        let gates = Gates.inOrder.map { $0.name.replacing(" ", with: "-") }
+        #expect(gates.count == 8)
+        for (place, first) in gates.enumerated() {
+            #expect(Case.names.contains("delivery-\(first)"), "no case shows \(first)")
+            for second in gates[(place + 1)...] {
+                let names = ["delivery-\(first)-with-\(second)", "delivery-\(second)-with-\(first)"]
+                let found = names.filter { Case.names.contains($0) }
+                #expect(found.count == 1, "no case shows \(first) with \(second)")
+                for name in found { #expect(page.contains("(../Tests/Cases/\(name))"), "docs/delivery.md does not name \(name)") }
+            }
+        }
+    }
 
     @Test(arguments: Case.names) func replayGivesWhatIsExpected(name: String) throws {
         let folder = Case(name: name)
@@ -95,6 +112,9 @@ struct Case {
                     })
             })
         settings.maxLineBytes = configuration.maxLineBytes
+        let (templates, faults) = TemplateSet.load(configuration.definitions.rules, from: configuration.templates)
+        guard faults.isEmpty else { throw Failure(description: "\(faults)") }
+        settings.render = { templates.render(rule: $0, $1) }
         return (settings, rules)
     }
 
@@ -197,7 +217,7 @@ struct Case {
         sqlite3_prepare_v2(
             database,
             """
-            SELECT json_object('rule', rule, 'customer', customer, 'key', key, 'verdict', verdict, 'cause', cause,
+            SELECT json_object('rule', rule, 'customer', customer, 'key', key, 'verdict', verdict, 'cause', cause, 'channel', channel, 'variant', variant,
                 'started_at', started_at, 'due_at', due_at, 'decided_at', decided_at) FROM decisions ORDER BY number
             """, -1, &statement, nil)
         var lines: [String] = []

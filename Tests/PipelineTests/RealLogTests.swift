@@ -98,7 +98,11 @@ import Testing
 
     private static func subjects(_ output: String) -> [String: Int] {
         var result: [String: Int] = [:]
-        for line in output.split(separator: "\n") { result[value("subject", in: line), default: 0] += 1 }
+        for line in output.split(separator: "\n") {
+            // The message's own comes last: its content may have a subject too.
+            let start = line.ranges(of: "\"subject\":").last?.lowerBound ?? line.startIndex
+            result[value("subject", in: line[start...]), default: 0] += 1
+        }
         return result
     }
 

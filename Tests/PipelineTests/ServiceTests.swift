@@ -119,6 +119,24 @@ import Testing
         }
     }
 
+    /// Somebody writes to it with another program; who only reads is never in the way.
+    @Test func aLockedDatabaseIsWaitedForAndThenRefused() throws {
+        let (shop, expected) = try stocked(isBegun: true)
+        let other = try Database(path: shop.state + "/nudged.db", flags: SQLITE_OPEN_READWRITE)
+        try other.execute("BEGIN IMMEDIATE")
+        #expect(shop.drain() == 75)
+        #expect(Files.text(shop.path + "/run.err").contains("another program holds it"))
+        #expect(published(shop.outbox).isEmpty)
+        try other.execute("ROLLBACK; BEGIN")
+        #expect(try other.integer("SELECT count(*) FROM message") == 0)
+        #expect(shop.drain() == 0)
+        expectSame(published(shop.outbox), expected, "a locked database")
+        // The reader still sees what was there when it began.
+        #expect(try other.integer("SELECT count(*) FROM message") == 0)
+        try other.execute("COMMIT")
+        try shop.checkState("a locked database")
+    }
+
     @Test func aForeignFileOfAMessagesNameIsNeverOverwritten() throws {
         let (shop, expected) = try stocked(isBegun: true)
         let name = try #require(expected.keys.sorted().dropFirst(3).first)

@@ -26,8 +26,9 @@ let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPath
         "a target imports no other than the map allows",
         arguments: [
             ("CEL", [String]()), ("Engine", ["CEL"]),
-            ("Ingest", ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux", "Glibc"]),
-            ("Storage", ["Engine", "CSQLite", "Glibc"]), ("Outbox", ["Engine", "CLinux", "Glibc"]), ("Simulation", ["Engine"]),
+            ("Ingest", ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux", "Glibc", "Dispatch", "Synchronization"]),
+            ("Storage", ["Engine", "CSQLite", "CUnusedBytes", "Glibc"]), ("Outbox", ["Engine", "CLinux", "Glibc"]),
+            ("Simulation", ["Engine"]),
         ])
     func importsPointInwards(_ target: String, _ allowed: [String]) throws {
         var found: Set<String> = []
@@ -60,13 +61,45 @@ let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPath
             ]
         for document in documents {
             let text = try String(contentsOf: document, encoding: .utf8)
-            for match in text.matches(of: /\]\(([^)#:]+)(#[^)]*)?\)/) {
-                let target = document.deletingLastPathComponent().appending(path: String(match.1))
-                #expect(
-                    FileManager.default.fileExists(atPath: target.path(percentEncoded: false)),
-                    "\(document.lastPathComponent): \(match.1)")
+            for match in text.matches(of: /\]\(([^)#:]*)(?:#([^)]*))?\)/) {
+                let target = match.1.isEmpty ? document : document.deletingLastPathComponent().appending(path: String(match.1))
+                let place = "\(document.lastPathComponent): \(match.0)"
+                #expect(FileManager.default.fileExists(atPath: target.path(percentEncoded: false)), "\(place)")
+                guard let anchor = match.2 else { continue }
+                #expect(Self.anchors(try String(contentsOf: target, encoding: .utf8)).contains(String(anchor)), "\(place)")
             }
         }
+    }
+
+    /// What GitHub makes of a page's headings.
+    private static func anchors(_ page: String) -> [String] {
+        page.matches(of: /(?m)^#+ (.*)$/).map { heading in
+            String(heading.1.lowercased().filter { $0.isLetter || $0.isNumber || "-_ ".contains($0) }).replacing(" ", with: "-")
+        }
+    }
+
+    @Test("every row of docs/faults.md names tests that exist")
+    func faultsAreTested() throws {
+        let sources = try files(in: "Tests", endingWith: ".swift").map { try String(contentsOf: $0, encoding: .utf8) }
+        let text = try String(contentsOf: root.appending(path: "docs/faults.md"), encoding: .utf8)
+        var rows = 0
+        for line in text.split(separator: "\n") where line.hasPrefix("| ") {
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            guard cells.count == 4, cells[0] != "fault", !cells[0].hasPrefix("-"), let last = cells.last else { continue }
+            rows += 1
+            let names = last.matches(of: /`([A-Za-z.]+)`/).map { $0.1.split(separator: ".") }
+            // "the same" is the row above.
+            #expect(!names.isEmpty || last == "the same", "\(line)")
+            for parts in names {
+                let suite = parts.last { $0.first?.isUppercase ?? false } ?? ""
+                let function = parts.last.flatMap { $0.first?.isLowercase ?? false ? $0 : nil }
+                let exists = sources.contains { source in
+                    source.contains("struct \(suite) ") && (function.map { source.contains("func \($0)(") } ?? true)
+                }
+                #expect(exists, "there is no \(parts.joined(separator: "."))")
+            }
+        }
+        #expect(rows > 35)
     }
 
     private func files(in folder: String, endingWith suffix: String) throws -> [URL] {

@@ -6,7 +6,8 @@ import Testing
 /// The metrics file, read by the parser that Prometheus' own Python client has.
 @Suite(.serialized) struct MetricsTests {
     static let parser: String? = {
-        let outcome = try? Program.run(Program.root + "/scripts/metrics-parser")
+        let outcome = try? Program.run(
+            Program.root + "/scripts/python-with", "prometheus_client", "prometheus_client==0.23.1")
         guard let outcome, outcome.status == 0 else { return nil }
         return outcome.lines.last.map(String.init)
     }()

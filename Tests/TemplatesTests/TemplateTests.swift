@@ -21,6 +21,14 @@ import Testing
         #expect(try content("subject: x\n" + body)?["body"]?.string == "2 Tea & <b>;1 {{customer.id}}; 59.97\n")
     }
 
+    @Test func anEmptyTextIsAbsent() throws {
+        let data = Self.data.replacing("Ay\\nşe", with: "")
+        let packed = try #require(JSONText.pack(Array(data.utf8)))
+        let rendered = try Template("\nHello{{#customer.traits.name}} {{.}}{{/customer.traits.name}}{{customer.traits.name}},")
+            .render(try #require(JSONView(bytes: packed, offset: 0)["data"]))
+        #expect(rendered.text == #"{"body":"Hello,","content_type":"text/plain"}"#)
+    }
+
     @Test func fieldsAreOneLine() throws {
         let content = try #require(try content("content-type: text/html\nsubject: Dear {{customer.traits.name}} & co\n\nhello"))
         #expect(content["subject"]?.string == "Dear Ay şe & co" && content["content_type"]?.string == "text/html")

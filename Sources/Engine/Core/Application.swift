@@ -8,6 +8,8 @@ struct EventContext {
     let properties: JSONView?
     /// Products the event names: its own `product_id`, else those of `products`.
     var mentions: [ProductMention] = []
+    /// Those of `products`; nil if there is no such list.
+    var listed: [ProductMention]?
     var cartID: String?
     /// Whether the event says or implies a cart, so that it does not stand for all of them.
     var namesCart = false
@@ -61,16 +63,14 @@ extension Engine {
         // Most events only count: they have no effect on carts and the like, and trigger nothing.
         let acts = rules.acts[Int(event.name.index)]
         var mentions: [ProductMention] = []
+        var listed: [ProductMention]?
         if acts, let properties {
-            if let mention = ProductMention(properties) {
-                mentions = [mention]
-            } else {
-                mentions = ProductMention.list(properties) ?? []
-            }
+            listed = ProductMention.list(properties)
+            mentions = ProductMention(properties).map { [$0] } ?? listed ?? []
         }
         if acts || merging != nil, rules.usesProducts || needsPrice(event.name) {
             requireProducts(
-                event, properties, mentions, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
+                event, mentions, listed, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
             guard missing.isEmpty else { return false }
         }
 
@@ -118,7 +118,7 @@ extension Engine {
         if acts {
             var found = EventContext(
                 event: event, name: rules.vocabulary[event.name].name, id: batch.string(event.id), properties: properties,
-                mentions: mentions)
+                mentions: mentions, listed: listed)
             change(slot, &found)
             context = found
         }
@@ -127,9 +127,12 @@ extension Engine {
             ? judgeSegments(
                 slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
-        for action in [Trigger.Action.cancel, .start] {
-            if let context { fire(slot, context, action) }
-            if !changes.isEmpty { fire(slot, changes, action) }
+        if context != nil || !changes.isEmpty {
+            let places = context.map { context in holding(event.name) { $0.holds($1, slot, context) } }
+            if let context, let places { fire(slot, context, places.cancels) }
+            if !changes.isEmpty { fire(slot, changes, .cancel) }
+            if let context, let places { fire(slot, context, places.starts) }
+            if !changes.isEmpty { fire(slot, changes, .start) }
         }
         settle(slot)
         return true
@@ -225,22 +228,22 @@ extension Engine {
 
     /// Notes the products that the event's effects, conditions or cancelled instances may touch.
     private mutating func requireProducts(
-        _ event: Event, _ properties: JSONView?, _ mentions: [ProductMention], slots: [Int], isMerging: Bool,
+        _ event: Event, _ mentions: [ProductMention], _ listed: [ProductMention]?, slots: [Int], isMerging: Bool,
         _ missing: inout Missing
     ) {
         var keys: [ProductKey] = []
         func add(_ key: ProductKey) { if !keys.contains(key) { keys.append(key) } }
         for mention in mentions { add(mention.product) }
         // An event with a product of its own may carry a list besides.
-        if mentions.count == 1, let properties { for mention in ProductMention.list(properties) ?? [] { add(mention.product) } }
+        if mentions.count == 1 { for mention in listed ?? [] { add(mention.product) } }
         for slot in slots {
             for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
-                for interest in profiles[slot].interests where rules.indexedInterests.contains(interest.kind) {
+                for interest in profiles[slot].interests where rules.indexes(interest.kind) {
                     add(interest.product)
                 }
             }
-            if rules.indexedInterests.contains(.cart) {
+            if rules.indexesCarts {
                 for cart in profiles[slot].carts.list { for line in cart.lines { add(line.product) } }
             }
         }
@@ -263,7 +266,7 @@ extension Engine {
         let state = StateEvent(rawValue: event.name.index)
         context.subscriptionID = Subscription.id(context.properties)
         profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
-        let before = rules.indexedInterests.contains(.cart) ? cartProducts(slot) : []
+        let before = rules.indexesCarts ? cartProducts(slot) : []
         switch state {
         case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
             if let state { changeCart(slot, state, &context) }
@@ -291,13 +294,13 @@ extension Engine {
             context.cartID = profiles[slot].carts.target(of: context.properties)
         }
         if let properties = context.properties, Carts.cartID(properties) != nil { context.namesCart = true }
-        if rules.indexedInterests.contains(.cart) { reindexCart(slot, before: before) }
+        if rules.indexesCarts { reindexCart(slot, before: before) }
     }
 
     private mutating func changeCart(_ slot: Int, _ state: StateEvent, _ context: inout EventContext) {
         let time = context.event.time
         let properties = context.properties
-        let listed = properties.flatMap { ProductMention.list($0) }
+        let listed = context.listed
         let id: String
         if state == .orderCompleted {
             let bought = listed ?? []
@@ -364,7 +367,7 @@ extension Engine {
     }
 
     private mutating func follow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey, since: Instant) {
-        guard rules.indexedInterests.contains(kind), let index = productIndex[product] else { return }
+        guard rules.indexes(kind), let index = productIndex[product] else { return }
         products[index].follow(kind, profiles[slot].number, since: since)
         touch(product: index)
     }
@@ -378,7 +381,7 @@ extension Engine {
     }
 
     private mutating func unfollow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) {
-        guard rules.indexedInterests.contains(kind), let index = productIndex[product] else { return }
+        guard rules.indexes(kind), let index = productIndex[product] else { return }
         products[index].unfollow(kind, profiles[slot].number)
         touch(product: index)
     }

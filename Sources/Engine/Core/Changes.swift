@@ -1,6 +1,10 @@
 /// What one commit writes: the records of everything that changed since the last one, and what happened beside.
 package struct Changes: Sendable {
-    package var customers: [CustomerRecord] = []
+    /// The customers that changed, ascending by number. Their records are made one after the other while they are written (`Engine.record`):
+    /// all at once would take as much memory as the profiles.
+    package var slots: [Int] = []
+    /// Of those customers, in the same order.
+    package var numbers: [Int64] = []
     package var products: [ProductRecord] = []
     package var followers: [(product: ProductKey, follower: Follower, isRemoval: Bool)] = []
     package var output = Output()
@@ -9,7 +13,7 @@ package struct Changes: Sendable {
     package init() {}
 
     package var isEmpty: Bool {
-        customers.isEmpty && products.isEmpty && output.messages.isEmpty && output.decisions.isEmpty && output.removed.isEmpty
+        slots.isEmpty && products.isEmpty && output.messages.isEmpty && output.decisions.isEmpty && output.removed.isEmpty
     }
 }
 
@@ -22,9 +26,18 @@ extension Engine {
         var changes = Changes()
         let writer = RecordWriter(rules: rules)
         if records {
-            changes.customers.reserveCapacity(dirtySlots.count)
-            for slot in dirtySlots where isUsed[slot] && isDirty[slot] { changes.customers.append(writer.record(profiles[slot])) }
-            changes.customers.sort { $0.number < $1.number }
+            var dirty: [(number: Int64, slot: Int)] = []
+            dirty.reserveCapacity(dirtySlots.count)
+            for slot in dirtySlots where isUsed[slot] && isDirty[slot] {
+                dirty.append((profiles[slot].number, slot))
+                output.running += profiles[slot].instances.count - profiles[slot].storedInstances
+                profiles[slot].storedInstances = profiles[slot].instances.count
+                // A slot that was given to somebody else is in the list twice.
+                isDirty[slot] = false
+            }
+            dirty.sort { $0.number < $1.number }
+            changes.slots = dirty.map(\.slot)
+            changes.numbers = dirty.map(\.number)
             for index in dirtyProducts {
                 changes.products.append(writer.record(products[index], now: clock.now))
                 for change in products[index].followerChanges {
@@ -45,6 +58,9 @@ extension Engine {
         return changes
     }
 
+    /// What is to be written of a customer that changed; to be asked for before the engine goes on.
+    package func record(_ slot: Int) -> CustomerRecord { RecordWriter(rules: rules).record(profiles[slot]) }
+
     /// The customers of a batch that are not resident, each once.
     package func missing(in batch: EventBatch, from start: Int) -> [CustomerKey] {
         guard hasStore else { return [] }
@@ -57,9 +73,9 @@ extension Engine {
             let key = CustomerKey(isAnonymous: isAnonymous, id: Array(id))
             if seen.insert(key).inserted { result.append(key) }
         }
-        for event in batch.events[start...] {
-            look(false, event.user)
-            look(true, event.anonymous)
+        for index in start..<batch.events.count {
+            look(false, batch.events[index].user)
+            look(true, batch.events[index].anonymous)
         }
         return result
     }
@@ -84,7 +100,9 @@ extension Engine {
             output.decisions.append(
                 Decision(
                     id: "", rule: rule, customer: record.number, customerText: text(of: slot), key: instance.key,
-                    startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .ruleRemoved, cause: ""))
+                    startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now,
+                    verdict: .ruleRemoved,
+                    cause: "", because: instance.because))
         }
         if profile.judgedBy != rules.judgement, profile.judgedBy != 0 { wake(slot, at: clock.now) }
     }

@@ -92,6 +92,8 @@ package struct Output: Sendable {
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
     package var outcomes: [Outcome] = []
+    /// How many more instances the stored records have than before.
+    package var running = 0
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
     /// What the gates saw; only while tracing.
     package var passages: [Passage] = []
@@ -128,6 +130,7 @@ package struct Decision: Sendable {
     package var customerText: String
     package var key: String
     package var startedAt: Instant
+    /// When it was first due, if it was held.
     package var dueAt: Instant
     package var decidedAt: Instant
     package var verdict: Verdict
@@ -138,6 +141,8 @@ package struct Decision: Sendable {
     package var variant: String?
     /// The message that was held out; nil for every other verdict.
     package var message: [UInt8]?
+    /// The last 16 ids of events that started it.
+    package var because: [String] = []
 }
 
 /// What the engine needs before it can go on.

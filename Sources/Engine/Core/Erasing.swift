@@ -45,6 +45,7 @@ extension Engine {
                 output.decisions[last].customer = 0
                 output.decisions[last].customerText = ""
                 output.decisions[last].key = ""
+                output.decisions[last].because = []
             }
         }
         for product in products {
@@ -57,6 +58,7 @@ extension Engine {
         let all = forgets ? Set(hashes + keys.map { tombstones.hash($0) }).sorted() : []
         for hash in all { tombstones.add(hash, until: until) }
         output.removed.append(number)
+        output.running -= profiles[slot].storedInstances
         output.erasures.append(Erasure(customer: number, keys: keys, hashes: all, until: until, isForgotten: forgets))
         gone.insert(number)
         absent.formUnion(keys)

@@ -16,12 +16,21 @@ extension Engine {
 
     /// Evaluates one of a rule's conditions for an instance.
     mutating func evaluate(_ condition: Condition, _ slot: Int, _ instance: Instance) -> Evaluation {
+        let result = inScope(condition, slot, instance) { condition.program.evaluate($0) }
+        if case .error = result { counters.conditionErrors += 1 }
+        return result
+    }
+
+    /// Gives what one of a rule's conditions may read for an instance.
+    mutating func inScope<Result>(
+        _ condition: Condition, _ slot: Int, _ instance: Instance, _ body: (Scope) -> Result
+    ) -> Result {
         profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         let subject = subject(slot, instance)
         let facts = subject.product.flatMap { productIndex[$0] }.map { products[$0].facts }
         let now = clock.now
         let rules = rules
-        let result = profiles.withUnsafeBufferPointer { profiles in
+        return profiles.withUnsafeBufferPointer { profiles in
             let profile = profiles.baseAddress.map { $0 + slot }
             var scope = Scope(condition: condition, rules: rules, profile: profile, now: now)
             scope.eventName = instance.eventName
@@ -33,10 +42,8 @@ extension Engine {
             scope.facts = facts
             scope.subscriptionID = subject.subscription
             scope.interestKinds = rules.rules[instance.rule].interestKinds
-            return condition.program.evaluate(scope)
+            return body(scope)
         }
-        if case .error = result { counters.conditionErrors += 1 }
-        return result
     }
 
     /// An instance's wait (or hold) is over: judges it and ends it, holds it, or puts it back in line.
@@ -45,14 +52,14 @@ extension Engine {
         let instance = profiles[slot].instances[place]
         let rule = rules.rules[instance.rule]
         if let heldSince = instance.heldSince, clock.now >= heldSince + rule.expires {
-            end(slot, place, .expired)
+            end(slot, place, .expired, cause: holder(slot, place, rule))
             return
         }
         if let condition = rule.condition {
             switch evaluate(condition, slot, instance) {
             case .value(.bool(true)): break
             case .value:
-                end(slot, place, .conditionFalse)
+                end(slot, place, .conditionFalse, cause: reason(condition, slot, instance))
                 return
             case .error(let error):
                 end(slot, place, .conditionError, cause: error.message)

@@ -47,8 +47,15 @@ extension Engine {
         }
         let name = rules.vocabulary[event.name].name
         let id = batch.string(event.id)
+        // What many rules ask is judged once.
+        var judged: [Int: Bool] = [:]
         for trigger in triggers {
             if let condition = trigger.condition {
+                let number = condition.number ?? -1
+                if let known = judged[number] {
+                    if known { startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties) }
+                    continue
+                }
                 var scope = Scope(condition: condition, rules: rules, profile: nil, now: clock.now)
                 scope.eventName = name
                 scope.eventID = id
@@ -56,7 +63,9 @@ extension Engine {
                 scope.properties = properties
                 scope.product = mention.product
                 scope.facts = products[index].facts
-                guard case .value(.bool(true)) = condition.program.evaluate(scope) else { continue }
+                let holds = if case .value(.bool(true)) = condition.program.evaluate(scope) { true } else { false }
+                judged[number] = holds
+                guard holds else { continue }
             }
             startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties)
         }

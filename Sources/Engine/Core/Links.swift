@@ -10,6 +10,7 @@ extension Engine {
         }
         for membership in visitor.segments { output.memberships.append((membership.segment, number, nil)) }
         output.removed.append(number)
+        output.running -= visitor.storedInstances
         output.merged.append((number, profiles[slot].number))
         gone.insert(number)
         release(from)
@@ -23,7 +24,7 @@ extension Engine {
         for trait in visitor.traits where profiles[slot].trait(trait.name) == nil { profiles[slot].traits.append(trait) }
         profiles[slot].carts.merge(visitor.carts)
         for interest in visitor.interests { merge(interest, into: slot) }
-        if rules.indexedInterests.contains(.cart) {
+        if rules.indexesCarts {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
                 guard let index = productIndex[line.product],
                     let interest = profiles[slot].interest(in: line.product, kinds: [.cart])
@@ -96,7 +97,7 @@ extension Engine {
         } else {
             profiles[slot].interests.append(interest)
         }
-        guard rules.indexedInterests.contains(interest.kind), let index = productIndex[interest.product],
+        guard rules.indexes(interest.kind), let index = productIndex[interest.product],
             let merged = profiles[slot].interest(in: interest.product, kinds: [interest.kind])
         else { return }
         products[index].follow(interest.kind, profiles[slot].number, since: merged.since)
@@ -148,6 +149,8 @@ extension Engine {
             Decision(
                 id: decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: .merged, cause: ""))
+                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: .merged,
+                cause: "",
+                because: instance.because))
     }
 }

@@ -15,12 +15,14 @@ package struct Message: Sendable {
     package let variant: String?
     /// The sequence of the message that this one takes back; nil for an ordinary one.
     package let retracts: Int64?
+    /// The segments (into the rule set's) the customer was in when it was decided; not part of the bytes.
+    package let segments: [Int]
     /// One line, without its newline.
     package internal(set) var json: [UInt8]
 
     package init(
         id: String, rule: String, customer: Int64, time: Instant, expires: Instant, sequence: Int64, outbox: String?,
-        channel: String? = nil, variant: String? = nil, retracts: Int64? = nil, json: [UInt8]
+        channel: String? = nil, variant: String? = nil, retracts: Int64? = nil, segments: [Int] = [], json: [UInt8]
     ) {
         self.id = id
         self.rule = rule
@@ -32,6 +34,7 @@ package struct Message: Sendable {
         self.channel = channel
         self.variant = variant
         self.retracts = retracts
+        self.segments = segments
         self.json = json
     }
 }
@@ -114,7 +117,7 @@ extension Engine {
         return Message(
             id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
             outbox: rule.outbox ?? candidate.channel.flatMap { rules.delivery.outboxes[$0] }, channel: candidate.channel,
-            variant: candidate.variant, json: envelope.bytes)
+            variant: candidate.variant, segments: profiles[slot].segments.map(\.segment), json: envelope.bytes)
     }
 
     private func customerJSON(_ slot: Int, _ rule: Rule) -> CanonicalJSON {

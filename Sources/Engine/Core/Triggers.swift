@@ -1,13 +1,36 @@
 import CEL
 
 extension Engine {
-    /// Cancels or starts what the event triggers for its customer, rules in their order.
-    mutating func fire(_ slot: Int, _ context: EventContext, _ action: Trigger.Action) {
-        for trigger in rules.triggersByEvent[Int(context.event.name.index)] where trigger.action == action {
+    /// The triggers of an event whose condition holds, in the order of their rules: cancels, then starts. A condition is judged once for all rules that
+    /// ask it; nothing that a trigger does is seen by another's condition.
+    mutating func holding(_ name: EventName, _ holds: (inout Engine, Condition) -> Bool) -> (cancels: [Int], starts: [Int]) {
+        let groups = rules.triggerGroups[Int(name.index)]
+        if groups.cancels.isEmpty && groups.starts.isEmpty { return ([], []) }
+        var judged: [(number: Int, holds: Bool)] = []
+        func places(_ groups: [TriggerGroup], _ engine: inout Engine) -> [Int] {
+            var result: [Int] = []
+            for group in groups {
+                if let condition = group.condition {
+                    let known = judged.first { $0.number == condition.number }?.holds
+                    let isTrue = known ?? holds(&engine, condition)
+                    // Only a condition of both a cancel and a start comes twice.
+                    if known == nil, let number = condition.number, judged.count < 8 { judged.append((number, isTrue)) }
+                    if !isTrue { continue }
+                }
+                if groups.count == 1 { return group.places }
+                result += group.places
+            }
+            result.sort()
+            return result
+        }
+        return (places(groups.cancels, &self), places(groups.starts, &self))
+    }
+
+    /// Cancels or starts what an event triggers for its customer, rules in their order.
+    mutating func fire(_ slot: Int, _ context: EventContext, _ places: [Int]) {
+        for place in places {
+            let trigger = rules.triggersByEvent[Int(context.event.name.index)][place]
             let rule = rules.rules[trigger.rule]
-            // A rule with an audience is started by product events only; its cancels come from the customer's own events.
-            if trigger.action == .start, rule.hasAudience { continue }
-            if let condition = trigger.condition, !holds(condition, slot, context) { continue }
             switch trigger.action {
             case .cancel:
                 cancel(
@@ -44,7 +67,7 @@ extension Engine {
     }
 
     /// A trigger's `where`, judged after the event has been applied.
-    private mutating func holds(_ condition: Condition, _ slot: Int, _ context: EventContext) -> Bool {
+    mutating func holds(_ condition: Condition, _ slot: Int, _ context: EventContext) -> Bool {
         let facts = context.product.flatMap { productIndex[$0] }.map { products[$0].facts }
         let now = clock.now
         let rules = rules
@@ -182,8 +205,9 @@ extension Engine {
             Decision(
                 id: id ?? decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.due, decidedAt: clock.now, verdict: verdict, cause: cause,
-                channel: candidate?.channel, variant: candidate?.variant, message: message))
+                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: verdict,
+                cause: cause, channel: candidate?.channel, variant: candidate?.variant, message: message,
+                because: instance.because))
         guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }
         leaveLine(instance, profiles[slot].number, product, verdict)
         switch verdict {

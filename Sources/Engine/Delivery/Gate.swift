@@ -83,7 +83,7 @@ package struct Passage: Sendable {
 
 package enum Gates {
     /// In the order of `delivery.md`.
-    static let inOrder: [any Gate] = [
+    package static let inOrder: [any Gate] = [
         CooldownGate(), SuppressionGate(), ChannelGate(), VariantGate(), SendTimeGate(), QuietHoursGate(), CapGate(),
         HoldoutGate(),
     ]

@@ -38,8 +38,15 @@ package final class Condition: Sendable {
     let calls: [Slot]
     /// The expression as written, and where.
     package let text: Located<String>
+    /// Of a trigger's condition: its number among those of the rule set that differ. Triggers with the same text share one condition, which is
+    /// judged once for each event.
+    let number: Int?
 
-    init(program: Program, references: [(slot: Slot, keys: [Key], arguments: [Value])], calls: [Slot], text: Located<String>) {
+    init(
+        program: Program, references: [(slot: Slot, keys: [Key], arguments: [Value])], calls: [Slot], text: Located<String>,
+        number: Int? = nil
+    ) {
+        self.number = number
         self.program = program
         self.references = references
         self.calls = calls

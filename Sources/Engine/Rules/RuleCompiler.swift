@@ -11,6 +11,8 @@ struct RuleCompiler {
     private var longest: [Milliseconds] = []
     private var marks: [String] = []
     private let segmentNames: [String]
+    /// Of triggers, by the bytes of their text.
+    private var triggerConditions: [[UInt8]: Condition] = [:]
 
     mutating func listen(to event: String) { vocabulary.add(event, needsProperties: true) }
     mutating func report(_ issue: Issue) { issues.append(issue) }
@@ -36,10 +38,10 @@ struct RuleCompiler {
                 for (place, trigger) in triggers.enumerated() {
                     switch trigger {
                     case .event(let name, let condition):
-                        let compiled = condition.flatMap { compile($0, .rule, expecting: .bool) }
+                        let shared = condition.flatMap { triggerCondition($0) }
                         let event = vocabulary.add(
                             name.value, needsProperties: true, isProductEvent: action == .start && !definition.audience.isEmpty)
-                        let entry = Trigger(rule: index, action: action, condition: compiled?.condition)
+                        let entry = Trigger(rule: index, action: action, condition: shared)
                         eventTriggers.append((event, entry))
                         if action == .start { starts.append(entry) }
                     case .enters(let name):
@@ -371,25 +373,72 @@ struct RuleCompiler {
 
     // MARK: Conditions
 
+    /// A trigger's condition; one that was written before is the same one.
+    private mutating func triggerCondition(_ text: Located<String>) -> Condition? {
+        let bytes = Array(text.value.utf8)
+        if let known = triggerConditions[bytes] { return known }
+        let compiled = compile(text, .rule, expecting: .bool, number: triggerConditions.count)?.condition
+        triggerConditions[bytes] = compiled
+        return compiled
+    }
+
     private mutating func compile(
-        _ text: Located<String>, _ place: ConditionEnvironment.Place, expecting: Type?
+        _ text: Located<String>, _ place: ConditionEnvironment.Place, expecting: Type?, number: Int? = nil
     ) -> (condition: Condition, type: Type)? {
         let environment = ConditionEnvironment.make(place, segments: segmentNames, timeZone: timeZone)
         do {
             let program = try environment.compile(text.value, expecting: expecting)
             let references = program.references.map { resolve($0) }
             let calls = resolveCalls(of: program)
-            return (Condition(program: program, references: references, calls: calls, text: text), program.expression.type)
+            warnOfIntegers(in: program.expression, text)
+            return (
+                Condition(program: program, references: references, calls: calls, text: text, number: number),
+                program.expression.type
+            )
         } catch {
             for problem in error.errors {
                 issues.append(
                     Issue(
                         at: text.position(line: problem.line, column: problem.column),
                         problem.message + Self.marked(problem, in: text.value),
-                        hint: problem.hint))
+                        hint: problem.hint ?? Self.hint(problem, place)))
             }
             return nil
         }
+    }
+
+    /// What to do about an error that CEL itself can't know of.
+    private static func hint(_ problem: CompileError, _ place: ConditionEnvironment.Place) -> String? {
+        if problem.message.hasPrefix("Event has no field") { return "what the log says of an event is in event.properties" }
+        let names = ["now", "event", "cart", "product", "subscription", "interest"]
+        if place == .segment, names.contains(where: { problem.message == "unknown name '\($0)'" }) {
+            return
+                "a segment is about the profile alone: use its functions, such as profile.since(\"Order Completed\") >= days(14)"
+        }
+        return nil
+    }
+
+    /// Numbers of a log are doubles, with which CEL does no arithmetic of whole numbers: an error each time it is judged.
+    private mutating func warnOfIntegers(in expression: Expression, _ text: Located<String>) {
+        if case .binary(let sign, let left, let right) = expression.kind,
+            [.add, .subtract, .multiply, .divide, .remainder].contains(sign)
+        {
+            for (field, number) in [(left, right), (right, left)] {
+                guard case .int(let value)? = number.constant, field.type == .dyn else { continue }
+                switch field.kind {
+                case .select, .index: break
+                default: continue
+                }
+                let before = text.value.unicodeScalars.prefix(number.span.offset)
+                let line = before.split(separator: "\n", omittingEmptySubsequences: false)
+                issues.append(
+                    Issue(
+                        .warning, at: text.position(line: line.count, column: (line.last?.count ?? 0) + 1),
+                        "numbers of a log are doubles: with the whole number \(value) this is an error each time",
+                        hint: "Write \(value).0, or make the other one whole with int(…)."))
+            }
+        }
+        for child in expression.children { warnOfIntegers(in: child, text) }
     }
 
     /// Calls whose arguments are known only at run time; their literal ones (a window) are read off the tree.

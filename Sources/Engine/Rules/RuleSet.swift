@@ -82,6 +82,31 @@ package struct Trigger: Sendable {
     package let condition: Condition?
 }
 
+/// Triggers of one event with one condition.
+struct TriggerGroup: Sendable {
+    let condition: Condition?
+    /// Into the event's triggers, ascending.
+    var places: [Int]
+
+    /// Those that a customer's own event may fire: a rule with an audience is started by product events only.
+    static func make(_ triggers: [Trigger], _ action: Trigger.Action, _ rules: [Rule]) -> [TriggerGroup] {
+        var groups: [TriggerGroup] = []
+        var known: [Int: Int] = [:]
+        for place in triggers.indices where triggers[place].action == action {
+            if action == .start, rules[triggers[place].rule].hasAudience { continue }
+            let condition = triggers[place].condition
+            let number = condition?.number ?? -1
+            if let group = known[number] {
+                groups[group].places.append(place)
+            } else {
+                known[number] = groups.count
+                groups.append(TriggerGroup(condition: condition, places: [place]))
+            }
+        }
+        return groups
+    }
+}
+
 package struct CalendarTrigger: Sendable {
     package let rule: Int
     /// Place among the rule's starts, which tells apart several calendars of one rule.
@@ -131,13 +156,17 @@ package final class RuleSet: Sendable {
     let seriesByEvent: [[Int]]
     let markByEvent: [Int?]
     let triggersByEvent: [[Trigger]]
+    /// By event name: its triggers by what they ask, cancels and starts apart, so that what many rules ask is judged once and passed over at once.
+    let triggerGroups: [(cancels: [TriggerGroup], starts: [TriggerGroup])]
     let entering: [[Trigger]]
     let leaving: [[Trigger]]
     let calendars: [CalendarTrigger]
     let segmentsByEvent: [[Int]]
     let sensitivity: SegmentSensitivity
-    /// Interest kinds whose customers must be found by product.
-    let indexedInterests: Set<InterestKind>
+    /// By kind of interest: whether customers must be found by product.
+    private let isIndexed: [Bool]
+    /// Whether some rule's audience are those who have a product in their cart.
+    let indexesCarts: Bool
     /// Segments whose members must be found: those of audiences.
     package let indexedSegments: [Int]
     /// Whether `Product Viewed` is kept as an interest: only if an audience or a condition mentions it.
@@ -183,12 +212,14 @@ package final class RuleSet: Sendable {
         self.seriesByEvent = seriesByEvent
         self.markByEvent = markByEvent
         self.triggersByEvent = triggersByEvent
+        triggerGroups = triggersByEvent.map { (TriggerGroup.make($0, .cancel, rules), TriggerGroup.make($0, .start, rules)) }
         self.entering = entering
         self.leaving = leaving
         self.calendars = calendars
         self.segmentsByEvent = segmentsByEvent
         self.sensitivity = sensitivity
-        self.indexedInterests = indexedInterests
+        indexesCarts = indexedInterests.contains(.cart)
+        isIndexed = InterestKind.allCases.map { indexedInterests.contains($0) }
         self.indexedSegments = indexedSegments
         self.keepsViews = keepsViews
         self.judgement = judgement
@@ -202,6 +233,9 @@ package final class RuleSet: Sendable {
         self.windowMoments = windowMoments
         self.sinceMoments = sinceMoments
     }
+
+    /// Whether customers with this interest must be found by product.
+    func indexes(_ kind: InterestKind) -> Bool { isIndexed[kind.order] }
 
     /// These segments and all that are made of them, in order, each once.
     func withDependents(_ indices: [Int]) -> [Int] {

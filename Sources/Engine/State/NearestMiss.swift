@@ -12,15 +12,17 @@ extension Inspection {
 
     /// The rule's `if` and the `where` of each start that has one. What an event would bring is not there, so parts that read `event` come to
     /// an error, which says so.
-    package func conditions(of rule: Int) -> [Judged] {
+    ///
+    /// - Parameter product: the facts of `product(of:)`, where the rule is about one.
+    package func conditions(of rule: Int, product: ProductInspection? = nil) -> [Judged] {
         var result: [Judged] = []
         for (index, entry) in rules.vocabulary.entries.enumerated() {
             for trigger in rules.triggersByEvent[index] where trigger.rule == rule && trigger.action == .start {
                 guard let condition = trigger.condition else { continue }
-                result.append(judge(condition, place: "where of start on \(entry.name)", rule: rule))
+                result.append(judge(condition, place: "where of start on \(entry.name)", rule: rule, product))
             }
         }
-        if let condition = rules.rules[rule].condition { result.append(judge(condition, place: "if", rule: rule)) }
+        if let condition = rules.rules[rule].condition { result.append(judge(condition, place: "if", rule: rule, product)) }
         return result
     }
 
@@ -33,7 +35,7 @@ extension Inspection {
         }
     }
 
-    private func judge(_ condition: Condition, place: String, rule: Int) -> Judged {
+    private func judge(_ condition: Condition, place: String, rule: Int, _ product: ProductInspection?) -> Judged {
         withUnsafePointer(to: profile) { profile in
             var scope = Scope(condition: condition, rules: rules, profile: profile, now: now)
             let running = profile.pointee.instances.first { $0.rule == rule }
@@ -41,7 +43,14 @@ extension Inspection {
             scope.cartID =
                 kind == .cart ? running?.key ?? profile.pointee.carts.list.last?.id : profile.pointee.carts.list.last?.id
             scope.subscriptionID = kind == .subscription ? running?.key : profile.pointee.subscriptions.last?.id
-            scope.product = running?.product
+            scope.product = self.product(of: rule)
+            scope.facts = product?.facts
+            if let running {
+                scope.eventName = running.eventName
+                scope.eventID = running.eventID
+                scope.eventTime = running.startedAt
+                scope.properties = running.properties.isEmpty ? nil : JSONView(bytes: running.properties, offset: 0)
+            }
             scope.interestKinds = rules.rules[rule].interestKinds
             let trace = condition.program.trace(scope)
             let parts = trace.map { entry in

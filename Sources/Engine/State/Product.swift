@@ -17,7 +17,14 @@ package struct Follower: Sendable, Equatable {
 
 extension InterestKind {
     /// Place in the list of kinds, for sorting.
-    var order: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+    var order: Int {
+        switch self {
+        case .waitlist: 0
+        case .wishlist: 1
+        case .viewed: 2
+        case .cart: 3
+        }
+    }
 }
 
 /// The line of one rule at one product: who has been taken, who waits, and what the last start was.

@@ -110,6 +110,8 @@ package struct Profile: Sendable {
     package var series: [Series] = []
     package var segments: [Membership] = []
     package var instances: [Instance] = []
+    /// How many of them the stored record has; running ones are counted by the difference.
+    var storedInstances = 0
     package var past: [Past] = []
     package var sent: [Sent] = []
     package var consent = Consent()

@@ -68,16 +68,20 @@ struct RecordWriter {
             number: profile.number, isAnonymous: profile.key.isAnonymous, id: profile.key.id, firstSeen: profile.firstSeen,
             lastSeen: profile.lastSeen, locale: profile.locale?.value, timezone: profile.timezone?.value,
             wake: profile.wake == .max ? nil : profile.wake, judgedBy: Int64(bitPattern: profile.judgedBy))
-        record.traits = array(profile.traits) { trait in
-            .object([("name", .string(trait.name)), ("value", CanonicalJSON(trait.view)), ("at", .time(trait.at))])
+        record.traits = RecordJSON.array(profile.traits) { trait, json in
+            json.member("at", trait.at)
+            json.member("name", trait.name)
+            json.key("value")
+            json.value(trait.view)
         }
-        record.carts = array(profile.carts.list, cart)
-        record.interests = array(profile.interests, interest)
-        record.subscriptions = array(profile.subscriptions, subscription)
-        record.segments = array(profile.segments) { membership in
-            .object([("name", .string(rules.segments[membership.segment].name)), ("entered_at", .time(membership.enteredAt))])
+        record.carts = RecordJSON.array(profile.carts.list, cart)
+        record.interests = RecordJSON.array(profile.interests, interest)
+        record.subscriptions = RecordJSON.array(profile.subscriptions, subscription)
+        record.segments = RecordJSON.array(profile.segments) { membership, json in
+            json.member("entered_at", membership.enteredAt)
+            json.member("name", rules.segments[membership.segment].name)
         }
-        record.timers = array(profile.instances, instance)
+        record.timers = RecordJSON.array(profile.instances, instance)
         let rolling = rolling(profile)
         record.rolling = rolling
         if !profile.seen.isEmpty { record.seen = Self.seen(profile.seen) }
@@ -119,85 +123,90 @@ struct RecordWriter {
         elements.isEmpty ? nil : CanonicalJSON.array(elements.map(json)).bytes
     }
 
-    private func cart(_ cart: Cart) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [("id", .string(cart.id)), ("touched_at", .time(cart.touchedAt))]
-        fields.add("snapshot_at", cart.snapshotAt)
-        if !cart.links.isEmpty { fields.append(("links", .array(cart.links.map { .string($0) }))) }
-        fields.append(
-            (
-                "items",
-                .array(
-                    cart.lines.map { line in
-                        var fields: [(key: String, value: CanonicalJSON)] = [
-                            ("product_id", .string(line.product.id)), ("quantity", .string(line.quantity.text)),
-                            ("described_at", .time(line.describedAt)), ("changed_at", .time(line.changedAt)),
-                            ("since", .time(line.since)),
-                        ]
-                        fields.add("variant", line.product.variant.isEmpty ? nil : line.product.variant)
-                        fields.add("price", line.price)
-                        fields.add("price_then", line.priceThen)
-                        fields.add("currency", line.currency)
-                        fields.add("name", line.name)
-                        fields.add("url", line.url)
-                        fields.add("image_url", line.imageURL)
-                        return .object(fields)
-                    })
-            ))
-        return .object(fields)
+    private func cart(_ cart: Cart, _ json: inout RecordJSON) {
+        json.member("id", cart.id)
+        json.key("items")
+        json.array { json in
+            for line in cart.lines {
+                json.object { json in
+                    json.member("changed_at", line.changedAt)
+                    json.member("currency", line.currency)
+                    json.member("described_at", line.describedAt)
+                    json.member("image_url", line.imageURL)
+                    json.member("name", line.name)
+                    json.member("price", line.price)
+                    json.member("price_then", line.priceThen)
+                    json.member("product_id", line.product.id)
+                    json.member("quantity", line.quantity.text)
+                    json.member("since", line.since)
+                    json.member("url", line.url)
+                    if !line.product.variant.isEmpty { json.member("variant", line.product.variant) }
+                }
+            }
+        }
+        if !cart.links.isEmpty {
+            json.key("links")
+            json.array { json in for link in cart.links { json.value(link) } }
+        }
+        json.member("snapshot_at", cart.snapshotAt)
+        json.member("touched_at", cart.touchedAt)
     }
 
-    private func interest(_ interest: Interest) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [
-            ("kind", .string(interest.kind.rawValue)), ("product_id", .string(interest.product.id)),
-            ("since", .time(interest.since)),
-            ("last", .time(interest.last)), ("count", .number(Double(interest.count))),
-        ]
-        fields.add("variant", interest.product.variant.isEmpty ? nil : interest.product.variant)
-        fields.add("price", interest.price)
-        fields.add("currency", interest.currency)
-        return .object(fields)
+    private func interest(_ interest: Interest, _ json: inout RecordJSON) {
+        json.member("count", Int64(interest.count))
+        json.member("currency", interest.currency)
+        json.member("kind", interest.kind.rawValue)
+        json.member("last", interest.last)
+        json.member("price", interest.price)
+        json.member("product_id", interest.product.id)
+        json.member("since", interest.since)
+        if !interest.product.variant.isEmpty { json.member("variant", interest.product.variant) }
     }
 
-    private func subscription(_ subscription: Subscription) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [
-            ("id", .string(subscription.id)), ("status", .string(subscription.status.rawValue)),
-            ("status_at", .time(subscription.statusAt)),
-            ("issue_open", .bool(subscription.issueOpen)), ("attempts", .number(Double(subscription.attempts))),
-        ]
-        fields.add("issue_since", subscription.issueSince)
-        fields.add("last_failure", subscription.lastFailure)
-        fields.add("last_success", subscription.lastSuccess)
-        fields.add("grace_ends", subscription.graceEnds)
-        fields.add("next_attempt", subscription.nextAttempt)
-        fields.add("decline", subscription.decline?.rawValue)
-        fields.add("amount", subscription.amount)
-        fields.add("currency", subscription.currency)
-        return .object(fields)
+    private func subscription(_ subscription: Subscription, _ json: inout RecordJSON) {
+        json.member("amount", subscription.amount)
+        json.member("attempts", Int64(subscription.attempts))
+        json.member("currency", subscription.currency)
+        json.member("decline", subscription.decline?.rawValue)
+        json.member("grace_ends", subscription.graceEnds)
+        json.member("id", subscription.id)
+        json.key("issue_open")
+        json.value(subscription.issueOpen)
+        json.member("issue_since", subscription.issueSince)
+        json.member("last_failure", subscription.lastFailure)
+        json.member("last_success", subscription.lastSuccess)
+        json.member("next_attempt", subscription.nextAttempt)
+        json.member("status", subscription.status.rawValue)
+        json.member("status_at", subscription.statusAt)
     }
 
-    private func instance(_ instance: Instance) -> CanonicalJSON {
+    private func instance(_ instance: Instance, _ json: inout RecordJSON) {
         let phase =
             switch instance.phase {
             case .waiting: "waiting"
             case .queued: "queued"
             case .held: "held"
             }
-        var fields: [(key: String, value: CanonicalJSON)] = [
-            ("rule", .string(rules.rules[instance.rule].name)), ("key", .string(instance.key)), ("phase", .string(phase)),
-            ("started_at", .time(instance.startedAt)), ("due", .time(instance.due)),
-        ]
-        fields.add("held_since", instance.heldSince)
-        fields.add("waited_for_hour_of", instance.waitedForHourOf)
-        if instance.place != 0 { fields.append(("place", .number(Double(instance.place)))) }
-        if !instance.because.isEmpty { fields.append(("because", .array(instance.because.map { .string($0) }))) }
-        fields.add("product_id", instance.product?.id)
-        fields.add("variant", instance.product.flatMap { $0.variant.isEmpty ? nil : $0.variant })
-        fields.add("event_name", instance.eventName.isEmpty ? nil : instance.eventName)
-        fields.add("event_id", instance.eventID.isEmpty ? nil : instance.eventID)
-        if !instance.properties.isEmpty {
-            fields.append(("properties", CanonicalJSON(JSONView(bytes: instance.properties, offset: 0))))
+        if !instance.because.isEmpty {
+            json.key("because")
+            json.array { json in for id in instance.because { json.value(id) } }
         }
-        return .object(fields)
+        json.member("due", instance.due)
+        if !instance.eventID.isEmpty { json.member("event_id", instance.eventID) }
+        if !instance.eventName.isEmpty { json.member("event_name", instance.eventName) }
+        json.member("held_since", instance.heldSince)
+        json.member("key", instance.key)
+        json.member("phase", phase)
+        if instance.place != 0 { json.member("place", Int64(instance.place)) }
+        json.member("product_id", instance.product?.id)
+        if !instance.properties.isEmpty {
+            json.key("properties")
+            json.value(JSONView(bytes: instance.properties, offset: 0))
+        }
+        json.member("rule", rules.rules[instance.rule].name)
+        json.member("started_at", instance.startedAt)
+        if let product = instance.product, !product.variant.isEmpty { json.member("variant", product.variant) }
+        json.member("waited_for_hour_of", instance.waitedForHourOf)
     }
 
     /// Nil if there is nothing to keep.
@@ -324,6 +333,7 @@ struct RecordReader {
                 orphans.append((name, instance(view, rule: 0)))
             }
         }
+        profile.storedInstances = profile.instances.count + orphans.count
         if let rolling = record.rolling { read(rolling, into: &profile) }
         profile.seen = Self.seen(record.seen ?? [])
         return (profile, orphans)

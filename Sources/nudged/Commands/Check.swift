@@ -27,7 +27,12 @@ struct Check: ParsableCommand {
     func run() throws {
         try reporting {
             if let sample {
-                print(try Sample(path: absolute(sample)).report(try source.map { try configured($0) }))
+                let settings = try source.map { _ in try Loaded.load(absolute(config.path)).settings }
+                let future = wallClock() + (settings?.maxFuture ?? Settings(sources: []).maxFuture)
+                print(
+                    try Sample(path: absolute(sample)).report(
+                        try source.flatMap { name in try settings.map { try configured(name, $0) } },
+                        receivedBefore: settings?.clock == .log ? nil : future))
                 return
             }
             let (loaded, report) = Loaded.examine(absolute(config.path))
@@ -44,8 +49,7 @@ struct Check: ParsableCommand {
         }
     }
 
-    private func configured(_ name: String) throws -> LogSource {
-        let settings = try Loaded.load(absolute(config.path)).settings
+    private func configured(_ name: String, _ settings: Settings) throws -> LogSource {
         guard let found = settings.sources.first(where: { $0.name == name }) else {
             throw Failure(
                 .usage,

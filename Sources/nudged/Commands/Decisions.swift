@@ -57,12 +57,13 @@ enum DecisionTable {
             Column("decided_at"), Column("verdict", style: Terminal.verdictStyle), Column("rule"),
             Column("customer", isElastic: true),
             Column("key", isElastic: true), Column("started_at"), Column("due_at"), Column("cause", isElastic: true),
-            Column("id", isElastic: true),
+            Column("channel"), Column("variant"), Column("id", isElastic: true),
         ])
         for decision in rows {
             table.add([
                 .time(decision.decidedAt), .text(decision.verdict), .text(decision.rule), .text(decision.customer),
-                .text(decision.key), .time(decision.startedAt), .time(decision.dueAt), .text(decision.cause), .text(decision.id),
+                .text(decision.key), .time(decision.startedAt), .time(decision.dueAt), .text(decision.cause),
+                Cell(decision.channel), Cell(decision.variant), .text(decision.id),
             ])
         }
         return table

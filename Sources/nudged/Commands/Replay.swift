@@ -16,14 +16,7 @@ struct Replay: ParsableCommand {
 
     @OptionGroup var config: ConfigurationOption
 
-    @Argument(help: ArgumentHelp("Log files that replace the configured sources.", valueName: "log"))
-    var logs: [String] = []
-
-    @Option(help: ArgumentHelp("The format of the logs: a preset's name.", valueName: "format"))
-    var format: String?
-
-    @Option(help: ArgumentHelp("The configured source whose name, format and lateness the logs have.", valueName: "name"))
-    var source: String?
+    @OptionGroup var history: HistoryOption
 
     @Option(
         help: ArgumentHelp(
@@ -33,38 +26,13 @@ struct Replay: ParsableCommand {
     @Option(help: ArgumentHelp("Keep the state in this directory, which must be empty.", valueName: "directory"))
     var state: String?
 
-    @Option(
-        help: ArgumentHelp("End at this time (RFC 3339): later events are left out, timers due up to it fire.", valueName: "time")
-    )
-    var until: String?
-
-    @Option(
-        help: ArgumentHelp("A daemon's control log, so that its decisions by the wall clock are repeated.", valueName: "file"))
-    var control: String?
-
-    @Option(help: "Show progress: auto (a bar on a terminal), plain (a line now and then), none.")
-    var progress = ProgressStyle.auto
-
     @Option(help: ArgumentHelp("Messages to write: all, or none for the summary alone.", visibility: .hidden))
     var messages = "all"
 
-    func validate() throws {
-        if let until, Instant.parse(rfc3339: Array(until.utf8)) == nil {
-            throw ValidationError("--until takes a time such as 2026-03-01T12:00:00Z, not \"\(until)\"")
-        }
-        if let format, Format(preset: format) == nil { throw ValidationError("--format: there is no format \"\(format)\"") }
-    }
-
     func run() throws {
         try reporting {
-            var loaded = try Loaded.load(absolute(config.path))
-            var settings = try settings(&loaded)
-            settings.secret = try loaded.erasureKey()
-            // Who was erased stays erased, whatever the old logs say.
-            if access(loaded.configuration.state + "/" + Store.fileName, R_OK) == 0 {
-                settings.tombstones = try Store.reader(directory: loaded.configuration.state).tombstones()
-            }
-            let end = until.flatMap { Instant.parse(rfc3339: Array($0.utf8)) }
+            let loaded = try Loaded.load(absolute(config.path))
+            let settings = try history.settings(loaded)
             if let state, access(absolute(state) + "/" + Store.fileName, F_OK) == 0 {
                 throw Failure(
                     .noOutput, "\(state): holds a state already; a replay starts from an empty one, so name another directory")
@@ -85,70 +53,11 @@ struct Replay: ParsableCommand {
             }
             var pipeline = try Pipeline(
                 settings: settings, rules: loaded.rules, store: store, destination: destination,
-                controlLog: control.map { ControlLog(path: absolute($0)) })
-            try drive(&pipeline, until: end)
+                controlLog: history.controlLog)
+            let seconds = try history.drive(&pipeline)
+            complain(ReplaySummary(pipeline, seconds: seconds).text)
             try output.flush()
         }
-    }
-
-    private func drive(_ pipeline: inout Pipeline, until: Instant?) throws {
-        var bar = ProgressBar(progress)
-        let started = wallClock()
-        pipeline.scan()
-        repeat {
-            while !pipeline.isCaughtUp {
-                try pipeline.step(wallNow: nil, until: until)
-                bar.show(pipeline.reader.progress, lines: pipeline.tally.lines)
-            }
-            pipeline.scan()
-        } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
-        try pipeline.finish(until: until, wallNow: nil)
-        bar.end()
-        for warning in pipeline.takeWarnings() { complain("nudged: \(warning)") }
-        if pipeline.tally.lines == 0, !logs.isEmpty {
-            for log in logs where access(log, R_OK) != 0 {
-                throw Failure(.data, "\(log): can't be read (\(String(cString: strerror(errno))))")
-            }
-        }
-        complain(ReplaySummary(pipeline, seconds: Double(max(1, wallClock() - started)) / 1000).text)
-    }
-
-    /// The configured sources, or the given logs in their place.
-    private func settings(_ loaded: inout Loaded) throws -> Settings {
-        var settings = loaded.settings
-        settings.clock = .log
-        settings.outboxes = []
-        guard !logs.isEmpty else { return settings }
-        let pattern: LogSource
-        if let source {
-            guard let found = settings.sources.first(where: { $0.name == source }) else {
-                throw Failure(
-                    .usage,
-                    "there is no source \"\(source)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))"
-                )
-            }
-            pattern = found
-        } else if settings.sources.count == 1 {
-            pattern = settings.sources[0]
-        } else {
-            throw Failure(
-                .usage,
-                "the configuration has several sources (\(settings.sources.map(\.name).joined(separator: ", "))); say with --source NAME which "
-                    + "one the logs are of")
-        }
-        for log in logs where access(log, F_OK) != 0 { throw Failure(.data, "\(log): there is no such file") }
-        settings.sources = [
-            LogSource(
-                name: pattern.name, patterns: logs.map { Self.literal(absolute($0)) },
-                format: format.flatMap { Format(preset: $0) } ?? pattern.format,
-                lateness: pattern.lateness, identity: pattern.identity)
-        ]
-        return settings
-    }
-
-    /// A path as a glob that matches it alone.
-    static func literal(_ path: String) -> String {
-        path.map { "*?[\\".contains($0) ? "[\($0)]" : String($0) }.joined()
     }
 }
 

@@ -80,6 +80,9 @@ struct Column {
         self.isElastic = isElastic
         self.style = style
     }
+
+    /// As people see it.
+    var title: String { name.split(separator: "_").joined(separator: " ") }
 }
 
 /// Rows of one shape: aligned for people, JSON or CSV for programs.
@@ -106,11 +109,20 @@ struct Table {
 
     /// With CRLF line ends, as the RFC has it; without the last one.
     var csv: String {
-        ([columns.map(\.name).joined(separator: ",")] + rows.map { $0.map(\.field).joined(separator: ",") }).joined(
-            separator: "\r\n")
+        [columns.map(\.name).joined(separator: ","), csvRows].filter { !$0.isEmpty }.joined(separator: "\r\n")
     }
 
+    /// As `csv`, without the header.
+    var csvRows: String { rows.map { $0.map(\.field).joined(separator: ",") }.joined(separator: "\r\n") }
+
     func text(on terminal: Terminal) -> String {
+        // What is empty in every row tells a person nothing.
+        let told = columns.indices.filter { column in rows.isEmpty || rows.contains { !$0[column].display.isEmpty } }
+        if told.count < columns.count {
+            var table = Table(told.map { columns[$0] })
+            for row in rows { table.add(told.map { row[$0] }) }
+            return table.text(on: terminal)
+        }
         let displays = rows.map { $0.map(\.display) }
         var widths = columns.indices.map { column in
             displays.reduce(DisplayText.width(columns[column].name)) { max($0, DisplayText.width($1[column])) }
@@ -133,7 +145,7 @@ struct Table {
             while line.last == " " { line.removeLast() }
             return line
         }
-        let header = line(columns.map { $0.name.split(separator: "_").joined(separator: " ").uppercased() }) { _ in .heading }
+        let header = line(columns.map { $0.title.uppercased() }) { _ in .heading }
         return ([header] + zip(rows, displays).map { row, cells in line(cells) { columns[$0].style(row[$0]) } }).joined(
             separator: "\n")
     }

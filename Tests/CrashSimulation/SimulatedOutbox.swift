@@ -1,18 +1,23 @@
-@testable import Outbox
+import Outbox
 
-/// What would be on the disk after a power loss: a model of a file system that is told every operation and keeps apart what was
+/// What would be in an outbox after a power loss: a model of a file system that is told every operation and keeps apart what was
 /// synced and what was not.
 ///
 /// It promises no more than POSIX: bytes are durable after an fsync of their file, names after an fsync of a directory they are
 /// in, a rename happens wholly or not at all, and unsynced changes may survive in any combination that respects, for each
 /// name and each file, the order in which they were made.
-struct SimulatedDisk {
-    struct Place: Hashable {
-        let folder: Folder
-        let name: String
+package struct SimulatedOutbox: Sendable {
+    package struct Place: Hashable, Sendable {
+        package let folder: Folder
+        package let name: String
+
+        package init(folder: Folder, name: String) {
+            self.folder = folder
+            self.name = name
+        }
     }
 
-    private enum Change {
+    private enum Change: Sendable {
         case add(Place, file: Int)
         case rename(Place, Place, file: Int)
         case remove(Place, file: Int)
@@ -45,7 +50,7 @@ struct SimulatedDisk {
         }
     }
 
-    private struct File {
+    private struct File: Sendable {
         var bytes: [UInt8] = []
         var isDurable = false
     }
@@ -55,10 +60,12 @@ struct SimulatedDisk {
     private var durable: [Place: Int] = [:]
     private var pending: [Change] = []
 
-    /// The bytes of every file as the running system sees them.
-    var content: [Place: [UInt8]] { names.mapValues { files[$0].bytes } }
+    package init() {}
 
-    mutating func apply(_ operation: FileOperation) {
+    /// The bytes of every file as the running system sees them.
+    package var content: [Place: [UInt8]] { names.mapValues { files[$0].bytes } }
+
+    package mutating func apply(_ operation: FileOperation) {
         switch operation {
         case .create(let folder, let name):
             let place = Place(folder: folder, name: name)
@@ -91,7 +98,7 @@ struct SimulatedDisk {
     }
 
     /// Loses power: of the unsynced changes each survives or not, of the unsynced bytes some do.
-    mutating func losePower(using generator: inout SeededGenerator) {
+    package mutating func losePower(using generator: inout some RandomNumberGenerator) {
         // All, none, or any combination.
         let odds = [0, 4, 1, 2, 3].randomElement(using: &generator) ?? 0
         var lost: [Change] = []
@@ -112,7 +119,7 @@ struct SimulatedDisk {
     }
 
     /// Names that lead to the same file, first of them first, for making the directory anew.
-    var sameFiles: [[Place]] {
+    package var sameFiles: [[Place]] {
         Dictionary(grouping: names.keys) { names[$0] ?? -1 }.values.map { places in
             places.sorted { ($0.folder.rawValue, $0.name) < ($1.folder.rawValue, $1.name) }
         }

@@ -1,0 +1,47 @@
+import CEL
+
+/// What is recorded with a verdict, so that people can be told why.
+extension Engine {
+    /// A condition that does not hold: the values of its parts as they were, such as `size(cart.items) = 0`.
+    mutating func reason(_ condition: Condition, _ slot: Int, _ instance: Instance) -> String {
+        inScope(condition, slot, instance) { condition.program.trace($0).plainParts }
+    }
+
+    /// An instance that was held for too long: which gate held it at the end.
+    func holder(_ slot: Int, _ place: Int, _ rule: Rule) -> String {
+        var candidate = Candidate(
+            profiles[slot].instances[place], rule, profiles[slot], rules.delivery, now: clock.now, sha256: sha256, isTraced: true)
+        guard case .hold = candidate.pass(Gates.inOrder), let step = candidate.steps.last else { return "" }
+        return step.gate + ": " + step.saw
+    }
+}
+
+extension [TraceEntry] {
+    private static let longest = 240
+
+    /// The plain values (no lists, no maps) that the result was made of: those of which no part is a plain value itself.
+    package var plainParts: String {
+        var parts: [String] = []
+        for index in indices {
+            guard self[index].plain != nil else { continue }
+            let inner = self[(index + 1)...].prefix { $0.depth > self[index].depth }
+            if inner.contains(where: { $0.plain != nil }) { continue }
+            let part = "\(self[index].text) = \(self[index].plain ?? "")"
+            if !parts.contains(part) { parts.append(part) }
+        }
+        let text = parts.joined(separator: ", ")
+        guard text.utf8.count > Self.longest else { return text }
+        return String(text.prefix(Self.longest)) + "…"
+    }
+}
+
+extension TraceEntry {
+    /// Nil for what is no plain value.
+    fileprivate var plain: String? {
+        switch result {
+        case .error(let error): "error: \(error.message)"
+        case .value(.list), .value(.map), .value(.type): nil
+        case .value(let value): CanonicalJSON(value)?.text ?? "null"
+        }
+    }
+}

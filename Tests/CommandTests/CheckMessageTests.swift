@@ -1,0 +1,73 @@
+import Testing
+
+/// What people who write rules get wrong, and what `nudged check` tells them to do.
+@Suite struct CheckMessageTests {
+    private static func check(_ text: String) -> Program.Result {
+        let program = Program()
+        defer { program.remove() }
+        program.write("events.ndjson", "")
+        program.write("nudged.yaml", "instance: shop\nsources: [{ name: web, path: events.ndjson }]\n" + text)
+        return program.run("check -c nudged.yaml")
+    }
+
+    @Test(arguments: [
+        (
+            "rules:\n  a:\n    start: Order Completed\n    if: profile.since(\"Page Viewed\") > 14d\n",
+            "a duration is written duration(\"336h\")"
+        ),
+        (
+            "rules:\n  a:\n    start: Order Completed\n    if: event.total > 3\n",
+            "what the log says of an event is in event.properties"
+        ),
+        ("rules:\n  a:\n    start: Product Added\n    if: cart.total > \"20\"\n", "a text stands in quotes, a number does not"),
+        ("rules:\n  - name: a\n    start: Order Completed\n", "Leave the dash and `name:` out"),
+        ("segments: { vip: profile.sum(\"Order Completed\", \"total\") > 1000 }\n", "into quotes of the other kind"),
+        ("segments: { vip: profile.sum(\"Order Completed\", total) > 1000 }\n", "put the condition into quotes"),
+        ("segments:\n  new: now < timestamp(\"2026-01-01T00:00:00Z\")\n", "a segment is about the profile alone"),
+    ])
+    func aMistakeComesWithWhatToDo(text: String, hint: String) {
+        let result = Self.check(text)
+        #expect(result.code == 78)
+        #expect(result.errors.contains(hint), "\(result.errors)")
+    }
+
+    @Test func oneSlipIsOneError() {
+        let result = Self.check("rules:\n  a:\n    start: Order Completed\n    if: profile.traits.country = \"TR\"\n")
+        #expect(result.errors.contains(": 1 error\n"), "\(result.errors)")
+    }
+
+    @Test func errorsComeInTheOrderOfTheirLines() {
+        let result = Self.check("rules:\n  a:\n    start: Order Completed\n    if: nope\n    cooldwn: 7d\n")
+        let lines = result.errors.matches(of: /nudged.yaml:([0-9]+):[0-9]+: error/).map { Int($0.1) }
+        #expect(lines == [6, 7])
+    }
+
+    @Test(arguments: [
+        "event.properties.quantity * 2 > 3", "2 + profile.traits.age > 3", "cart.items.exists(i, i.quantity * 2 > 3)",
+    ])
+    func aWholeNumberBesideANumberOfALogIsWarnedOf(condition: String) {
+        let result = Self.check("rules:\n  a:\n    start: Product Added\n    if: \(condition)\n")
+        #expect(result.code == 0)
+        #expect(result.errors.contains("warning: numbers of a log are doubles"), "\(result.errors)")
+        #expect(result.errors.contains("Write 2.0"), "\(result.errors)")
+    }
+
+    @Test(arguments: [
+        "event.properties.quantity * 2.0 > 3", "event.properties.quantity > 3", "size(cart.items) + 1 > 2",
+        "int(event.properties.n) + 1 > 2",
+    ])
+    func whatIsRightIsNotWarnedOf(condition: String) {
+        let result = Self.check("rules:\n  a:\n    start: Product Added\n    if: \(condition)\n")
+        #expect(result.code == 0)
+        #expect(result.errors == "")
+    }
+
+    @Test func aMissingConfigurationIsSaidToBeMissing() {
+        let program = Program()
+        defer { program.remove() }
+        let result = program.run("check -c none.yaml")
+        #expect(result.code == 78)
+        #expect(result.errors.contains("`nudged init` writes one"), "\(result.errors)")
+        #expect(program.shell("NUDGED_CONFIG=none.yaml nudged check").errors.contains("none.yaml"))
+    }
+}

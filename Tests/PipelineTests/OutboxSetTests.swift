@@ -1,0 +1,74 @@
+import Engine
+import Glibc
+import Outbox
+import Testing
+
+@testable import Pipeline
+@testable import Storage
+
+/// Several outboxes, of which one is away.
+@Suite struct OutboxSetTests {
+    private func row(_ sequence: Int, outbox: String) -> MessageRow {
+        let id = OutboxSetTests.id(sequence)
+        let message = Message(
+            id: id, rule: "r", customer: 1, time: 1_772_366_400_000, expires: .max, sequence: Int64(sequence), outbox: outbox,
+            channel: nil, variant: nil, retracts: nil, json: Array("{}".utf8))
+        return MessageRow(message, outbox: outbox, file: MessageName.file(time: 1_772_366_400_000, id: id), state: .pending)
+    }
+
+    private static func id(_ number: Int) -> String {
+        let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567")
+        var rest = number
+        return String(
+            (0..<32).map { _ in
+                defer { rest /= 32 }
+                return alphabet[rest % 32]
+            })
+    }
+
+    private func box(_ name: String, _ scratch: Scratch, maxPending: Int) -> Settings.OutboxSettings {
+        Settings.OutboxSettings(
+            name: name, path: "\(scratch.path)/\(name)", claimTimeout: .max, maxPending: maxPending, keep: .max)
+    }
+
+    /// More rows wait for the absent one than are retried at a time, and they are older.
+    @Test func whatWaitsForAnAbsentOutboxKeepsNoOtherBack() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        let boxes = [box("away", scratch, maxPending: 3000), box("there", scratch, maxPending: 3000)]
+        _ = try OutboxSet.open(boxes, store: store)
+        #expect(rename(scratch.path + "/away", scratch.path + "/elsewhere") == 0)
+        #expect(rename(scratch.path + "/there", scratch.path + "/hidden") == 0)
+        try store.begin()
+        try store.write((1...2500).map { row($0, outbox: $0 <= 2200 ? "away" : "there") })
+        try store.commit()
+        var set = try OutboxSet.open(boxes, store: store)
+        try set.retry(store, wallNow: nil)
+        #expect(set.pendingCount == 2500)
+
+        #expect(rename(scratch.path + "/hidden", scratch.path + "/there") == 0)
+        try set.retry(store, wallNow: nil)
+        #expect(Files.names(scratch.path + "/there/new").count == 300)
+        #expect(set.pendingCount == 2200)
+        #expect(set.troubles.count == 1 && set.isWaiting)
+
+        #expect(rename(scratch.path + "/elsewhere", scratch.path + "/away") == 0)
+        try set.retry(store, wallNow: nil)
+        #expect(Files.names(scratch.path + "/away/new").count == 2200)
+        #expect(set.pendingCount == 0 && set.troubles.isEmpty)
+    }
+
+    @Test func eachOutboxIsFullByItsOwnRows() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        try store.begin()
+        try store.write((1...10).map { row($0, outbox: "wide") })
+        try store.commit()
+        #expect(
+            try !OutboxSet.open([box("narrow", scratch, maxPending: 5), box("wide", scratch, maxPending: 11)], store: store)
+                .isFull)
+        #expect(
+            try OutboxSet.open([box("narrow", scratch, maxPending: 5), box("wide", scratch, maxPending: 10)], store: store).isFull
+        )
+    }
+}
