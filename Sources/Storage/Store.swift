@@ -46,7 +46,7 @@ package final class Store {
             if isNew { chmod(path, 0o600) }
             try database.execute("PRAGMA page_size=16384; PRAGMA auto_vacuum=NONE", doing: "open the database")
             try configure(database, durable: true)
-            try database.zeroUnusedBytes()
+            if vfs == nil { try database.zeroUnusedBytes() }
             try migrate(database)
             return Store(database, directory: directory, lock: lock)
         } catch {

@@ -9,7 +9,12 @@ import Testing
     }()
 
     static func blocks(_ kind: String) -> [String] {
-        page.components(separatedBy: "\n```\(kind)\n").dropFirst().map { String($0.components(separatedBy: "\n```")[0]) + "\n" }
+        // Behind the language stands how the block is run, see docs/README.md.
+        page.components(separatedBy: "\n```\(kind)").dropFirst().map { block in
+            block.components(separatedBy: "\n```")[0].split(separator: "\n", omittingEmptySubsequences: false).dropFirst().joined(
+                separator: "\n")
+                + "\n"
+        }
     }
 
     static let hasPython = Program.shell("python3 -c 'import hashlib, sqlite3'", in: "/").code == 0

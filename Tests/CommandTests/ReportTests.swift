@@ -4,7 +4,7 @@ import Testing
 /// The page of the state's own history.
 @Suite struct ReportTests {
     private static let configuration = Shop.configuration.replacing(
-        "wait: 1h", with: "wait: 1h\n    holdout: 50%\n    conversion: { event: Order Completed, within: 3d }")
+        "wait: 1h", with: "wait: 1h\n    holdout: 50%")
 
     @Test func thePageShowsWhatWasAskedOfIt() {
         let shop = Shop(configuration: Self.configuration)
