@@ -136,6 +136,24 @@ class Workload:
                 pass
         return path
 
+    def rule(self, name):
+        """A shipped rule without its words and the fields of its message that only they use: what is measured is deciding, and the plain script has
+        no template engine."""
+        path = self.directory / f"{name}.yaml"
+        lines = []
+        skipped = None
+        for line in (ROOT / "share" / "rules" / f"{name}.yaml").read_text().splitlines():
+            depth = len(line) - len(line.lstrip())
+            if skipped is not None and line.strip() and depth > skipped:
+                continue
+            skipped = None
+            if line.strip().startswith(("template:", "needs_new_card:", "next_attempt_on:")):
+                skipped = depth
+                continue
+            lines.append(line)
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
     def configuration(self, log, *, lateness="2s", clock="log", rules="", segments="", shipped=True, outbox=None):
         """Writes a configuration with a state and an outbox of its own; gives its path, the state directory and the outbox."""
         home = self.fresh("home")
@@ -145,7 +163,7 @@ class Workload:
             "instance: bench", "state: state", f"outbox: {outbox}", f"clock: {clock}", f"lateness: {lateness}", "sources:",
             f'  - {{ name: shop, path: "{log}", format: segment }}']
         if shipped:
-            text.append("include: [ " + ", ".join(f'"{ROOT}/share/rules/{name}.yaml"' for name in RULES) + " ]")
+            text.append("include: [ " + ", ".join(f'"{self.rule(name)}"' for name in RULES) + " ]")
         if segments:
             text.append("segments:\n" + segments)
         if rules:
