@@ -47,6 +47,9 @@ extension LogReader {
 
     // MARK: Waiting lines
 
+    /// Forgets events that wait, with their lines; those of the others are to be kept anew.
+    package mutating func forgetWaiting(where isGone: (Event, EventBatch) -> Bool) { sequencer.forget(where: isGone) }
+
     /// The lines that wait and are not durable yet, packed for the store, and the largest order time among them.
     package mutating func unkeptLines() -> (lines: [UInt8], lastOrder: Instant)? {
         var bytes: [UInt8] = []

@@ -104,6 +104,20 @@ package struct Sequencer: Sendable {
         return result
     }
 
+    /// Forgets waiting events with all their bytes. What stays is copied, and counts as not durable: whoever keeps lines writes them anew.
+    package mutating func forget(where isGone: (Event, EventBatch) -> Bool) {
+        var rest = EventBatch()
+        for chunk in chunks {
+            for event in chunk.remaining where !isGone(event, chunk.batch) {
+                var event = event
+                event.isKept = false
+                rest.append(event, from: chunk.batch)
+            }
+        }
+        chunks = []
+        add(rest)
+    }
+
     /// Gives each waiting event, with the batch its texts lie in; what the body returns true for is marked as durable.
     package mutating func forEachUnkept(_ body: (Event, EventBatch) -> Void) {
         for chunk in chunks.indices {

@@ -434,6 +434,12 @@ package struct Pipeline: ~Copyable {
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)
             if isDurable {
+                if changes.output.erasures.contains(where: \.isForgotten) {
+                    // Lines that wait are kept anew, without those that are dropped from now on.
+                    let engine = engine
+                    reader.forgetWaiting { engine.drops($0, of: $1) }
+                    try store.dropWaiting(before: .max)
+                }
                 try store.write(hourly.take(deadLetters: deadLetters.count, now: engine.clock.now, wallNow: wallNow))
                 try writePositions(store)
             }

@@ -83,4 +83,23 @@ import Testing
         #expect(traces(of: "ada", in: shop) == "")
         #expect(shop.program.shell("grep -l cem outbox/new/* | wc -l").output == "1\n")
     }
+
+    /// A late line waits for its turn, whole, beside the state.
+    @Test func aLineThatWaitsIsReached() {
+        let shop = Shop(configuration: Shop.configuration.replacing("clock: log", with: "clock: log\nlateness: 1h"), runs: false)
+        defer { shop.program.remove() }
+        shop.program.write(
+            "logs/web.ndjson",
+            Shop.line("Other", at: "2026-03-01T09:00:00Z", user: "ada", id: "w1")
+                + Shop.line("Other", at: "2026-03-01T10:30:00Z", user: "bob", id: "w2")
+                + Shop.line("Other", at: "2026-03-01T09:20:00Z", user: "ada", id: "late-line"))
+        #expect(shop.run("run --once").code == 0)
+        #expect(traces(of: "late-line", in: shop).contains("nudged.db"))
+        #expect(shop.run("forget ada").code == 0)
+        #expect(shop.run("run --once").code == 0)
+        #expect(traces(of: "late-line", in: shop) == "")
+        #expect(traces(of: "ada", in: shop) == "")
+        // The other's line waits on.
+        #expect(traces(of: "w2", in: shop).contains("nudged.db"))
+    }
 }

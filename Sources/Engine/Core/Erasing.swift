@@ -1,4 +1,11 @@
 extension Engine {
+    /// Whether an event is dropped because it is of somebody who was erased: by its user, or by an anonymous id of which nobody else is the user.
+    package func drops(_ event: Event, of batch: EventBatch) -> Bool {
+        guard event.time <= tombstones.newest else { return false }
+        if !event.user.isEmpty { return tombstones.drops(isAnonymous: false, batch.bytes(event.user), at: event.time) }
+        return !event.anonymous.isEmpty && tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
+    }
+
     /// Whom keyed hashes stand for, among those who are at hand.
     package func residentCustomer(hashes: Set<String>) -> Int64? {
         for slot in profiles.indices where isUsed[slot] {
