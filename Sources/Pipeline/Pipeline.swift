@@ -391,7 +391,7 @@ package struct Pipeline: ~Copyable {
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
         let began = hooks.seconds()
         var changes = engine.takeChanges(records: store != nil)
-        if let render = settings.render { changes.output.render(render) }
+        if let render = settings.render { changes.output.render { Rendering.all($0, render) } }
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
         for decision in changes.output.decisions {

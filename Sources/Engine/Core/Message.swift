@@ -254,10 +254,13 @@ package enum Base64 {
 
 extension Output {
     /// Gives messages their content: those that go out, and those that were held out.
-    package mutating func render(_ content: (_ rule: String, _ json: [UInt8]) -> [UInt8]) {
-        for place in messages.indices { messages[place].json = content(messages[place].rule, messages[place].json) }
-        for place in decisions.indices {
-            if let message = decisions[place].message { decisions[place].message = content(decisions[place].rule, message) }
-        }
+    ///
+    /// - Parameter render: content for all of these at once, in their order; one does not depend on another.
+    package mutating func render(_ render: ([(rule: String, json: [UInt8])]) -> [[UInt8]]) {
+        let heldOut = decisions.indices.filter { decisions[$0].message != nil }
+        let rendered = render(
+            messages.map { ($0.rule, $0.json) } + heldOut.map { (decisions[$0].rule, decisions[$0].message ?? []) })
+        for (place, json) in zip(messages.indices, rendered) { messages[place].json = json }
+        for (place, json) in zip(heldOut, rendered.dropFirst(messages.count)) { decisions[place].message = json }
     }
 }

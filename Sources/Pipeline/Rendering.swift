@@ -1,0 +1,22 @@
+import Dispatch
+import Synchronization
+
+/// The content of a batch's messages, on all cores: a template takes many times as long as the decision to use it, and no message depends on
+/// another.
+enum Rendering {
+    /// Fewer than this are rendered before another core has woken up.
+    private static let few = 16
+
+    static func all(
+        _ messages: [(rule: String, json: [UInt8])], _ render: @Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8]
+    ) -> [[UInt8]] {
+        guard messages.count > few else { return messages.map { render($0.rule, $0.json) } }
+        let stripes = (messages.count + few - 1) / few
+        let results = Mutex([[[UInt8]]](repeating: [], count: stripes))
+        DispatchQueue.concurrentPerform(iterations: stripes) { stripe in
+            let part = messages[(stripe * few)..<min(messages.count, (stripe + 1) * few)].map { render($0.rule, $0.json) }
+            results.withLock { $0[stripe] = part }
+        }
+        return results.withLock { Array($0.joined()) }
+    }
+}
