@@ -69,7 +69,7 @@ let package = Package(
             name: "PipelineTests",
             dependencies: [
                 "Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Outbox", "Templates", "CrashSimulation",
-                "CSQLite",
+                "CSQLite", "nudged",
             ],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),

@@ -29,7 +29,7 @@ package struct Decoder: ~Copyable {
     private var webhookEvents: [WebhookEvent] = []
 
     static let missingCustomerMessage = "the line names no customer, and only events of products do without"
-    private static let futureMessage = "the event's time is ahead of the clock by more than `max_future`"
+    static let futureMessage = "the event's time is ahead of the clock by more than `max_future`"
 
     /// Who lines are about, where the configuration says otherwise than the format.
     private let identity: IdentityKey?
@@ -159,6 +159,19 @@ package struct Decoder: ~Copyable {
         addTraits(draft, of: tape, length: line.count, to: &event, in: &batch)
         batch.events.append(event)
         return .event
+    }
+
+    /// Decodes a line that stands alone, not in a buffer with room behind it. Parameters are as above.
+    package mutating func decode(
+        alone line: some Collection<UInt8>, source: UInt32, file: UInt32, offset: UInt64, length: UInt32? = nil,
+        receivedBefore wallLimit: Instant? = nil, into batch: inout EventBatch
+    ) -> DecodeResult {
+        let padded = Array(line) + [UInt8](repeating: 0x20, count: LineBuffer.padding)
+        return padded.withUnsafeBytes { bytes in
+            decode(
+                line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: source, file: file, offset: offset,
+                length: length ?? UInt32(clamping: line.count), receivedBefore: wallLimit, into: &batch)
+        }
     }
 
     private func person(of tape: JSONTape, _ draft: Draft, line: UnsafeRawBufferPointer, by identity: IdentityKey) -> Person {

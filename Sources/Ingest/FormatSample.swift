@@ -38,11 +38,8 @@ package struct FormatSample: Sendable {
         var people: (users: Set<String>, anonymous: Set<String>) = ([], [])
         for (index, line) in text.enumerated() {
             var batch = EventBatch()
-            let result = (line + [UInt8](repeating: 0x20, count: LineBuffer.padding)).withUnsafeBytes { bytes in
-                decoder.decode(
-                    line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: 0, file: 0, offset: UInt64(index),
-                    length: UInt32(clamping: line.count), receivedBefore: limit, into: &batch)
-            }
+            let result = decoder.decode(
+                alone: line, source: 0, file: 0, offset: UInt64(index), receivedBefore: limit, into: &batch)
             if case .ignored = result { continue }
             lines += 1
             if case .deadLetter(let letter) = result { note(letter, line: index + 1) }

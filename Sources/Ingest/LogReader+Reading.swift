@@ -9,8 +9,7 @@ extension LogReader {
     private static let smallBytes = 1 << 15
 
     static let tooLongMessage = "the line is longer than `max_line_bytes`"
-    private static let tooLateMessage = "the line is later than `late_for`"
-    private static let futureMessage = "the event's time is ahead of the clock by more than `max_future`"
+    static let tooLateMessage = "the line is later than `late_for`"
 
     /// Whether something has been read that is not among the events yet.
     package var isAhead: Bool { !jobs.isEmpty }
@@ -148,7 +147,7 @@ extension LogReader {
                     }
                 }
                 if note?.kind == .future || note == nil && wallLimit.map({ time > $0 }) ?? false {
-                    refuse(.future, Self.futureMessage)
+                    refuse(.future, Decoder.futureMessage)
                     chunk.notes.append(ReadingNote(kind: .future, source: name, head: state.head, offset: offset, at: engineNow))
                     continue
                 }

@@ -17,24 +17,17 @@ extension LogReader {
     {
         guard let source = sources.firstIndex(where: { $0.name == name }) else { return .noSource }
         var batch = EventBatch()
-        let padded = line + [UInt8](repeating: 0x20, count: LineBuffer.padding)
-        let result = padded.withUnsafeBytes { bytes in
-            decoders[source].decoder.decode(
-                line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source),
-                file: UInt32(clamping: file), offset: offset,
-                length: length, receivedBefore: nil, into: &batch)
-        }
+        let result = decoders[source].decoder.decode(
+            alone: line, source: UInt32(source), file: UInt32(clamping: file), offset: offset, length: length, into: &batch)
         if case .deadLetter(let letter) = result { return .refused(letter) }
         for index in batch.events.indices {
             let order = max(batch.events[index].time, now)
             if order - batch.events[index].time > lateFor {
                 return .refused(
-                    padded.withUnsafeBytes { bytes in
+                    line.withUnsafeBytes { bytes in
                         DeadLetter(
-                            reason: .tooLate, message: "the line is later than `late_for`",
-                            line: UnsafeRawBufferPointer(rebasing: bytes[..<line.count]), source: UInt32(source),
-                            file: UInt32(clamping: file),
-                            offset: offset, length: length)
+                            reason: .tooLate, message: Self.tooLateMessage, line: bytes, source: UInt32(source),
+                            file: UInt32(clamping: file), offset: offset, length: length)
                     })
             }
             batch.events[index].order = order
@@ -93,20 +86,16 @@ extension LogReader {
             let line = lines[position..<(position + count)]
             position += count
             guard order >= now, let source = sources.firstIndex(where: { $0.name == name }) else { continue }
-            let padded = Array(line) + [UInt8](repeating: 0x20, count: LineBuffer.padding)
-            padded.withUnsafeBytes { bytes in
-                let first = batch.events.count
-                let result = decoders[source].decoder.decode(
-                    line: UnsafeRawBufferPointer(rebasing: bytes[..<count]), source: UInt32(source), file: UInt32(file),
-                    offset: offset,
-                    length: UInt32(clamping: length), receivedBefore: nil, into: &batch)
-                guard case .event = result else { return }
-                let raw = batch.add(line: line[...])
-                for index in first..<batch.events.count {
-                    batch.events[index].order = order
-                    batch.events[index].raw = raw
-                    batch.events[index].isKept = true
-                }
+            let first = batch.events.count
+            let result = decoders[source].decoder.decode(
+                alone: line, source: UInt32(source), file: UInt32(file), offset: offset, length: UInt32(clamping: length),
+                into: &batch)
+            guard case .event = result else { continue }
+            let raw = batch.add(line: line)
+            for index in first..<batch.events.count {
+                batch.events[index].order = order
+                batch.events[index].raw = raw
+                batch.events[index].isKept = true
             }
         }
         sequencer.add(batch)

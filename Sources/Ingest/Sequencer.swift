@@ -54,11 +54,16 @@ package struct Sequencer: Sendable {
     }
 
     /// Makes one chunk of the smaller ones.
-    private mutating func consolidate() {
+    private mutating func consolidate() { regroup { _, _ in true } }
+
+    /// Makes one chunk of the waiting events that are kept, with copies of their bytes.
+    private mutating func regroup(where keeps: (inout Event, EventBatch) -> Bool) {
         var merged = EventBatch()
-        for chunk in chunks { for event in chunk.remaining { merged.append(event, from: chunk.batch) } }
-        Self.sort(&merged.events)
-        chunks = merged.events.isEmpty ? [] : [Chunk(batch: merged)]
+        for chunk in chunks {
+            for var event in chunk.remaining where keeps(&event, chunk.batch) { merged.append(event, from: chunk.batch) }
+        }
+        chunks = []
+        add(merged)
     }
 
     /// The events whose turn is before the watermark, in order.
@@ -106,16 +111,10 @@ package struct Sequencer: Sendable {
 
     /// Forgets waiting events with all their bytes. What stays is copied, and counts as not durable: whoever keeps lines writes them anew.
     package mutating func forget(where isGone: (Event, EventBatch) -> Bool) {
-        var rest = EventBatch()
-        for chunk in chunks {
-            for event in chunk.remaining where !isGone(event, chunk.batch) {
-                var event = event
-                event.isKept = false
-                rest.append(event, from: chunk.batch)
-            }
+        regroup { event, batch in
+            event.isKept = false
+            return !isGone(event, batch)
         }
-        chunks = []
-        add(rest)
     }
 
     /// Gives each waiting event, with the batch its texts lie in; what the body returns true for is marked as durable.

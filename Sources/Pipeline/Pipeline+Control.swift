@@ -64,13 +64,7 @@ extension Pipeline {
     private mutating func applyByHand(_ text: [UInt8], at now: Instant) throws {
         var decoder = Decoder(vocabulary: engine.rules.vocabulary, format: .segment)
         var batch = EventBatch()
-        let padded = text + [UInt8](repeating: 0x20, count: 64)
-        _ = padded.withUnsafeBytes { bytes in
-            decoder.decode(
-                line: UnsafeRawBufferPointer(rebasing: bytes[..<text.count]), source: .max, file: 0, offset: 0,
-                length: UInt32(text.count),
-                receivedBefore: nil, into: &batch)
-        }
+        _ = decoder.decode(alone: text, source: .max, file: 0, offset: 0, into: &batch)
         for var event in batch.events {
             event.time = now
             event.order = now

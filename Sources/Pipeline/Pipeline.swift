@@ -205,10 +205,7 @@ package struct Pipeline: ~Copyable {
                     || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
             }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
-        if lingers, let wallNow, let due = commitsBy(wallNow), wallNow < due {
-            return tally.lines > lines || engine.counters.events > events
-        }
-        try commit(wallNow: wallNow)
+        if !(lingers && mayLinger(wallNow)) { try commit(wallNow: wallNow) }
         return tally.lines > lines || engine.counters.events > events
     }
 
@@ -377,6 +374,11 @@ package struct Pipeline: ~Copyable {
             !output.messages.isEmpty || !output.withdrawals.isEmpty || !output.erasures.isEmpty || !notes.isEmpty || !work.isEmpty
             || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
         return isSeen ? wallNow : committedAt + Self.lingering
+    }
+
+    private func mayLinger(_ wallNow: Instant?) -> Bool {
+        guard let wallNow, let due = commitsBy(wallNow) else { return false }
+        return wallNow < due
     }
 
     /// How long what nobody sees may wait for its commit, in milliseconds, and of how many lines at most.

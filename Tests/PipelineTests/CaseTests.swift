@@ -8,6 +8,8 @@ import Storage
 import Templates
 import Testing
 
+@testable import nudged
+
 /// Behaviours as folders that a non-programmer can read (`Tests/Cases/README.md`): logs and a configuration in, expected messages out.
 @Suite struct CaseTests {
     @Test func thereAreCases() { #expect(Case.names.count > 50) }
@@ -105,7 +107,7 @@ struct Case {
             sources: configuration.sources.map { source in
                 let secret = configuration.secretFile.flatMap { Self.text($0) }.map { Array($0.utf8) }
                 return LogSource(
-                    name: source.name.value, patterns: [source.path], format: Format(of: source.format),
+                    name: source.name.value, patterns: [source.path], format: Format(source.format),
                     lateness: source.lateness,
                     identity: configuration.identity.key(of: source).map {
                         IdentityKey(name: $0.name, path: $0.path, secret: secret)
@@ -284,31 +286,6 @@ struct Case {
             if CanonicalJSON(want) == text { return }
             if place.hasSuffix("_at"), let number = have.number, want.string == Instant(number).rfc3339 { return }
             places.append("\(place) is \(text.text), expected \(CanonicalJSON(want).text)")
-        }
-    }
-}
-
-extension Format {
-    /// As the program reads a configured format.
-    init(of definition: FormatDefinition) {
-        switch definition {
-        case .preset(let preset): self = Format(preset: preset.rawValue) ?? .segment
-        case .mapping(let mapping):
-            let properties: MappingFormat.Properties =
-                switch mapping.properties {
-                case .rest: .others
-                case .object(let path): .object(path)
-                case .fields(let fields): .members(fields.map { ($0.name, $0.path) })
-                }
-            self = .mapping(
-                MappingFormat(
-                    id: mapping.id, customer: mapping.customer, anonymous: mapping.anonymous,
-                    event: mapping.always.map { .always($0) } ?? .path(mapping.event),
-                    time: MappingFormat.Time(
-                        path: mapping.time, unit: MappingFormat.Unit(rawValue: mapping.unit.rawValue) ?? .rfc3339),
-                    received: mapping.received,
-                    names: Dictionary(mapping.names.map { ($0.from, $0.to) }, uniquingKeysWith: { $1 }),
-                    properties: properties))
         }
     }
 }

@@ -6,6 +6,8 @@ import Pipeline
 import Storage
 import Testing
 
+@testable import nudged
+
 /// What is published but unclaimed is taken back; what a sender has claimed is followed by a retraction.
 @Suite struct WithdrawalTests {
     static let ping = #"{"timestamp":"2026-03-01T10:00:00Z","type":"track","event":"Ping","userId":"ann","messageId":"ping"}"#
@@ -105,7 +107,7 @@ private struct Shop {
         let rules = try #require(RuleSet.compile(configuration.definitions) { zones.zone($0) }.rules)
         var settings = Settings(
             sources: configuration.sources.map {
-                LogSource(name: $0.name.value, patterns: [$0.path], format: Format(of: $0.format), lateness: $0.lateness)
+                LogSource(name: $0.name.value, patterns: [$0.path], format: Format($0.format), lateness: $0.lateness)
             })
         settings.outboxes = [
             Settings.OutboxSettings(name: "default", path: outbox, claimTimeout: 1_000_000, maxPending: 1000, keep: 1_000_000)

@@ -23,17 +23,14 @@ extension Engine {
         if !missing.isEmpty { missing = Missing() }
         var event = original
         if event.time <= tombstones.newest {
-            let isDropped =
-                event.user.isEmpty ? false : tombstones.drops(isAnonymous: false, batch.bytes(event.user), at: event.time)
-            let isOwn =
-                event.anonymous.isEmpty
-                ? false : tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
-            if isDropped || isOwn && event.user.isEmpty {
+            if drops(event, of: batch) {
                 clock.now = max(clock.now, event.order)
                 return true
             }
             // Another's event on the device of somebody who was erased does not bring the device back.
-            if isOwn { event.anonymous = .none }
+            if !event.anonymous.isEmpty, tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time) {
+                event.anonymous = .none
+            }
         }
         if event.name == StateEvent.customerErasureRequested.eventName, !event.user.isEmpty || !event.anonymous.isEmpty {
             return applyErasure(event, of: batch, &missing)
@@ -127,12 +124,11 @@ extension Engine {
             ? judgeSegments(
                 slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
-        if context != nil || !changes.isEmpty {
-            let places = context.map { context in holding(event.name) { $0.holds($1, slot, context) } }
-            if let context, let places { fire(slot, context, places.cancels) }
-            if !changes.isEmpty { fire(slot, changes, .cancel) }
-            if let context, let places { fire(slot, context, places.starts) }
-            if !changes.isEmpty { fire(slot, changes, .start) }
+        for action in [Trigger.Action.cancel, .start] {
+            if let context {
+                fire(slot, context, holding(rules.triggers(of: event.name, action)) { $0.holds($1, slot, context) })
+            }
+            if !changes.isEmpty { fire(slot, changes, action) }
         }
         settle(slot)
         return true

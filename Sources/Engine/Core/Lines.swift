@@ -12,10 +12,9 @@ extension Engine {
         }
         guard let index = require(mention.product, &missing) else { return false }
         // Whom it may concern has to be at hand before anything changes, because the starts' conditions are judged after the change.
-        let triggers = rules.triggersByEvent[Int(event.name.index)].filter {
-            $0.action == .start && rules.rules[$0.rule].hasAudience
-        }
-        for trigger in triggers {
+        let triggers = rules.triggersByEvent[Int(event.name.index)]
+        let starts = rules.audienceStarts(of: event.name)
+        for trigger in starts.flatMap({ $0.places.map { triggers[$0] } }) {
             for audience in rules.rules[trigger.rule].audience {
                 if case .segment(let segment) = audience, hasStore, providedMembers[segment] == nil {
                     missing.members.append(segment)
@@ -47,27 +46,19 @@ extension Engine {
         }
         let name = rules.vocabulary[event.name].name
         let id = batch.string(event.id)
-        // What many rules ask is judged once.
-        var judged: [Int: Bool] = [:]
-        for trigger in triggers {
-            if let condition = trigger.condition {
-                let number = condition.number ?? -1
-                if let known = judged[number] {
-                    if known { startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties) }
-                    continue
-                }
-                var scope = Scope(condition: condition, rules: rules, profile: nil, now: clock.now)
-                scope.eventName = name
-                scope.eventID = id
-                scope.eventTime = event.time
-                scope.properties = properties
-                scope.product = mention.product
-                scope.facts = products[index].facts
-                let holds = if case .value(.bool(true)) = condition.program.evaluate(scope) { true } else { false }
-                judged[number] = holds
-                guard holds else { continue }
-            }
-            startLine(index, trigger.rule, at: event.time, id: id, name: name, properties: properties)
+        let places = holding(starts) { engine, condition in
+            var scope = Scope(condition: condition, rules: engine.rules, profile: nil, now: engine.clock.now)
+            scope.eventName = name
+            scope.eventID = id
+            scope.eventTime = event.time
+            scope.properties = properties
+            scope.product = mention.product
+            scope.facts = engine.products[index].facts
+            if case .value(.bool(true)) = condition.program.evaluate(scope) { return true }
+            return false
+        }
+        for place in places {
+            startLine(index, triggers[place].rule, at: event.time, id: id, name: name, properties: properties)
         }
         providedMembers.removeAll()
         return true

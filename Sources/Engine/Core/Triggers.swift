@@ -1,29 +1,17 @@
 import CEL
 
 extension Engine {
-    /// The triggers of an event whose condition holds, in the order of their rules: cancels, then starts. A condition is judged once for all rules that
-    /// ask it; nothing that a trigger does is seen by another's condition.
-    mutating func holding(_ name: EventName, _ holds: (inout Engine, Condition) -> Bool) -> (cancels: [Int], starts: [Int]) {
-        let groups = rules.triggerGroups[Int(name.index)]
-        if groups.cancels.isEmpty && groups.starts.isEmpty { return ([], []) }
-        var judged: [(number: Int, holds: Bool)] = []
-        func places(_ groups: [TriggerGroup], _ engine: inout Engine) -> [Int] {
-            var result: [Int] = []
-            for group in groups {
-                if let condition = group.condition {
-                    let known = judged.first { $0.number == condition.number }?.holds
-                    let isTrue = known ?? holds(&engine, condition)
-                    // Only a condition of both a cancel and a start comes twice.
-                    if known == nil, let number = condition.number, judged.count < 8 { judged.append((number, isTrue)) }
-                    if !isTrue { continue }
-                }
-                if groups.count == 1 { return group.places }
-                result += group.places
-            }
-            result.sort()
-            return result
+    /// Which triggers of these groups have a condition that holds, in the order of their rules. A condition is judged once for all rules that ask it;
+    /// nothing that a trigger does is seen by another's condition.
+    mutating func holding(_ groups: [TriggerGroup], _ holds: (inout Engine, Condition) -> Bool) -> [Int] {
+        var places: [Int] = []
+        for group in groups {
+            if let condition = group.condition, !holds(&self, condition) { continue }
+            if groups.count == 1 { return group.places }
+            places += group.places
         }
-        return (places(groups.cancels, &self), places(groups.starts, &self))
+        places.sort()
+        return places
     }
 
     /// Cancels or starts what an event triggers for its customer, rules in their order.

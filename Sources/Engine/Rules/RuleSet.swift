@@ -88,12 +88,10 @@ struct TriggerGroup: Sendable {
     /// Into the event's triggers, ascending.
     var places: [Int]
 
-    /// Those that a customer's own event may fire: a rule with an audience is started by product events only.
-    static func make(_ triggers: [Trigger], _ action: Trigger.Action, _ rules: [Rule]) -> [TriggerGroup] {
+    static func make(_ triggers: [Trigger], where isMeant: (Trigger) -> Bool) -> [TriggerGroup] {
         var groups: [TriggerGroup] = []
         var known: [Int: Int] = [:]
-        for place in triggers.indices where triggers[place].action == action {
-            if action == .start, rules[triggers[place].rule].hasAudience { continue }
+        for place in triggers.indices where isMeant(triggers[place]) {
             let condition = triggers[place].condition
             let number = condition?.number ?? -1
             if let group = known[number] {
@@ -156,8 +154,9 @@ package final class RuleSet: Sendable {
     let seriesByEvent: [[Int]]
     let markByEvent: [Int?]
     let triggersByEvent: [[Trigger]]
-    /// By event name: its triggers by what they ask, cancels and starts apart, so that what many rules ask is judged once and passed over at once.
-    let triggerGroups: [(cancels: [TriggerGroup], starts: [TriggerGroup])]
+    /// By event name: its triggers by what they ask, so that what many rules ask is judged once and passed over at once. A rule with an audience is
+    /// started by product events only, any other by its customer's own.
+    private let triggerGroups: [(cancels: [TriggerGroup], starts: [TriggerGroup], audienceStarts: [TriggerGroup])]
     let entering: [[Trigger]]
     let leaving: [[Trigger]]
     let calendars: [CalendarTrigger]
@@ -212,7 +211,13 @@ package final class RuleSet: Sendable {
         self.seriesByEvent = seriesByEvent
         self.markByEvent = markByEvent
         self.triggersByEvent = triggersByEvent
-        triggerGroups = triggersByEvent.map { (TriggerGroup.make($0, .cancel, rules), TriggerGroup.make($0, .start, rules)) }
+        triggerGroups = triggersByEvent.map { triggers in
+            (
+                TriggerGroup.make(triggers) { $0.action == .cancel },
+                TriggerGroup.make(triggers) { $0.action == .start && !rules[$0.rule].hasAudience },
+                TriggerGroup.make(triggers) { $0.action == .start && rules[$0.rule].hasAudience }
+            )
+        }
         self.entering = entering
         self.leaving = leaving
         self.calendars = calendars
@@ -233,6 +238,15 @@ package final class RuleSet: Sendable {
         self.windowMoments = windowMoments
         self.sinceMoments = sinceMoments
     }
+
+    /// What a customer's own event may fire.
+    func triggers(of event: EventName, _ action: Trigger.Action) -> [TriggerGroup] {
+        let groups = triggerGroups[Int(event.index)]
+        return action == .cancel ? groups.cancels : groups.starts
+    }
+
+    /// What a product's event may start.
+    func audienceStarts(of event: EventName) -> [TriggerGroup] { triggerGroups[Int(event.index)].audienceStarts }
 
     /// Whether customers with this interest must be found by product.
     func indexes(_ kind: InterestKind) -> Bool { isIndexed[kind.order] }

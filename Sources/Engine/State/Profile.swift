@@ -20,14 +20,7 @@ package struct CustomerKey: Hashable, Sendable {
     /// Order by the bytes of `text`.
     static func precedes(_ left: CustomerKey, _ right: CustomerKey) -> Bool {
         guard left.isAnonymous == right.isAnonymous else { return left.text.precedes(right.text) }
-        return left.id.withUnsafeBufferPointer { left in
-            right.id.withUnsafeBufferPointer { right in
-                let count = min(left.count, right.count)
-                var index = 0
-                while index < count, left[index] == right[index] { index += 1 }
-                return index < count ? left[index] < right[index] : left.count < right.count
-            }
-        }
+        return left.id.withUnsafeBufferPointer { left in right.id.withUnsafeBufferPointer { bytesPrecede(left, $0) } }
     }
 }
 

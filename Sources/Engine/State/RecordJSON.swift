@@ -4,6 +4,12 @@ struct RecordJSON {
     private(set) var bytes: [UInt8] = []
     private var needsComma = false
 
+    static func object(_ write: (inout RecordJSON) -> Void) -> [UInt8] {
+        var json = RecordJSON()
+        json.object(write)
+        return json.bytes
+    }
+
     /// A JSON array of these elements; nil if there are none.
     static func array<Element>(_ elements: [Element], _ write: (Element, inout RecordJSON) -> Void) -> [UInt8]? {
         if elements.isEmpty { return nil }

@@ -69,10 +69,8 @@ package indirect enum CanonicalJSON: Sendable, Equatable {
     private static func precedes(_ left: String, _ right: String) -> Bool {
         let quick = left.utf8.withContiguousStorageIfAvailable { left in
             right.utf8.withContiguousStorageIfAvailable { right -> Bool? in
-                let count = min(left.count, right.count)
-                var index = 0
-                while index < count, left[index] == right[index] { index += 1 }
-                guard index < count else { return left.count < right.count }
+                let index = commonPrefix(left, right)
+                guard index < left.count, index < right.count else { return left.count < right.count }
                 return max(left[index], right[index]) >= 0xEE ? nil : left[index] < right[index]
             }
         }

@@ -21,6 +21,15 @@ struct Orders {
     }
 }
 
+extension Pause {
+    /// For programs.
+    var json: CanonicalJSON {
+        .object([
+            ("rule", rule.map { .string($0) } ?? .null), ("since", .string(since.rfc3339)), ("reason", .string(reason)),
+        ])
+    }
+}
+
 struct PauseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause",

@@ -62,16 +62,7 @@ struct StatusReport {
             ("running", .bool(isRunning)), ("engine_time", overview.engineNow.map { .string($0.rfc3339) } ?? .null),
             ("caught_up", file.map { .bool($0.caughtUp) } ?? .null), ("blocked", file.map { .bool($0.blocked) } ?? .null),
             ("troubles", .array((isRunning ? file?.troubles ?? [] : []).map { .string($0) })),
-            (
-                "pauses",
-                .array(
-                    pauses.map {
-                        .object([
-                            ("rule", $0.rule.map { .string($0) } ?? .null), ("since", .string($0.since.rfc3339)),
-                            ("reason", .string($0.reason)),
-                        ])
-                    })
-            ),
+            ("pauses", .array(pauses.map(\.json))),
             ("customers", .number(Double(overview.customers))), ("pending_timers", .number(Double(overview.timers))),
             (
                 "next_due", overview.nextDue.map { .string($0.rfc3339) } ?? .null

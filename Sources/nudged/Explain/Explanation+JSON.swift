@@ -7,16 +7,7 @@ extension Explanation {
         .object([
             ("customer", .string(customer)), ("asked", alias.map { .string($0) } ?? .null),
             ("erased_until", erasedUntil.map { .string($0.rfc3339) } ?? .null), ("rule", rule.map { .string($0) } ?? .null),
-            (
-                "pauses",
-                .array(
-                    pauses.map {
-                        .object([
-                            ("rule", $0.rule.map { .string($0) } ?? .null), ("since", .string($0.since.rfc3339)),
-                            ("reason", .string($0.reason)),
-                        ])
-                    })
-            ),
+            ("pauses", .array(pauses.map(\.json))),
             ("decisions", decisionList), ("running", .array(running.map(Self.json))),
             ("judged_at", .string(inspection.now.rfc3339)), ("product", productObject),
             ("conditions", .array(conditions.map(Self.json))),

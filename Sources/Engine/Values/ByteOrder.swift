@@ -21,16 +21,27 @@ func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -
     return true
 }
 
+/// The length of the longest common beginning.
+@inline(__always)
+func commonPrefix(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+    let count = min(left.count, right.count)
+    var index = 0
+    while index < count, left[index] == right[index] { index &+= 1 }
+    return index
+}
+
+/// Order by bytes; of two of which one begins the other the shorter is first.
+@inline(__always)
+func bytesPrecede(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Bool {
+    let index = commonPrefix(left, right)
+    return index < left.count && index < right.count ? left[index] < right[index] : left.count < right.count
+}
+
 extension String {
     /// Order by UTF-8 bytes, which is the order of code points and needs no Unicode tables.
     package func precedes(_ other: String) -> Bool {
         let result = utf8.withContiguousStorageIfAvailable { left in
-            other.utf8.withContiguousStorageIfAvailable { right in
-                let count = min(left.count, right.count)
-                var index = 0
-                while index < count, left[index] == right[index] { index += 1 }
-                return index < count ? left[index] < right[index] : left.count < right.count
-            }
+            other.utf8.withContiguousStorageIfAvailable { right in bytesPrecede(left, right) }
         }
         return result.flatMap { $0 } ?? utf8.lexicographicallyPrecedes(other.utf8)
     }
