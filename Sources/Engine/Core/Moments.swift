@@ -180,7 +180,7 @@ extension Profile {
     /// The region of the locale (`tr-TR`), else the trait `country`, in upper case.
     package var country: String? {
         if let locale = locale?.value {
-            for part in locale.split(whereSeparator: { $0 == "-" || $0 == "_" }).dropFirst()
+            for part in locale.split(whereSeparator: { "-_.@".contains($0) }).dropFirst()
             where part.utf8.count == 2 && part.utf8.allSatisfy({ ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }) {
                 return part.uppercased()
             }

@@ -63,6 +63,15 @@ package final class Condition: Sendable {
     package var readsProduct: Bool { slots.contains { if case .product = $0 { true } else { false } } }
     package var readsInterest: Bool { slots.contains { if case .interest = $0 { true } else { false } } }
     package var readsProperties: Bool { slots.contains(.eventProperties) }
+    /// Whether its answer may differ between the customers of one product's line.
+    package var readsCustomer: Bool {
+        slots.contains {
+            switch $0 {
+            case .product, .now, .distance, .days, .money: false
+            default: true
+            }
+        }
+    }
     /// Reads a cart, product, subscription or interest, which may have to be found again through the event's properties.
     package var readsSubject: Bool {
         slots.contains {
@@ -163,12 +172,12 @@ struct Scope: Host {
         case .now: return Self.time(now)
         case .distance: return Self.distance(arguments)
         case .days:
-            guard case .int(let count)? = arguments.first, abs(count) < 100_000 else {
+            guard case .int(let count)? = arguments.first, (-99_999...99_999).contains(count) else {
                 return .error("days() takes a number of days")
             }
             return .value(.duration(count * 86_400_000_000_000))
         case .money:
-            guard let number = arguments.first.flatMap(Self.number), let amount = Decimal((number * 100).rounded() / 100) else {
+            guard let number = arguments.first.flatMap(Self.number), let amount = Decimal(number)?.roundedToCents else {
                 return .error("money() takes a number")
             }
             return .value(.string(amount.money))
@@ -214,7 +223,9 @@ struct Scope: Host {
             guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else {
                 return .value(.duration(Int.max))
             }
-            return .value(.duration(Int(now - mark.last) * 1_000_000))
+            // Beyond 292 years, of a log that has the year 1 for "unknown", it is as long as a duration can be.
+            let (nanoseconds, overflow) = Int(now - mark.last).multipliedReportingOverflow(by: 1_000_000)
+            return .value(.duration(overflow ? (now < mark.last ? -Int.max : Int.max) : nanoseconds))
         case .count(let index, let window):
             guard let series = Self.series(index, profile) else { return .value(.int(0)) }
             return .value(
