@@ -159,7 +159,7 @@ extension Engine {
 
     func nextCalendarStart(_ slot: Int) -> Instant {
         calendarStarts(slot).reduce(Instant.max) { next, start in
-            start.at > clock.now && !isTaken(slot, start.trigger, start.day) ? min(next, start.at) : next
+            start.at >= clock.now && !isTaken(slot, start.trigger, start.day) ? min(next, start.at) : next
         }
     }
 
