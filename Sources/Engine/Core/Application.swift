@@ -44,7 +44,10 @@ extension Engine {
         let user = batch.bytes(event.user)
         let anonymous = batch.bytes(event.anonymous)
         var userSlot = event.user.isEmpty ? nil : find(isAnonymous: false, user)
-        let anonymousSlot = event.anonymous.isEmpty ? nil : find(isAnonymous: true, anonymous)
+        // Nearly every event of a known visitor names both ids, which belong together already.
+        let anonymousSlot =
+            event.anonymous.isEmpty
+            ? nil : userSlot.flatMap { isLinked(anonymous, to: $0) ? $0 : nil } ?? find(isAnonymous: true, anonymous)
         if !event.user.isEmpty, userSlot == nil, mayBeStored(isAnonymous: false, user) {
             missing.customers.append(CustomerKey(isAnonymous: false, id: Array(user)))
         }
@@ -92,7 +95,7 @@ extension Engine {
         touch(slot)
 
         if !event.id.isEmpty, rules.definitions.dedupe > 0,
-            profiles[slot].sees(
+            profiles[slot].seen.sees(
                 event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor
             )
         {
@@ -113,7 +116,7 @@ extension Engine {
         let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
         let isJudged =
             adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
-            || !rules.sensitivity.always.isEmpty || changesContext && !rules.sensitivity.context.isEmpty
+            || changesContext && !rules.sensitivity.context.isEmpty
         guard acts || isJudged || !rules.calendars.isEmpty else { return true }
 
         var context: EventContext?
@@ -238,7 +241,9 @@ extension Engine {
         // An event with a product of its own may carry a list besides.
         if mentions.count == 1 { for mention in listed ?? [] { add(mention.product) } }
         for slot in slots {
-            for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
+            for place in profiles[slot].instances.indices {
+                if let product = profiles[slot].instances[place].product { add(product) }
+            }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
                 for interest in profiles[slot].interests where rules.indexes(interest.kind) {
                     add(interest.product)
@@ -416,11 +421,9 @@ extension Engine {
         _ slot: Int, event: Event, all: Bool, changesContext: Bool, isQuiet: Bool
     ) -> [SegmentChange] {
         if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
-        var indices = rules.segmentsByEvent[Int(event.name.index)]
-        if !rules.sensitivity.always.isEmpty { indices += rules.sensitivity.always }
-        if changesContext, !rules.sensitivity.context.isEmpty { indices += rules.sensitivity.context }
-        if indices.isEmpty { return [] }
-        return judge(slot, rules.withDependents(indices), isQuiet: false)
+        let own = rules.segmentsByEvent[Int(event.name.index)]
+        guard changesContext, !rules.sensitivity.context.isEmpty else { return judge(slot, own, isQuiet: false) }
+        return judge(slot, rules.withDependents(own + rules.sensitivity.context), isQuiet: false)
     }
 
     /// Judges segments in the given order (those a segment is made of before it).

@@ -262,8 +262,13 @@ extension Engine {
     func find(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> Int? {
         index.find(CustomerIndex.hash(isAnonymous: isAnonymous, id)) { slot in
             if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id.same(as: id) { return true }
-            return isAnonymous && profiles[slot].links.contains { $0.same(as: id) }
+            return isAnonymous && isLinked(id, to: slot)
         }
+    }
+
+    /// Whether this anonymous id became the user in the slot.
+    func isLinked(_ anonymous: ArraySlice<UInt8>, to slot: Int) -> Bool {
+        profiles[slot].links.contains { $0.same(as: anonymous) }
     }
 
     /// Whether a customer that is not resident may be stored.
@@ -271,24 +276,22 @@ extension Engine {
         hasStore && !absent.contains(CustomerKey(isAnonymous: isAnonymous, id: Array(id)))
     }
 
-    mutating func place(_ profile: Profile) -> Int {
+    mutating func place(_ profile: consuming Profile) -> Int {
         let hash = CustomerIndex.hash(isAnonymous: profile.key.isAnonymous, profile.key.id[...])
-        let slot: Int
-        if let free = freeSlots.popLast() {
-            slot = free
-            profiles[slot] = profile
-            isUsed[slot] = true
-            isDirty[slot] = false
-        } else {
-            slot = profiles.count
-            profiles.append(profile)
-            isUsed.append(true)
-            isDirty.append(false)
-        }
+        let slot = freeSlots.popLast() ?? profiles.count
         index.insert(hash, slot: slot)
         for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link[...]), slot: slot) }
         slotByNumber[profile.number] = slot
         if profile.wake < .max { wakes.push(profile.wake, slot) }
+        if slot < profiles.count {
+            profiles[slot] = profile
+            isUsed[slot] = true
+            isDirty[slot] = false
+        } else {
+            profiles.append(profile)
+            isUsed.append(true)
+            isDirty.append(false)
+        }
         return slot
     }
 

@@ -146,9 +146,9 @@ extension Engine {
         if keys == nil { recordPast(slot, rule, key: nil) { $0.lastCancel = max($0.lastCancel ?? time, time) } }
         var place = 0
         while place < profiles[slot].instances.count {
-            let instance = profiles[slot].instances[place]
-            let isMeant = keys.map { $0.contains { $0.same(as: instance.key) } } ?? true
-            if instance.rule == rule, isMeant, instance.startedAt <= time {
+            if profiles[slot].instances[place].rule == rule, profiles[slot].instances[place].startedAt <= time,
+                keys.map({ $0.contains { $0.same(as: profiles[slot].instances[place].key) } }) ?? true
+            {
                 end(slot, place, .cancelled, cause: id.isEmpty ? name : id)
             } else {
                 place += 1
