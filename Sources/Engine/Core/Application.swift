@@ -19,19 +19,22 @@ struct EventContext {
 
 extension Engine {
     /// Applies one event; false after noting what is missing, with nothing changed.
-    mutating func apply(_ original: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
+    mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         if !missing.isEmpty { missing = Missing() }
-        var event = original
-        if event.time <= tombstones.newest {
-            if drops(event, of: batch) {
-                clock.now = max(clock.now, event.order)
-                return true
-            }
-            // Another's event on the device of somebody who was erased does not bring the device back.
-            if !event.anonymous.isEmpty, tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time) {
-                event.anonymous = .none
-            }
+        guard event.time <= tombstones.newest else { return applyKept(event, of: batch, &missing) }
+        if drops(event, of: batch) {
+            clock.now = max(clock.now, event.order)
+            return true
         }
+        var event = event
+        // Another's event on the device of somebody who was erased does not bring the device back.
+        if !event.anonymous.isEmpty, tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time) {
+            event.anonymous = .none
+        }
+        return applyKept(event, of: batch, &missing)
+    }
+
+    private mutating func applyKept(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         if event.name == StateEvent.customerErasureRequested.eventName, !event.user.isEmpty || !event.anonymous.isEmpty {
             return applyErasure(event, of: batch, &missing)
         }
@@ -41,19 +44,16 @@ extension Engine {
         }
 
         // Who. Nothing is changed until all that is needed is resident.
-        let user = batch.bytes(event.user)
-        let anonymous = batch.bytes(event.anonymous)
-        var userSlot = event.user.isEmpty ? nil : find(isAnonymous: false, user)
+        var userSlot = event.user.isEmpty ? nil : batch.withBytes(event.user) { find(isAnonymous: false, $0) }
         // Nearly every event of a known visitor names both ids, which belong together already.
         let anonymousSlot =
             event.anonymous.isEmpty
-            ? nil : userSlot.flatMap { isLinked(anonymous, to: $0) ? $0 : nil } ?? find(isAnonymous: true, anonymous)
-        if !event.user.isEmpty, userSlot == nil, mayBeStored(isAnonymous: false, user) {
-            missing.customers.append(CustomerKey(isAnonymous: false, id: Array(user)))
-        }
-        if !event.anonymous.isEmpty, anonymousSlot == nil, mayBeStored(isAnonymous: true, anonymous) {
-            missing.customers.append(CustomerKey(isAnonymous: true, id: Array(anonymous)))
-        }
+            ? nil
+            : batch.withBytes(event.anonymous) { id in
+                if let userSlot, isLinked(id, to: userSlot) { userSlot } else { find(isAnonymous: true, id) }
+            }
+        if let key = storedKey(userSlot, false, event.user, of: batch) { missing.customers.append(key) }
+        if let key = storedKey(anonymousSlot, true, event.anonymous, of: batch) { missing.customers.append(key) }
         guard missing.isEmpty else { return false }
         let merging =
             userSlot != anonymousSlot
@@ -79,18 +79,18 @@ extension Engine {
         if event.isLate { counters.late += 1 }
         var slot: Int
         if !event.user.isEmpty {
-            if userSlot == nil { userSlot = create(isAnonymous: false, user, at: event.time) }
+            if userSlot == nil { userSlot = create(isAnonymous: false, batch.bytes(event.user), at: event.time) }
             slot = userSlot ?? 0
             if !event.anonymous.isEmpty {
                 if let merging {
                     merge(merging, into: slot)
                 } else if anonymousSlot == nil {
-                    link(Array(anonymous), to: slot)
+                    link(Array(batch.bytes(event.anonymous)), to: slot)
                     touch(slot)
                 }
             }
         } else {
-            slot = anonymousSlot ?? create(isAnonymous: true, anonymous, at: event.time)
+            slot = anonymousSlot ?? create(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
         }
         touch(slot)
 
@@ -163,8 +163,8 @@ extension Engine {
     private mutating func update(_ slot: Int, _ event: Event, _ properties: JSONView?, _ batch: EventBatch) {
         profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
-        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, batch.bytes(event.locale), at: event.time) }
-        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) {
+        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, event.locale, of: batch, at: event.time) }
+        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, event.timezone, of: batch, at: event.time) {
             moveHolds(slot)
         }
         countActivity(slot, at: event.time)
@@ -184,15 +184,16 @@ extension Engine {
 
     /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew. Gives whether it is another.
     @discardableResult
-    private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) -> Bool {
-        if let known = field {
-            guard known.at <= time else { return false }
-            if known.value.same(as: bytes) {
+    private static func stamp(_ field: inout Stamped<String>?, _ text: ArenaText, of batch: EventBatch, at time: Instant) -> Bool
+    {
+        if let known = field?.at {
+            guard known <= time else { return false }
+            if batch.withBytes(text, { field?.value.same(as: $0) ?? false }) {
                 field?.at = time
                 return false
             }
         }
-        field = Stamped(String(decoding: bytes, as: UTF8.self), at: time)
+        field = Stamped(batch.string(text), at: time)
         return true
     }
 

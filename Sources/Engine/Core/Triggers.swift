@@ -182,7 +182,7 @@ extension Engine {
 
     /// Ends an instance with its one verdict, and gives back its share of a product.
     mutating func end(
-        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, id: String? = nil,
+        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of choice: Choice? = nil, id: String? = nil,
         message: [UInt8]? = nil
     ) {
         let instance = profiles[slot].instances.remove(at: place)
@@ -194,7 +194,7 @@ extension Engine {
                 id: id ?? decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
                 startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: verdict,
-                cause: cause, channel: candidate?.channel, variant: candidate?.variant, message: message,
+                cause: cause, channel: choice?.channel, variant: choice?.variant, message: message,
                 because: instance.because))
         guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }
         leaveLine(instance, profiles[slot].number, product, verdict)

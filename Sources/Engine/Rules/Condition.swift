@@ -86,8 +86,9 @@ package final class Condition: Sendable {
 /// What a segment's condition is judged against: a profile alone. What such conditions mostly ask is answered here without the
 /// room that `Scope` needs for an event and its subject; this is on the hot path.
 struct ProfileScope: Host {
-    let condition: Condition
-    let rules: RuleSet
+    // Both outlive the call that is given this; to count references for each judgement would cost as much as the judgement.
+    unowned(unsafe) let condition: Condition
+    unowned(unsafe) let rules: RuleSet
     let profile: UnsafePointer<Profile>
     let now: Instant
 
