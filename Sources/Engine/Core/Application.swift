@@ -100,6 +100,11 @@ extension Engine {
             )
         {
             counters.duplicates += 1
+            // The event counts no more, but what it linked does.
+            if merging != nil {
+                let changes = judge(slot, rules.segmentOrder, isQuiet: false)
+                for action in [Trigger.Action.cancel, .start] { fire(slot, changes, action) }
+            }
             settle(slot)
             return true
         }

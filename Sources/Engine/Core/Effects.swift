@@ -5,8 +5,8 @@ extension Engine {
         let event = context.event
         let state = StateEvent(rawValue: event.name.index)
         context.subscriptionID = Subscription.id(context.properties)
-        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         let before = rules.indexesCarts ? cartProducts(slot) : []
+        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         switch state {
         case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
             if let state { changeCart(slot, state, &context) }
@@ -55,7 +55,7 @@ extension Engine {
             for mention in context.mentions.prefix(1) { profiles[slot].carts.remove(mention, from: cart, at: time) }
         case .orderCompleted:
             profiles[slot].carts.order(listed ?? [], in: cart, at: time)
-            for mention in listed ?? [] {
+            for mention in listed ?? context.mentions {
                 forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time)
             }
         default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }

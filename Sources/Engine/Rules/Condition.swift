@@ -63,6 +63,15 @@ package final class Condition: Sendable {
     package var readsProduct: Bool { slots.contains { if case .product = $0 { true } else { false } } }
     package var readsInterest: Bool { slots.contains { if case .interest = $0 { true } else { false } } }
     package var readsProperties: Bool { slots.contains(.eventProperties) }
+    /// Whether its answer may differ between the customers of one product's line.
+    package var readsCustomer: Bool {
+        slots.contains {
+            switch $0 {
+            case .product, .now, .distance, .days, .money: false
+            default: true
+            }
+        }
+    }
     /// Reads a cart, product, subscription or interest, which may have to be found again through the event's properties.
     package var readsSubject: Bool {
         slots.contains {

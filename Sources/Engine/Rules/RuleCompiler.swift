@@ -165,6 +165,13 @@ struct RuleCompiler {
         let condition = definition.condition.flatMap { compile($0, .rule, expecting: .bool)?.condition }
         let limit = definition.limit.flatMap { text -> Condition? in
             guard let compiled = compile(text, .rule, expecting: nil) else { return nil }
+            if compiled.condition.readsCustomer {
+                issues.append(
+                    Issue(
+                        at: text.position, "limit is judged for a product, where there is no customer and no event",
+                        hint: "use the product's fields, such as product.available"))
+                return nil
+            }
             switch compiled.type {
             case .dyn, .int, .uint, .double: return compiled.condition
             default:

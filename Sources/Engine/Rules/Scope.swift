@@ -94,12 +94,12 @@ struct Scope: Host {
         case .now: return Self.time(now)
         case .distance: return Self.distance(arguments)
         case .days:
-            guard case .int(let count)? = arguments.first, abs(count) < 100_000 else {
+            guard case .int(let count)? = arguments.first, (-99_999...99_999).contains(count) else {
                 return .error("days() takes a number of days")
             }
             return .value(.duration(count * 86_400_000_000_000))
         case .money:
-            guard let number = arguments.first.flatMap(Self.number), let amount = Decimal((number * 100).rounded() / 100) else {
+            guard let number = arguments.first.flatMap(Self.number), let amount = Decimal(number)?.roundedToCents else {
                 return .error("money() takes a number")
             }
             return .value(.string(amount.money))
@@ -145,7 +145,9 @@ struct Scope: Host {
             guard let mark = profile.pointee.marks.first(where: { $0.definition == mark }) else {
                 return .value(.duration(Int.max))
             }
-            return .value(.duration(Int(now - mark.last) * 1_000_000))
+            // Beyond 292 years, of a log that has the year 1 for "unknown", it is as long as a duration can be.
+            let (nanoseconds, overflow) = Int(now - mark.last).multipliedReportingOverflow(by: 1_000_000)
+            return .value(.duration(overflow ? (now < mark.last ? -Int.max : Int.max) : nanoseconds))
         case .count(let index, let window):
             guard let series = Self.series(index, profile) else { return .value(.int(0)) }
             return .value(
