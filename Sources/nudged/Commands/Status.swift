@@ -63,6 +63,7 @@ struct StatusReport {
             ("caught_up", file.map { .bool($0.caughtUp) } ?? .null), ("blocked", file.map { .bool($0.blocked) } ?? .null),
             ("troubles", .array((isRunning ? file?.troubles ?? [] : []).map { .string($0) })),
             ("pauses", .array(pauses.map(\.json))),
+            ("judged_percent", overview.judgedPercent.map { .number(Double($0)) } ?? .null),
             ("customers", .number(Double(overview.customers))), ("pending_timers", .number(Double(overview.timers))),
             (
                 "next_due", overview.nextDue.map { .string($0.rfc3339) } ?? .null
@@ -107,6 +108,10 @@ struct StatusReport {
         for pause in pauses {
             lines.append(
                 "PAUSED: \(pause.rule.map { "rule \($0)" } ?? "all messages") since \(pause.since.rfc3339): \(pause.reason)")
+        }
+        if let percent = overview.judgedPercent {
+            lines.append(
+                "JUDGING: segments or calendars have changed; \(percent) % of the customers have been judged by them, then reading goes on")
         }
         lines.append("engine time    \(overview.engineNow?.rfc3339 ?? "none yet")")
         lines.append("customers      \(overview.customers)")
