@@ -288,7 +288,8 @@ extension Store {
         }
         let parts = text.split(separator: " ", omittingEmptySubsequences: false)
         let numbers = parts.compactMap { Int64($0) }
-        guard parts.count == 3, numbers.count == 3, numbers[0] == .min || Self.times.contains(numbers[0]), numbers[1] > lastCustomer,
+        guard parts.count == 3, numbers.count == 3, Self.times.contains(numbers[0]) || numbers[0] == .min && lastCustomer == 0,
+            numbers[1] > lastCustomer,
             numbers[2] >= lastMessage
         else { throw damaged("clock") }
         return EngineClock(now: numbers[0], nextCustomer: numbers[1], sequence: numbers[2])

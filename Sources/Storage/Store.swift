@@ -163,7 +163,8 @@ package final class Store {
     func damaged(_ key: String) -> StoreError {
         StoreError(
             .corrupt,
-            "\(database.path): the entry `\(key)` of its table meta is damaged; restore a backup, or move the state away and replay the logs")
+            "\(database.path): the entry `\(key)` of its table meta is damaged; restore a backup, or move the state away and replay the logs"
+        )
     }
 
     package func setMeta(_ key: String, _ value: String) throws(StoreError) {

@@ -85,7 +85,8 @@ import Testing
             let narrow = onTerminal(shop, command, "NO_COLOR=1 COLUMNS=\(columns)").split(whereSeparator: \.isNewline)
             #expect(narrow.count == wide.count)
             #expect((narrow.map(\.count).max() ?? 0) <= kept, "\(columns) columns: \(narrow)")
-            #expect(narrow.contains { $0.contains("…") } == (kept < (wide.map(\.count).max() ?? 0)), "\(columns) columns: \(narrow)")
+            #expect(
+                narrow.contains { $0.contains("…") } == (kept < (wide.map(\.count).max() ?? 0)), "\(columns) columns: \(narrow)")
         }
     }
 

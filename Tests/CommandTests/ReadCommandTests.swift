@@ -61,6 +61,10 @@ import Testing
         #expect(
             shown.output.contains("published") && shown.output.contains("new/") && shown.output.contains("\"subject\":\"ada\""))
         #expect(shop.run("outbox show nothing").code == 65)
+        // Senders log the name of the file.
+        let file = shop.program.shell("basename outbox/new/*-\(id).json").output.dropLast()
+        #expect(shop.run("outbox show \(file)").output == shown.output)
+        #expect(shop.run("outbox show \(file.dropLast(6))x.json").code == 65)
     }
 
     @Test func aGivenUpMessageIsRequeued() {

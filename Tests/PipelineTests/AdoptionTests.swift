@@ -17,7 +17,7 @@ import Testing
               lapsed: profile.ever("Order Completed") && profile.since("Order Completed") > duration("\(lapsed)")
 
             """ + (isFresh ? "  fresh: profile.ever(\"Order Completed\") && !profile.member(\"lapsed\")\n" : "") + kept
-            + (isFresh ? "\n  fresh-now: { start: [{enters: fresh}], wait: 2m }\n" : "")
+                + (isFresh ? "\n  fresh-now: { start: [{enters: fresh}], wait: 2m }\n" : "")
     }
 
     private static let before = rules(busy: 2, lapsed: "3h")
@@ -72,7 +72,8 @@ import Testing
             let store = try Store.reader(directory: scratch.path + "/state")
             var lines: [String] = []
             for table in ["customer", "membership", "message", "decision", "total", "meta", "follower", "product", "outcome"] {
-                let columns = try rows(store, "SELECT group_concat('quote(' || name || ')', ' || '' '' || ') FROM pragma_table_info('\(table)')")
+                let columns = try rows(
+                    store, "SELECT group_concat('quote(' || name || ')', ' || '' '' || ') FROM pragma_table_info('\(table)')")
                 for row in try rows(store, "SELECT \(columns[0]) FROM \(table) ORDER BY 1") { lines.append("\(table) \(row)") }
             }
             return lines

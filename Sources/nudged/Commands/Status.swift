@@ -111,7 +111,8 @@ struct StatusReport {
         }
         if let percent = overview.judgedPercent {
             lines.append(
-                "JUDGING: segments or calendars have changed; \(percent) % of the customers have been judged by them, then reading goes on")
+                "JUDGING: segments or calendars have changed; \(percent) % of the customers have been judged by them, then reading goes on"
+            )
         }
         lines.append("engine time    \(overview.engineNow?.rfc3339 ?? "none yet")")
         lines.append("customers      \(overview.customers)")
