@@ -31,6 +31,26 @@ import Testing
         #expect(result.errors.contains("there is no customer nobody"))
     }
 
+    /// Somebody who looks what is wrong has often just written a configuration that the daemon refused.
+    @Test func statusIsShownOverAWrongConfiguration() {
+        _ = shop.program.shell("echo 'nonsense: 1' >> nudged.yaml")
+        let result = shop.run("status")
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(result.output.contains("CONFIGURATION: 1 error; ") && result.output.contains("nudged check --config nudged.yaml"))
+        #expect(result.output.contains("customers      5") && result.output.contains("source web: 1 file"), "\(result.output)")
+        #expect(shop.run("status --json").output.contains("\"configuration_errors\":1"))
+        #expect(shop.run("timers").code == 78)
+        _ = shop.program.shell("echo '{' > nudged.yaml")
+        #expect(shop.run("status").code == 78)
+    }
+
+    @Test func statusTellsOfASourceWithoutFiles() {
+        _ = shop.program.shell(
+            "sed -i 's|sources: .*|sources: [ { name: app, path: \"app/*.ndjson\", format: segment } ]|' nudged.yaml")
+        #expect(shop.run("status").output.contains("source app: no file has been read; does its `path` match one"))
+        #expect(shop.run("status --json").output.contains("\"judged_percent\":null"))
+    }
+
     @Test func segmentsHaveSizesAndMembers() {
         let sizes = shop.run("segments --csv").output.split(whereSeparator: \.isNewline)
         #expect(sizes.dropFirst().map { String($0.prefix(9)) } == ["buyer,1,\"", "regular,1"])
