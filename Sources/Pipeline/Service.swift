@@ -135,6 +135,7 @@ package struct Service: ~Copyable {
         defer { close(signals) }
         scan()
         notification.ready()
+        tellOfEmptySources()
         report()
         switch mode {
         case .once(let drain): try runOnce(drain: drain, signals)
@@ -302,6 +303,7 @@ package struct Service: ~Copyable {
             tally.reloadsTaken += 1
             tally.isLastReloadTaken = true
             log(.notice, "configuration reloaded", .event("reloaded"))
+            tellOfEmptySources()
         } catch let error as StoreError {
             throw error
         } catch {
@@ -354,6 +356,16 @@ package struct Service: ~Copyable {
         tally.isPausedByDisk = pauseReason != nil
         tellOfDeadLetters()
         try? tell(force: false)
+    }
+
+    /// Most often a path is mistyped, or the directory is closed to the daemon.
+    private func tellOfEmptySources() {
+        for (source, lag) in zip(deployment.settings.sources, pipeline.reader.lags) where lag.files == 0 {
+            log(
+                .warning,
+                "source \(source.name): no file matches \(source.patterns.joined(separator: ", ")) so far; is the `path` right, and may the daemon "
+                    + "look into the directory?", .event("no_files"))
+        }
     }
 
     /// At most once a minute, and never a word of what they hold.

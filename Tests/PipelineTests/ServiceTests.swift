@@ -104,6 +104,17 @@ import Testing
         #expect(Files.read(path) == bytes)
     }
 
+    @Test func aSourceWithoutFilesIsToldOf() throws {
+        let shop = LiveShop()
+        mkdir(shop.path + "/logs", 0o755)
+        Files.write("", to: shop.path + "/logs/app-1.log")
+        #expect(shop.drain() == 0)
+        let said = Files.text(shop.path + "/run.err")
+        #expect(
+            said.contains("source shop: no file matches \(shop.path)/logs/shop.log* so far") && !said.contains("source app"),
+            "\(said)")
+    }
+
     /// To go on from other counters would give numbers that are taken.
     @Test(arguments: [
         ("DELETE FROM meta WHERE key='clock'", "`clock`"), ("UPDATE meta SET value='now' WHERE key='clock'", "`clock`"),
