@@ -33,11 +33,13 @@ import Testing
 
     /// Somebody who looks what is wrong has often just written a configuration that the daemon refused.
     @Test func statusIsShownOverAWrongConfiguration() {
+        let right = shop.run("status").lines.filter { !$0.contains("running") }
         _ = shop.program.shell("echo 'nonsense: 1' >> nudged.yaml")
         let result = shop.run("status")
         #expect(result.code == 0, "\(result.errors)")
         #expect(result.output.contains("CONFIGURATION: 1 error; ") && result.output.contains("nudged check --config nudged.yaml"))
-        #expect(result.output.contains("customers      5") && result.output.contains("source web: 1 file"), "\(result.output)")
+        // Nothing is missing of what it shows over the right one.
+        #expect(right.count > 8 && right.allSatisfy { result.lines.contains($0) }, "\(result.output)")
         #expect(shop.run("status --json").output.contains("\"configuration_errors\":1"))
         #expect(shop.run("timers").code == 78)
         _ = shop.program.shell("echo '{' > nudged.yaml")
