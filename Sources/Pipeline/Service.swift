@@ -360,7 +360,7 @@ package struct Service: ~Copyable {
 
     /// Most often a path is mistyped, or the directory is closed to the daemon.
     private func tellOfEmptySources() {
-        for (source, lag) in zip(deployment.settings.sources, pipeline.reader.lags) where lag.files == 0 {
+        for source in pipeline.reader.sourcesWithoutFiles {
             log(
                 .warning,
                 "source \(source.name): no file matches \(source.patterns.joined(separator: ", ")) so far; is the `path` right, and may the daemon "
