@@ -320,6 +320,13 @@ package struct LogReader: ~Copyable {
         return result
     }
 
+    /// The sources of which no pattern matches a file, not even an empty one.
+    package var sourcesWithoutFiles: [LogSource] {
+        zip(sources, lags).filter { source, lag in
+            lag.files == 0 && source.patterns.allSatisfy { Glob(pattern: $0).walk().matches.isEmpty }
+        }.map(\.0)
+    }
+
     /// Bytes on disk and bytes read of plain files, for a progress bar. Of compressed files the content may be longer than the file.
     package var progress: (read: Int, total: Int) {
         tailer.files.reduce(into: (read: 0, total: 0)) { sum, file in

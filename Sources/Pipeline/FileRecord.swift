@@ -32,7 +32,7 @@ enum FileRecord {
             else { return nil }
             return ContentSample(length: Int(length), digest: digest)
         }
-        guard let device = view["device"]?.string.flatMap({ UInt64($0) }),
+        guard row.offset >= 0, row.number >= 0, let device = view["device"]?.string.flatMap({ UInt64($0) }),
             let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
             let generation = view["generation"]?.number, let head = sample("head"), let mark = sample("mark")
         else { return nil }

@@ -56,9 +56,9 @@ package struct OutboxSet {
             try store.endPause(of: nil)
             try store.commit()
         }
-        set.restored = try store.meta("restored").flatMap { Instant($0) }
+        set.restored = try store.metaNumber("restored")
         if let safety {
-            set.recent = try store.lastDecided(safety.atMost, since: store.meta("resumed").flatMap { Int64($0) } ?? 0)
+            set.recent = try store.lastDecided(safety.atMost, since: store.metaNumber("resumed") ?? 0)
         }
         for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
         for index in set.boxes.indices { try set.attach(index, store) }

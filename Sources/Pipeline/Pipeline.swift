@@ -82,6 +82,8 @@ package struct Pipeline: ~Copyable {
     private var wakesTaken = Instant.min
     /// The last customer that retention looked at.
     var retentionCursor: Int64 = 0
+    /// How far changed segments or calendars have been judged; nil when they have been on everybody.
+    var adoption: Adoption?
     /// Told of the notes before the commit that relies on them.
     let controlLog: ControlLog?
 
@@ -99,7 +101,7 @@ package struct Pipeline: ~Copyable {
         self.controlLog = controlLog
         isFollowing = follows
         control = try controlLog.map { log throws in
-            try ControlTail(log, from: follows ? store?.meta("control").flatMap { Int($0) } ?? 0 : 0)
+            try ControlTail(log, from: follows ? Int(store?.metaNumber("control") ?? 0) : 0)
         }
         var positions: [FilePosition] = []
         for row in try store?.sourceFiles() ?? [] {
@@ -114,34 +116,17 @@ package struct Pipeline: ~Copyable {
         let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
         let prescribed = try controlLog?.prescriptions() ?? [:]
         let waiting = try store?.waiting() ?? []
-        if let store, store.directory != nil { try Self.adopt(rules, store, clock.now) }
+        if let store, store.directory != nil { adoption = try Self.adopt(rules, store, clock.now) }
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor,
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
         engine.identifiesDecisions = store != nil
+        engine.isAdopting = adoption != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones
         for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
-    }
-
-    /// A changed set of segments or calendars is judged on everybody once, quietly. What a new condition keeps starts empty, and the state
-    /// remembers since when it is kept.
-    private static func adopt(_ rules: RuleSet, _ store: Store, _ now: Instant) throws {
-        let known = try store.meta("judgement")
-        let current = String(rules.judgement)
-        let kept = try store.keptSince()
-        let names = rules.series.map(\.name) + rules.marks.map { "mark|\($0)" }
-        let isFirst = try store.meta("clock") == nil
-        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) })
-        else { return }
-        try store.begin()
-        if known != nil, known != current { try store.wakeAll(at: now) }
-        try store.setMeta("judgement", current)
-        for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
-        for name in kept.keys where !names.contains(name) { try store.dropKept(name) }
-        try store.commit()
     }
 
     // MARK: Reading
@@ -164,7 +149,7 @@ package struct Pipeline: ~Copyable {
         return warnings
     }
 
-    package var isCaughtUp: Bool { reader.isCaughtUp }
+    package var isCaughtUp: Bool { reader.isCaughtUp && adoption == nil }
     package var directories: Set<String> { reader.directories }
     package var needsAnotherScan: Bool { reader.needsAnotherScan }
 
@@ -184,6 +169,10 @@ package struct Pipeline: ~Copyable {
         let lines = tally.lines
         let events = engine.counters.events
         try obey()
+        guard adoption == nil else {
+            try adoptMore(wallNow: wallNow)
+            return true
+        }
         var isEnding = false
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
@@ -244,6 +233,8 @@ package struct Pipeline: ~Copyable {
     private mutating func advance(below watermark: Instant, wallNow: Instant?) throws {
         while let (line, turn) = nextControlTurn(below: watermark) {
             if turn > engine.clock.now { try applyAll(below: turn, wallNow: wallNow) }
+            // The step ends early, and this is still to come.
+            guard turn <= engine.clock.now else { return }
             try apply(line, at: turn)
         }
         try applyAll(below: watermark, wallNow: wallNow)
@@ -386,7 +377,7 @@ package struct Pipeline: ~Copyable {
     private static let lingeringLines = 20_000
 
     /// Writes what has changed in one transaction, then publishes.
-    private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
+    mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
         guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
         isChanged = false
         // What has been read is applied, or its lines are kept: a position lies behind both.
@@ -446,6 +437,7 @@ package struct Pipeline: ~Copyable {
                 try writePositions(store)
             }
             try writeControl(store)
+            try writeAdoption(store)
             if case .outboxes(let set) = destination { try set.markPublished(store) }
             if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
         } catch {
@@ -512,6 +504,7 @@ package struct Pipeline: ~Copyable {
     /// Ends a replay, or a run that drains: reads also last lines without a newline, applies every event up to `until`, and fires the
     /// timers due up to it (nil: the last event time).
     package mutating func finish(until: Instant?, wallNow: Instant?) throws {
+        while adoption != nil { try adoptMore(wallNow: wallNow) }
         while read(wallNow: wallNow, final: true) {}
         let end = until ?? reader.newestEvent
         if let end, end + 1 > engine.clock.now { try advance(below: end + 1, wallNow: wallNow) }

@@ -40,6 +40,7 @@ package struct Service: ~Copyable {
     private var isStopping = false
     private var troubles: [String] = []
     private var wasBlocked = false
+    private var wasAdopting = false
     private var statusWrittenAt: Instant = 0
     private var scannedAt: Instant = 0
     /// More may be beyond its time than one piece took.
@@ -97,7 +98,7 @@ package struct Service: ~Copyable {
         if deployment.rules.definitions.publishFrom == nil, deployment.settings.clock == .wall {
             // The first start: what the logs held before it builds state, and makes no messages.
             let key = "publish_from"
-            let first = try store.meta(key).flatMap { Instant($0) } ?? wallClock()
+            let first = try store.metaNumber(key) ?? wallClock()
             try store.begin()
             try store.setMeta(key, String(first))
             try store.commit()
@@ -134,6 +135,7 @@ package struct Service: ~Copyable {
         defer { close(signals) }
         scan()
         notification.ready()
+        tellOfEmptySources()
         report()
         switch mode {
         case .once(let drain): try runOnce(drain: drain, signals)
@@ -301,6 +303,7 @@ package struct Service: ~Copyable {
             tally.reloadsTaken += 1
             tally.isLastReloadTaken = true
             log(.notice, "configuration reloaded", .event("reloaded"))
+            tellOfEmptySources()
         } catch let error as StoreError {
             throw error
         } catch {
@@ -341,9 +344,28 @@ package struct Service: ~Copyable {
                 log(.notice, "the outbox takes messages again: going on", .event("resumed"))
             }
         }
+        if (pipeline.adoptedPercent != nil) != wasAdopting {
+            wasAdopting.toggle()
+            log(
+                .notice,
+                wasAdopting
+                    ? "segments or calendars have changed: every customer is judged by them, then reading goes on"
+                    : "every customer has been judged by the changed segments and calendars: going on",
+                .event(wasAdopting ? "judging" : "judged"))
+        }
         tally.isPausedByDisk = pauseReason != nil
         tellOfDeadLetters()
         try? tell(force: false)
+    }
+
+    /// Most often a path is mistyped, or the directory is closed to the daemon.
+    private func tellOfEmptySources() {
+        for source in pipeline.reader.sourcesWithoutFiles {
+            log(
+                .warning,
+                "source \(source.name): no file matches \(source.patterns.joined(separator: ", ")) so far; is the `path` right, and may the daemon "
+                    + "look into the directory?", .event("no_files"))
+        }
     }
 
     /// At most once a minute, and never a word of what they hold.
@@ -356,7 +378,7 @@ package struct Service: ~Copyable {
         let reasons = letters.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         log(
             .warning,
-            "\(count - toldDeadLetters.count) more lines could not be read as events (so far: \(reasons)); see the table dead_letters",
+            "\(count - toldDeadLetters.count) more lines could not be read as events (so far: \(reasons)); `nudged deadletters` shows them",
             .event("dead_letters"))
         toldDeadLetters = (count, now)
     }
@@ -390,6 +412,7 @@ package struct Service: ~Copyable {
         let tally = pipeline.tally
         pace.note(seconds: Double(Self.monotonicMicroseconds()) / 1e6, lines: tally.lines, messages: tally.messages)
         var text = pace.text + "; " + Lag(pipeline.reader.lags, wallNow: now).text
+        if let percent = pipeline.adoptedPercent { text += "; judging everybody by changed segments, \(percent) %" }
         if pipeline.pendingMessages > 0 { text += "; \(pipeline.pendingMessages) messages wait" }
         if let pauseReason {
             text += "; paused: " + pauseReason

@@ -92,11 +92,22 @@ extension Store {
         return earliest
     }
 
-    /// Every customer is judged again by a changed rule set: all are woken at `time`.
-    package func wakeAll(at time: Instant) throws(StoreError) {
-        let statement = try database.statement("UPDATE customer SET wake_at=?")
-        statement.bind(1, time)
-        try statement.run()
+    /// While a changed set of segments or calendars is judged on everybody: the last customer that has been. Else nil.
+    package func judgedUpTo() throws(StoreError) -> Int64? { try metaNumber("judged_up_to") }
+
+    package func setJudgedUpTo(_ number: Int64?) throws(StoreError) {
+        if let number { try setMeta("judged_up_to", String(number)) } else { try dropMeta("judged_up_to") }
+    }
+
+    /// The next customers by number.
+    package func customerNumbers(after number: Int64, limit: Int) throws(StoreError) -> [Int64] {
+        let statement = try database.statement("SELECT number FROM customer WHERE number > ? ORDER BY number LIMIT ?")
+        defer { statement.reset() }
+        statement.bind(1, number)
+        statement.bind(2, Int64(limit))
+        var numbers: [Int64] = []
+        while try statement.step() { numbers.append(statement.integer(0)) }
+        return numbers
     }
 
     /// Writes the customers in these slots.

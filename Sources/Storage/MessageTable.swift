@@ -277,11 +277,24 @@ extension Store {
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")
     }
 
-    /// The engine's own counters as of the last commit.
+    /// The engine's own counters as of the last commit; nil before the first. Damaged ones are refused: to go on from others would give customers
+    /// and messages numbers that are taken.
     package func engineClock() throws(StoreError) -> EngineClock? {
-        guard let text = try meta("clock") else { return nil }
-        let numbers = text.split(separator: " ").compactMap { Int64($0) }
-        guard numbers.count == 3 else { return nil }
+        let lastCustomer = try database.integer("SELECT max(number) FROM customer") ?? 0
+        let lastMessage = try database.integer("SELECT max(sequence) FROM message") ?? 0
+        guard let text = try meta("clock") else {
+            guard lastCustomer == 0, lastMessage == 0 else { throw damaged("clock") }
+            return nil
+        }
+        let parts = text.split(separator: " ", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { Int64($0) }
+        guard parts.count == 3, numbers.count == 3, Self.times.contains(numbers[0]) || numbers[0] == .min && lastCustomer == 0,
+            numbers[1] > lastCustomer,
+            numbers[2] >= lastMessage
+        else { throw damaged("clock") }
         return EngineClock(now: numbers[0], nextCustomer: numbers[1], sequence: numbers[2])
     }
+
+    /// What an engine's time can be: the years from 1 to 9999.
+    private static let times: ClosedRange<Instant> = -62_135_596_800_000...253_402_300_800_000
 }

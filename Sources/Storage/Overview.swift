@@ -11,6 +11,8 @@ package struct Overview: Sendable {
     package var verdicts: [(verdict: String, count: Int)] = []
     package var deadLetters: [(reason: String, count: Int)] = []
     package var files: [SourceFileRow] = []
+    /// While a changed set of segments or calendars is judged on everybody: how many of a hundred have been.
+    package var judgedPercent: Int?
 }
 
 extension Store {
@@ -24,7 +26,9 @@ extension Store {
     /// As `overview`, within the caller's `reading`.
     package func overviewWithin() throws(StoreError) -> Overview {
         var overview = Overview()
-        overview.engineNow = try engineClock().flatMap { $0.now == .min ? nil : $0.now }
+        let clock = try engineClock()
+        overview.engineNow = clock.flatMap { $0.now == .min ? nil : $0.now }
+        overview.judgedPercent = try judgedUpTo().map { Int(100 * $0 / max(1, clock?.nextCustomer ?? 1)) }
         overview.customers = try totals("customers").first?.count ?? 0
         overview.timers = try totals("running").first?.count ?? 0
         overview.nextDue = try nextWake()

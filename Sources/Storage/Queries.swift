@@ -184,10 +184,23 @@ extension Store {
         return rows
     }
 
+    /// Looks through the names of all files, which end in the id, and reads no message but that one: an index of ids, which come in no order, would
+    /// cost every commit more than this costs whoever asks.
     package func message(id: String) throws(StoreError) -> MessageRow? {
-        let statement = try database.statement("SELECT \(Self.messageColumns) FROM message WHERE id=?")
+        let statement = try database.statement(
+            """
+            SELECT \(Self.messageColumns) FROM message WHERE sequence =
+                (SELECT sequence FROM message INDEXED BY message_by_file WHERE substr(file, 21) = ? || '.json')
+            """)
         defer { statement.reset() }
         statement.bind(1, id)
+        return try statement.step() ? MessageRow(statement) : nil
+    }
+
+    package func message(file: String) throws(StoreError) -> MessageRow? {
+        let statement = try database.statement("SELECT \(Self.messageColumns) FROM message WHERE file=?")
+        defer { statement.reset() }
+        statement.bind(1, file)
         return try statement.step() ? MessageRow(statement) : nil
     }
 

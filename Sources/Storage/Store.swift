@@ -152,11 +152,32 @@ package final class Store {
         return try statement.step() ? statement.text(0) : nil
     }
 
+    /// As `meta`, of what is a whole number; nil if there is none.
+    package func metaNumber(_ key: String) throws(StoreError) -> Int64? {
+        guard let text = try meta(key) else { return nil }
+        guard let number = Int64(text) else { throw damaged(key) }
+        return number
+    }
+
+    /// What `meta` holds under a key can't be what the program wrote.
+    func damaged(_ key: String) -> StoreError {
+        StoreError(
+            .corrupt,
+            "\(database.path): the entry `\(key)` of its table meta is damaged; restore a backup, or move the state away and replay the logs"
+        )
+    }
+
     package func setMeta(_ key: String, _ value: String) throws(StoreError) {
         let statement = try database.statement(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
         statement.bind(1, key)
         statement.bind(2, value)
+        try statement.run()
+    }
+
+    package func dropMeta(_ key: String) throws(StoreError) {
+        let statement = try database.statement("DELETE FROM meta WHERE key=?")
+        statement.bind(1, key)
         try statement.run()
     }
 
@@ -168,7 +189,11 @@ package final class Store {
         defer { statement.reset() }
         var result: [String: Instant?] = [:]
         while try statement.step() {
-            result[String((statement.text(0) ?? "").dropFirst(5))] = .some(statement.text(1).flatMap { Instant($0) })
+            let key = statement.text(0) ?? ""
+            let text = statement.text(1) ?? ""
+            let since = Instant(text)
+            guard since != nil || text.isEmpty else { throw damaged(key) }
+            result[String(key.dropFirst(5))] = .some(since)
         }
         return result
     }
@@ -177,9 +202,5 @@ package final class Store {
         try setMeta("kept|" + name, since.map { String($0) } ?? "")
     }
 
-    package func dropKept(_ name: String) throws(StoreError) {
-        let statement = try database.statement("DELETE FROM meta WHERE key=?")
-        statement.bind(1, "kept|" + name)
-        try statement.run()
-    }
+    package func dropKept(_ name: String) throws(StoreError) { try dropMeta("kept|" + name) }
 }

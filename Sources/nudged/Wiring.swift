@@ -87,6 +87,11 @@ struct Loaded {
         return (Loaded(configuration: configuration, rules: rules, zones: zones, templates: templates), report)
     }
 
+    /// The state directory that a wrong configuration names, as far as it can be read; nil if it can't at all.
+    static func state(of path: String) -> String? {
+        Configuration.draft(path: path, environment: environment).configuration?.state
+    }
+
     /// The configured secret, else the one that the state has made for itself; empty if there is neither.
     func erasureKey() throws -> [UInt8] {
         guard let file = configuration.secretFile else { return Secret.read(configuration.state + "/" + Secret.fileName) ?? [] }

@@ -42,6 +42,40 @@ import Testing
         #expect(result.contains("cancelled: cancelled before it was due (by event bought)"), "\(result)")
     }
 
+    /// A rule about a subscription is judged about the newest one, also after its instance has ended.
+    @Test func whatASubscriptionsRuleWouldSeeNow() {
+        func payment(_ event: String, at time: String, id: String) -> String {
+            Shop.line(event, at: time, user: "ada", id: id, #"{"subscription_id":"s1"}"#)
+        }
+        let shop = Self.shop(
+            """
+            rules:
+              churn: { per: subscription, start: Payment Failed, cancel: Payment Succeeded, wait: 1d, if: subscription.issue_open }
+
+            """, payment("Payment Failed", at: "2026-03-01T10:00:00Z", id: "p1"),
+            payment("Payment Succeeded", at: "2026-03-01T11:00:00Z", id: "p2"),
+            payment("Payment Failed", at: "2026-03-01T12:00:00Z", id: "p3"), Self.end("2026-03-03T10:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain ada churn").output
+        #expect(result.contains("if: holds\n  subscription.issue_open  =  true"), "\(result)")
+    }
+
+    /// What waited long ends after what started later and was quick.
+    @Test func theTimelineIsInTheOrderOfStarts() {
+        let shop = Self.shop(
+            """
+            rules:
+              slow: { start: Signed Up, wait: 5h }
+              quick: { start: Liked, wait: 1m }
+
+            """, Shop.line("Signed Up", at: "2026-03-01T10:00:00Z", user: "ada", id: "a1"),
+            Shop.line("Liked", at: "2026-03-01T11:00:00Z", user: "ada", id: "a2"), Self.end("2026-03-02T10:00:00Z"))
+        defer { shop.program.remove() }
+        let lines = shop.run("explain ada").output.split(separator: "\n")
+        let starts = lines.filter { $0.contains(" started, because of event ") }.map { $0.prefix(24) }
+        #expect(starts == ["2026-03-01T10:00:00.000Z", "2026-03-01T11:00:00.000Z"])
+    }
+
     @Test func sheGotItBecauseOfTheseEvents() {
         let shop = Self.shop(
             Self.cart, Self.added("ada", at: "2026-03-01T10:00:00Z", id: "a1"),

@@ -48,17 +48,46 @@ import Testing
         if command != "status" { #expect(onTerminal(shop, command, "env -u NO_COLOR TERM=xterm").contains("\u{1B}[")) }
     }
 
+    /// Columns that give way where a line is too long; times, numbers and what names something are never cut.
+    private static let elastic = ["customer", "key", "cause", "condition", "message"]
+
+    /// How wide a table is uncut, and how wide on a terminal of `columns`: elastic columns give way, down to eight each.
+    private func widths(_ shop: Shop, _ command: String, columns: Int) -> (whole: Int, kept: Int) {
+        shop.program.write("rows.csv", shop.run(command + " --csv").output)
+        shop.program.write(
+            "widths.py",
+            """
+            import csv, sys
+            elastic, columns = sys.argv[1].split(), int(sys.argv[2])
+            rows = list(csv.reader(open("rows.csv", newline="")))
+            told = [(name, max(len(row[i]) for row in rows)) for i, name in enumerate(rows[0]) if any(row[i] for row in rows[1:])]
+            gaps = 2 * (len(told) - 1)
+            whole = sum(width for _, width in told) + gaps
+            least = sum(min(width, 8) if name in elastic else width for name, width in told) + gaps
+            print(whole, min(whole, max(columns, least)))
+            """)
+        let elastic = Self.elastic + (command == "decisions" ? ["id"] : [])
+        let numbers = shop.program.shell("python3 widths.py '\(elastic.joined(separator: " "))' \(columns)").output
+            .split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        #expect(numbers.count == 2, "\(command)")
+        return (numbers.first ?? 0, numbers.last ?? 0)
+    }
+
     @Test(arguments: tables) func tablesKeepToTheWidth(_ command: String) {
         let shop = Shop()
         defer { shop.program.remove() }
         guard shop.program.shell("script --version").code == 0 else { return }
-        let narrow = onTerminal(shop, command, "NO_COLOR=1 COLUMNS=60").split(whereSeparator: \.isNewline)
         let wide = onTerminal(shop, command, "NO_COLOR=1 COLUMNS=400").split(whereSeparator: \.isNewline)
-        #expect(narrow.count == wide.count)
-        // Times and numbers are never cut, so that a line may be longer than a very narrow terminal.
-        let longest = narrow.map(\.count).max() ?? 0
-        #expect(longest <= max(60, (wide.map(\.count).max() ?? 0)) && longest <= 160, "\(narrow)")
         #expect(wide.allSatisfy { !$0.contains("…") })
+        for columns in [30, 60, 100] {
+            let (whole, kept) = widths(shop, command, columns: columns)
+            #expect((wide.map(\.count).max() ?? 0) <= whole)
+            let narrow = onTerminal(shop, command, "NO_COLOR=1 COLUMNS=\(columns)").split(whereSeparator: \.isNewline)
+            #expect(narrow.count == wide.count)
+            #expect((narrow.map(\.count).max() ?? 0) <= kept, "\(columns) columns: \(narrow)")
+            #expect(
+                narrow.contains { $0.contains("…") } == (kept < (wide.map(\.count).max() ?? 0)), "\(columns) columns: \(narrow)")
+        }
     }
 
     /// A reader that never ends its look keeps the daemon from nothing: it goes on reading, committing and publishing.

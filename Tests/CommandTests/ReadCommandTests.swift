@@ -31,6 +31,28 @@ import Testing
         #expect(result.errors.contains("there is no customer nobody"))
     }
 
+    /// Somebody who looks what is wrong has often just written a configuration that the daemon refused.
+    @Test func statusIsShownOverAWrongConfiguration() {
+        let right = shop.run("status").lines.filter { !$0.contains("running") }
+        _ = shop.program.shell("echo 'nonsense: 1' >> nudged.yaml")
+        let result = shop.run("status")
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(result.output.contains("CONFIGURATION: 1 error; ") && result.output.contains("nudged check --config nudged.yaml"))
+        // Nothing is missing of what it shows over the right one.
+        #expect(right.count >= 8 && right.allSatisfy { result.lines.contains($0) }, "\(result.output)")
+        #expect(shop.run("status --json").output.contains("\"configuration_errors\":1"))
+        #expect(shop.run("timers").code == 78)
+        _ = shop.program.shell("echo '{' > nudged.yaml")
+        #expect(shop.run("status").code == 78)
+    }
+
+    @Test func statusTellsOfASourceWithoutFiles() {
+        _ = shop.program.shell(
+            "sed -i 's|sources: .*|sources: [ { name: app, path: \"app/*.ndjson\", format: segment } ]|' nudged.yaml")
+        #expect(shop.run("status").output.contains("source app: no file has been read; does its `path` match one"))
+        #expect(shop.run("status --json").output.contains("\"judged_percent\":null"))
+    }
+
     @Test func segmentsHaveSizesAndMembers() {
         let sizes = shop.run("segments --csv").output.split(whereSeparator: \.isNewline)
         #expect(sizes.dropFirst().map { String($0.prefix(9)) } == ["buyer,1,\"", "regular,1"])
@@ -61,6 +83,10 @@ import Testing
         #expect(
             shown.output.contains("published") && shown.output.contains("new/") && shown.output.contains("\"subject\":\"ada\""))
         #expect(shop.run("outbox show nothing").code == 65)
+        // Senders log the name of the file.
+        let file = shop.program.shell("basename outbox/new/*-\(id).json").output.dropLast()
+        #expect(shop.run("outbox show \(file)").output == shown.output)
+        #expect(shop.run("outbox show \(file.dropLast(6))x.json").code == 65)
     }
 
     @Test func aGivenUpMessageIsRequeued() {

@@ -104,6 +104,42 @@ import Testing
         #expect(Files.read(path) == bytes)
     }
 
+    @Test func aSourceWithoutFilesIsToldOf() throws {
+        let shop = LiveShop()
+        mkdir(shop.path + "/logs", 0o755)
+        Files.write("", to: shop.path + "/logs/app-1.log")
+        #expect(shop.drain() == 0)
+        let said = Files.text(shop.path + "/run.err")
+        #expect(
+            said.contains("source shop: no file matches \(shop.path)/logs/shop.log* so far") && !said.contains("source app"),
+            "\(said)")
+    }
+
+    /// To go on from other counters would give numbers that are taken.
+    @Test(arguments: [
+        ("DELETE FROM meta WHERE key='clock'", "`clock`"), ("UPDATE meta SET value='now' WHERE key='clock'", "`clock`"),
+        ("UPDATE meta SET value=x'00ff' WHERE key='clock'", "`clock`"),
+        ("UPDATE meta SET value='1772323200000 1 100000' WHERE key='clock'", "`clock`"),
+        ("UPDATE meta SET value='1772323200000 100000 1' WHERE key='clock'", "`clock`"),
+        ("UPDATE meta SET value='9223372036854775807 100000 100000' WHERE key='clock'", "`clock`"),
+        ("UPDATE meta SET value='-9223372036854775808 100000 100000' WHERE key='clock'", "`clock`"),
+        ("UPDATE meta SET value='some' WHERE key='control'", "`control`"),
+        ("INSERT INTO meta VALUES ('judged_up_to', 'all')", "`judged_up_to`"),
+        ("UPDATE source_file SET offset=-1", "the state's record of"),
+    ]) func damagedCountersAreRefused(sql: String, word: String) throws {
+        let (shop, _) = try stocked(isBegun: true)
+        #expect(shop.drain() == 0)
+        do {
+            let database = try Database(path: shop.state + "/nudged.db", flags: SQLITE_OPEN_READWRITE)
+            try database.execute(sql)
+            #expect(try database.integer("SELECT changes()") ?? 0 > 0)
+        }
+        unlink(shop.path + "/run.err")
+        #expect(shop.drain() == 65)
+        let said = Files.text(shop.path + "/run.err")
+        #expect(said.contains(word) && said.contains("restore a backup"), "\(said)")
+    }
+
     @Test func aNewerOrForeignDatabaseIsRefusedAndLeftAlone() throws {
         for (sql, word) in [("PRAGMA user_version=99", "newer"), ("PRAGMA application_id=1", "another program")] {
             let (shop, _) = try stocked(isBegun: true)

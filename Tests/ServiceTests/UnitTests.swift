@@ -34,6 +34,19 @@ import Testing
         #expect(text.contains("\nRestartPreventExitStatus=64 65 73 78\n"))
     }
 
+    /// Every licence that the package's copyright file names has its text there, and every text is named.
+    @Test func copyrightHasTheTextOfEveryLicence() throws {
+        let text = try String(contentsOfFile: Program.root + "/systemd/debian/copyright", encoding: .utf8)
+        var named: Set<Substring> = []
+        var given: Set<Substring> = []
+        for paragraph in text.split(separator: "\n\n") {
+            guard let line = paragraph.split(separator: "\n").first(where: { $0.hasPrefix("License: ") }) else { continue }
+            let names = line.dropFirst(9).split(separator: " and ")
+            if paragraph.hasPrefix("License: ") { given.formUnion(names) } else { named.formUnion(names) }
+        }
+        #expect(named == given && named.count > 8)
+    }
+
     static let canCreate =
         Program.has("systemd-sysusers", package: "systemd") && Program.has("systemd-tmpfiles", package: "systemd")
         && geteuid() == 0

@@ -88,10 +88,18 @@ extension Engine {
     package func isGone(_ number: Int64) -> Bool { gone.contains(number) }
     package func isResident(_ product: ProductKey) -> Bool { productIndex[product] != nil }
 
-    /// Brings in a stored customer with the anonymous ids linked to it. Instances of rules that are gone end `rule_removed`.
+    /// Brings in a stored customer with the anonymous ids linked to it. Instances of rules that are gone end `rule_removed`. While a
+    /// changed set of segments or calendars is judged on everybody, so is who is brought in, before anything else happens to it, quietly: who is in
+    /// a segment at once has not entered it.
     package mutating func insert(_ record: CustomerRecord, links: [[UInt8]]) {
         guard slotByNumber[record.number] == nil else { return }
-        let (profile, orphans) = RecordReader(rules: rules).profile(record, links: links)
+        var (profile, orphans) = RecordReader(rules: rules).profile(record, links: links)
+        let adopts = isAdopting && profile.judgedBy != 0
+        let wake = profile.wake
+        // The next moment of other segments says nothing of these.
+        if adopts { profile.wake = .max }
+        // A record on which another set changed nothing was not written again.
+        if profile.judgedBy != 0 { profile.judgedBy = rules.judgement }
         let slot = place(profile)
         for (rule, instance) in orphans {
             touch(slot)
@@ -102,7 +110,10 @@ extension Engine {
                     verdict: .ruleRemoved,
                     cause: "", because: instance.because))
         }
-        if profile.judgedBy != rules.judgement, profile.judgedBy != 0 { wake(slot, at: clock.now) }
+        if adopts {
+            adopt(slot)
+            if profiles[slot].wake != wake { touch(slot) }
+        }
     }
 
     package mutating func insert(_ record: ProductRecord, followers: [Follower]) {
@@ -130,5 +141,6 @@ extension Engine {
         for slot in profiles.indices where isUsed[slot] && !isDirty[slot] { candidates.append((slot, profiles[slot].lastSeen)) }
         candidates.sort { $0.seen != $1.seen ? $0.seen < $1.seen : $0.slot < $1.slot }
         for candidate in candidates.prefix(max(0, slotByNumber.count - target)) { release(candidate.slot) }
+        dropForgottenWakes()
     }
 }

@@ -11,6 +11,8 @@ package struct Engine: Sendable {
     package var hasStore: Bool
     /// Whether decisions that come to no message get the id that theirs would have had. Nobody asks for it where none is kept, and it is a hash.
     package var identifiesDecisions = true
+    /// Whether a changed set of segments or calendars has still to be judged on some of the stored customers. Time stands still until it has.
+    package var isAdopting = false
     /// Whether judgements are told step by step (`Output.passages`), for `explain`.
     package var isTracing = false
 
@@ -228,14 +230,20 @@ extension Engine {
     package mutating func finish(at time: Instant) -> Progress { advance(EventBatch(), from: 0, below: time + 1) }
 
     private mutating func dropStaleWakes() {
-        while let first = wakes.first {
-            if first.slot >= 0 {
-                if isUsed[first.slot], profiles[first.slot].wake == first.at { return }
-            } else if products.indices.contains(-1 - first.slot), products[-1 - first.slot].wake(now: first.at) <= first.at {
-                return
-            }
-            _ = wakes.pop()
-        }
+        while let first = wakes.first, !counts(first) { _ = wakes.pop() }
+    }
+
+    /// Whether an entry still says when something is due; not if it has moved, or its profile was released.
+    private func counts(_ wake: WakeQueue.Entry) -> Bool {
+        if wake.slot >= 0 { return isUsed[wake.slot] && profiles[wake.slot].wake == wake.at }
+        return products.indices.contains(-1 - wake.slot) && products[-1 - wake.slot].wake(now: wake.at) <= wake.at
+    }
+
+    /// Profiles come and go, and each leaves an entry for a time that may be months ahead: the queue is not to outgrow those who are here.
+    mutating func dropForgottenWakes() {
+        guard wakes.count > 2 * (slotByNumber.count + products.count) + 1024 else { return }
+        let kept = self
+        wakes.keep { kept.counts($0) }
     }
 
     /// The next moment at which something resident is due, not before now.

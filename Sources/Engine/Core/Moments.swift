@@ -132,6 +132,16 @@ extension Engine {
         }
     }
 
+    /// Judges a customer by changed segments, as of now. What is due at this very moment, instances and calendars, is left to it, so that it keeps its
+    /// place among what is due for others.
+    mutating func adopt(_ slot: Int) {
+        _ = judge(slot, rules.segmentOrder, isQuiet: true)
+        settle(slot)
+        if calendarStarts(slot).contains(where: { $0.at == clock.now && !isTaken(slot, $0.trigger, $0.day) }) {
+            wake(slot, at: clock.now)
+        }
+    }
+
     private static func isSame(_ timer: DueTimer, _ instance: Instance, _ number: Int64) -> Bool {
         guard case .instance(let customer, let rule, let key) = timer.what else { return false }
         return customer == number && rule == instance.rule && key.same(as: instance.key)

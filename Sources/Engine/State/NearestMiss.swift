@@ -42,7 +42,7 @@ extension Inspection {
             let kind = rules.rules[rule].per
             scope.cartID =
                 kind == .cart ? running?.key ?? profile.pointee.carts.list.last?.id : profile.pointee.carts.list.last?.id
-            scope.subscriptionID = kind == .subscription ? running?.key : profile.pointee.subscriptions.last?.id
+            scope.subscriptionID = (kind == .subscription ? running?.key : nil) ?? profile.pointee.subscriptions.last?.id
             scope.product = self.product(of: rule)
             scope.facts = product?.facts
             if let running {

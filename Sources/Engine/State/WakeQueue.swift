@@ -44,4 +44,12 @@ struct WakeQueue: Sendable {
         }
         return first
     }
+
+    /// Drops every entry that no longer counts, and all but one of the same.
+    mutating func keep(_ counts: (Entry) -> Bool) {
+        // What is sorted is a heap.
+        let sorted = heap.filter(counts).sorted { ($0.at, $0.slot) < ($1.at, $1.slot) }
+        heap.removeAll(keepingCapacity: false)
+        for entry in sorted where heap.last.map({ $0.at != entry.at || $0.slot != entry.slot }) ?? true { heap.append(entry) }
+    }
 }

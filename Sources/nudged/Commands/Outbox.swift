@@ -72,7 +72,7 @@ struct OutboxShow: ParsableCommand {
 
     @OptionGroup var config: ConfigurationOption
 
-    @Argument(help: ArgumentHelp("The message's id.", valueName: "id"))
+    @Argument(help: ArgumentHelp("The message's id, or the name of its file.", valueName: "id"))
     var id: String
 
     @Flag(help: "As JSON, for programs.")
@@ -81,7 +81,7 @@ struct OutboxShow: ParsableCommand {
     func run() throws {
         try reporting {
             let live = try LiveState(config)
-            guard let row = try live.store.message(id: id) else {
+            guard let row = try live.message(id) else {
                 throw Failure(
                     .data, "there is no message \(DisplayText.safe(id)) in the state; `nudged outbox list` shows what there is")
             }
@@ -119,13 +119,20 @@ enum OutboxFolder {
     }
 }
 
+extension LiveState {
+    /// The message of an id, or of a file's name, which senders log.
+    fileprivate func message(_ id: String) throws -> MessageRow? {
+        MessageName.isMessage(id) ? try store.message(file: id) : try store.message(id: id)
+    }
+}
+
 struct OutboxRequeue: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "requeue", abstract: "Moves a message that a sender gave up from failed/ back to new/, to be sent again.")
 
     @OptionGroup var config: ConfigurationOption
 
-    @Argument(help: ArgumentHelp("The messages' ids.", valueName: "id"))
+    @Argument(help: ArgumentHelp("The messages' ids, or the names of their files.", valueName: "id"))
     var ids: [String]
 
     func run() throws {
@@ -133,7 +140,7 @@ struct OutboxRequeue: ParsableCommand {
             let live = try LiveState(config)
             var failure: Failure?
             for id in ids {
-                guard let row = try live.store.message(id: id),
+                guard let row = try live.message(id),
                     let path = live.loaded.configuration.outboxes.first(where: { $0.name == row.outbox })?.path
                 else {
                     failure = Failure(.data, "there is no message \(DisplayText.safe(id)) in the state")

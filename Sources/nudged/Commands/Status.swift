@@ -20,9 +20,17 @@ struct Status: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let state = try LiveState(config)
+            let path = absolute(config.path)
+            let (loaded, issues) = Loaded.examine(path)
+            // Somebody who looks what is wrong has often just written a configuration that the daemon refused.
+            guard let directory = loaded?.configuration.state ?? Loaded.state(of: path) else {
+                complain(issues.text)
+                throw Failure(
+                    .configuration, "\(path): the configuration can't be read; `nudged check --config \(config.path)` says why")
+            }
+            let store = try Store.reader(directory: directory)
             repeat {
-                let report = try report(state)
+                let report = try report(loaded, directory, store, errors: issues.errors)
                 if watch, !json, isatty(1) == 1 { print("\u{1B}[H\u{1B}[J", terminator: "") }
                 try StandardOutput.write(json ? report.json : report.text)
                 if watch { sleep(1) }
@@ -30,15 +38,15 @@ struct Status: ParsableCommand {
         }
     }
 
-    private func report(_ state: LiveState) throws -> StatusReport {
-        let (loaded, directory, store) = (state.loaded, state.directory, state.store)
+    private func report(_ loaded: Loaded?, _ directory: String, _ store: Store, errors: Int) throws -> StatusReport {
         let overview = try store.overview()
         let file = StatusFile.read(from: directory)
         let isRunning = file.map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
         return StatusReport(
             overview: overview, file: file, isRunning: isRunning, now: wallClock(),
-            sources: loaded.configuration.sources.map(\.name.value),
-            building: try Building.list(store, loaded.rules), pauses: try store.pauses())
+            configuration: config.path, configurationErrors: errors,
+            sources: loaded?.configuration.sources.map(\.name.value) ?? [],
+            building: try loaded.map { try Building.list(store, $0.rules) } ?? [], pauses: try store.pauses())
     }
 }
 
@@ -48,6 +56,10 @@ struct StatusReport {
     let file: StatusFile?
     let isRunning: Bool
     let now: Instant
+    /// Its file, as it was asked for.
+    let configuration: String
+    let configurationErrors: Int
+    /// Those that are configured; empty while the configuration is wrong.
     let sources: [String]
     let building: [Building]
     let pauses: [Pause]
@@ -63,6 +75,8 @@ struct StatusReport {
             ("caught_up", file.map { .bool($0.caughtUp) } ?? .null), ("blocked", file.map { .bool($0.blocked) } ?? .null),
             ("troubles", .array((isRunning ? file?.troubles ?? [] : []).map { .string($0) })),
             ("pauses", .array(pauses.map(\.json))),
+            ("configuration_errors", .number(Double(configurationErrors))),
+            ("judged_percent", overview.judgedPercent.map { .number(Double($0)) } ?? .null),
             ("customers", .number(Double(overview.customers))), ("pending_timers", .number(Double(overview.timers))),
             (
                 "next_due", overview.nextDue.map { .string($0.rfc3339) } ?? .null
@@ -104,9 +118,19 @@ struct StatusReport {
         } else {
             lines.append("not running")
         }
+        if configurationErrors > 0 {
+            lines.append(
+                "CONFIGURATION: \(configurationErrors) error\(configurationErrors == 1 ? "" : "s"); a daemon that runs keeps the one it has, and can't be "
+                    + "started again with this one: `nudged check --config \(configuration)`")
+        }
         for pause in pauses {
             lines.append(
                 "PAUSED: \(pause.rule.map { "rule \($0)" } ?? "all messages") since \(pause.since.rfc3339): \(pause.reason)")
+        }
+        if let percent = overview.judgedPercent {
+            lines.append(
+                "JUDGING: segments or calendars have changed; \(percent) % of the customers have been judged by them, then reading goes on"
+            )
         }
         lines.append("engine time    \(overview.engineNow?.rfc3339 ?? "none yet")")
         lines.append("customers      \(overview.customers)")
@@ -123,9 +147,14 @@ struct StatusReport {
                     + (part.completeAt.map { "complete at \($0.rfc3339)" } ?? "never complete by itself")
                     + "; a replay of the old logs rebuilds it")
         }
-        for source in sources {
+        var shown = sources
+        for row in overview.files where sources.isEmpty && !shown.contains(row.source) { shown.append(row.source) }
+        for source in shown {
             let files = overview.files.filter { $0.source == source }
-            lines.append("source \(source): \(files.count) file\(files.count == 1 ? "" : "s")")
+            lines.append(
+                files.isEmpty
+                    ? "source \(source): no file has been read; does its `path` match one, and may the daemon read it?"
+                    : "source \(source): \(files.count) file\(files.count == 1 ? "" : "s")")
             for row in files {
                 let behind = size(of: row.path).map { max(0, $0 - row.offset) }
                 lines.append(

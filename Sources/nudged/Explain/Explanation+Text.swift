@@ -108,6 +108,9 @@ extension Explanation {
     private func conditionLines(_ terminal: Terminal) -> [String] {
         guard !conditions.isEmpty else { return [] }
         var lines = ["", terminal.styled("Conditions, against the profile as it is now (\(inspection.now.rfc3339))", .heading)]
+        if let ruleIndex, inspection.rules.rules[ruleIndex].per == .product, product == nil {
+            lines.append("There is no product that this customer waits for or looks at now, so what is read of one is missing")
+        }
         for condition in conditions {
             lines.append(
                 "\(condition.place): "

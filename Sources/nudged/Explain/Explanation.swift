@@ -45,7 +45,8 @@ struct Explanation {
         query.customer = record.number
         query.rule = rule
         query.limit = limit
-        decisions = try store.decisions(query).reversed()
+        // As it went: what started first stands first, however long it took.
+        decisions = try store.decisions(query).sorted { ($0.startedAt, $0.number) < ($1.startedAt, $1.number) }
         messages = Dictionary(
             try store.messages(customer: record.number, rule: rule, limit: limit).filter { $0.retracts == nil }.map {
                 ($0.id, $0)
