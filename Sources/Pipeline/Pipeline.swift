@@ -79,7 +79,11 @@ package struct Pipeline: ~Copyable {
     let isFollowing: Bool
     var work = ControlWork()
     /// Who is stored and due before this has been brought in.
-    private var wakesTaken = Instant.min
+    private var wakesTaken = Instant.min {
+        didSet { if wakesTaken != oldValue { storedWake = nil } }
+    }
+    /// When the next of those who are stored is due; nil: not known, nil inside: never.
+    private var storedWake: Instant??
     /// The last customer that retention looked at.
     var retentionCursor: Int64 = 0
     /// Told of the notes before the commit that relies on them.
@@ -114,12 +118,14 @@ package struct Pipeline: ~Copyable {
         let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
         let prescribed = try controlLog?.prescriptions() ?? [:]
         let waiting = try store?.waiting() ?? []
+        // As long as nothing that is stored has left the memory, nobody has to be looked for.
+        let isEmpty = try store?.isEmpty() ?? true
         if let store, store.directory != nil { try Self.adopt(rules, store, clock.now) }
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor,
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
+        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: !isEmpty, sha256: Digest.sha256)
         engine.identifiesDecisions = store != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones
@@ -166,6 +172,8 @@ package struct Pipeline: ~Copyable {
 
     package var isCaughtUp: Bool { reader.isCaughtUp }
     package var directories: Set<String> { reader.directories }
+    /// Takes the hint that nothing but these files has changed, by being written to; false: a scan is needed.
+    package mutating func hear(ofChangesAt paths: Set<String>) -> Bool { reader.hear(ofChangesAt: paths) }
     package var needsAnotherScan: Bool { reader.needsAnotherScan }
 
     /// Reads, applies and commits one batch.
@@ -181,6 +189,8 @@ package struct Pipeline: ~Copyable {
     package mutating func step(wallNow: Instant?, until: Instant? = nil, hasLooked: Bool = false, lingers: Bool = false) throws
         -> Bool
     {
+        // Whatever ends the step early, nothing is being written afterwards.
+        defer { if case .outboxes(let set) = destination { set.finishStaging() } }
         let lines = tally.lines
         let events = engine.counters.events
         try obey()
@@ -198,6 +208,7 @@ package struct Pipeline: ~Copyable {
             if !hasLooked || settings.clock == .log { scan() }
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+            stageAhead()
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
@@ -210,7 +221,7 @@ package struct Pipeline: ~Copyable {
     }
 
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
-    private static let batchMessages = 8000
+    private static let batchMessages = 16_000
     /// How many customers for whom something is due are worked off between two commits.
     private static let batchWakes = 4000
 
@@ -251,11 +262,17 @@ package struct Pipeline: ~Copyable {
 
     private mutating func applyAll(below watermark: Instant, wallNow: Instant?) throws {
         while true {
-            let bound = store == nil ? watermark : try wake(below: watermark)
-            var batch = reader.take(below: bound)
-            if store != nil { try bringIn(customers: engine.missing(in: batch, from: 0)) }
-            if isDurable { hourly.add(batch) }
-            _ = try advance(batch, from: 0, below: bound)
+            let bound: Instant
+            var batch: EventBatch
+            do {
+                if engine.hasStore { try store?.beginRead() }
+                defer { if engine.hasStore { store?.endRead() } }
+                bound = try wake(below: watermark)
+                batch = reader.take(below: bound)
+                if engine.hasStore { try bringIn(customers: engine.missing(in: batch, from: 0)) }
+                if isDurable { hourly.add(batch) }
+                _ = try advance(batch, from: 0, below: bound)
+            }
             if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
             batch.events.removeAll()
             if bound == watermark { break }
@@ -281,7 +298,7 @@ package struct Pipeline: ~Copyable {
 
     /// Brings in those for whom something is due before the watermark; gives how far the engine may go with what is resident.
     private mutating func wake(below watermark: Instant) throws -> Instant {
-        guard let store else { return watermark }
+        guard let store, engine.hasStore, let next = try nextStoredWake(), next < watermark else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
         let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
         // Who is resident is in the engine's own queue; the stored wake may be long out of date.
@@ -356,12 +373,18 @@ package struct Pipeline: ~Copyable {
 
     /// A replay whose state outgrows its memory goes on with a temporary store.
     private mutating func spill() throws {
-        guard engine.residentCustomers > settings.profileLimit else { return }
-        if store == nil {
-            store = try Store.temporary()
-            engine.hasStore = true
-            engine.identifiesDecisions = true
-        }
+        guard store == nil, engine.residentCustomers > settings.profileLimit else { return }
+        store = try Store.temporary()
+        engine.identifiesDecisions = true
+    }
+
+    /// When the next of those who are stored and have not been brought in is due; the stored time of whoever is resident may be out of date.
+    private mutating func nextStoredWake() throws -> Instant? {
+        guard let store, engine.hasStore else { return nil }
+        if let storedWake { return storedWake }
+        let next = try store.nextWake(from: wakesTaken)
+        storedWake = .some(next)
+        return next
     }
 
     // MARK: Commit
@@ -393,7 +416,11 @@ package struct Pipeline: ~Copyable {
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
         let began = hooks.seconds()
         var changes = engine.takeChanges(records: store != nil)
-        if let render = settings.render { changes.output.render { Rendering.all($0, render) } }
+        let written = settledStaging()
+        if let render = settings.render {
+            let sequences = changes.output.messages.map(\.sequence)
+            changes.output.render { Rendering.all($0, render, except: sequences.map { written[$0]?.json }) }
+        }
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
         for decision in changes.output.decisions {
@@ -422,7 +449,7 @@ package struct Pipeline: ~Copyable {
             let erased = Set(changes.output.erasures.compactMap(\.customer))
             rows = set.stage(
                 changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals,
-                wallNow: wallNow)
+                written: written, wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .output(let take): try take(changes.output)
@@ -431,7 +458,7 @@ package struct Pipeline: ~Copyable {
         guard let store else { return }
         try store.begin()
         do throws(StoreError) {
-            try store.write(changes, of: engine)
+            try write(changes, to: store)
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)
@@ -460,8 +487,15 @@ package struct Pipeline: ~Copyable {
         tally.commitSeconds.observe(hooks.seconds() - began)
         tally.batchLines.observe(Double(tally.lines - committedLines))
         committedLines = tally.lines
+        storedWake = nil
+        if engine.residentCustomers > settings.profileLimit { engine.hasStore = true }
         engine.shrink(to: settings.profileLimit)
         if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
+    }
+
+    private func write(_ changes: Changes, to store: Store) throws(StoreError) {
+        var records = RecordStripes(changes.slots, of: engine)
+        try store.write(changes, rules: engine.rules) { records.take() }
     }
 
     private mutating func writePositions(_ store: Store) throws(StoreError) {
@@ -489,6 +523,21 @@ package struct Pipeline: ~Copyable {
             try store.keepDeadLetters(settings.retention.maxDeadLetters, removing: deadLetters.count + Self.batchWakes)
         }
         deadLetters.removeAll()
+    }
+
+    // MARK: Staging ahead
+
+    /// Has the files of new messages written while the batch goes on.
+    private mutating func stageAhead() {
+        guard isDurable, case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        set.stageAhead(engine.output.messages, atLeast: settings.stagedAhead, settings.render)
+    }
+
+    private func settledStaging() -> [Int64: StagingAhead.Written] {
+        guard case .outboxes(let set) = destination else { return [:] }
+        return set.stagedAhead()
     }
 
     private mutating func publish(_ rows: [MessageRow]) throws {
@@ -585,7 +634,7 @@ package struct Pipeline: ~Copyable {
     package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
         // Who was due before has been brought in; the stored wake is out of date until the next commit.
-        let stored = try store?.nextWake(from: wakesTaken) ?? nil
+        let stored = try nextStoredWake()
         return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

@@ -296,13 +296,14 @@ struct RecordWriter {
     }
 
     private static func seen(_ seen: [SeenID]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(seen.count * 24)
-        for entry in seen {
-            bytes.appendLittle(entry.digest.high)
-            bytes.appendLittle(entry.digest.low)
-            bytes.appendLittle(UInt64(bitPattern: entry.at))
+        [UInt8](unsafeUninitializedCapacity: seen.count * 24) { target, count in
+            let bytes = UnsafeMutableRawBufferPointer(target)
+            for entry in seen {
+                bytes.storeBytes(of: entry.digest.high.littleEndian, toByteOffset: count, as: UInt64.self)
+                bytes.storeBytes(of: entry.digest.low.littleEndian, toByteOffset: count + 8, as: UInt64.self)
+                bytes.storeBytes(of: UInt64(bitPattern: entry.at).littleEndian, toByteOffset: count + 16, as: UInt64.self)
+                count += 24
+            }
         }
-        return bytes
     }
 }
