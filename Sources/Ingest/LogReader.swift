@@ -296,8 +296,9 @@ package struct LogReader: ~Copyable {
     // MARK: Checkpoint
 
     /// Where every file stands; what was read before is applied, waits (and is kept), or is a dead letter. Nothing may be on its way (`isAhead`).
-    package func positions() -> [FilePosition] {
-        states.compactMap { id, state in
+    package mutating func positions() -> [FilePosition] {
+        tailer.settleMarks()
+        return states.compactMap { id, state in
             guard let file = tailer.file(id), let checkpoint = tailer.checkpoint(of: id, at: file.offset) else { return nil }
             return FilePosition(
                 number: state.number, checkpoint: checkpoint, newest: state.newest, isEnded: state.isEnded || file.isFinished)

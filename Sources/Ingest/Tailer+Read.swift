@@ -292,7 +292,7 @@ extension Tailer {
         file.isIdle = false
         let length = min(offset, Fingerprint.sampleBytes)
         if let bytes, bytes.count >= length {
-            file.mark = ContentSample(UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - length)...]))
+            file.keep(tail: UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - length)...]))
         } else {
             file.mark = open.sample(endingAt: offset, length: length) ?? .none
         }

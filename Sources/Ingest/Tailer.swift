@@ -129,6 +129,9 @@ package struct Tailer: ~Copyable {
     /// Gives a file its number, which its checkpoints carry from then on.
     package mutating func setNumber(_ number: Int, of id: FileID) { tracked[id]?.number = number }
 
+    /// To be called before `checkpoint` is asked for many files, and again and again.
+    package mutating func settleMarks() { for id in tracked.keys { tracked[id]?.settleMark() } }
+
     /// What to store once everything before `offset` is durable. `offset` lies between the last one stored and the read
     /// position; nil for an unknown file. The mark is left out where the bytes before `offset` can't be read any more.
     package func checkpoint(of id: FileID, at offset: Int) -> FileCheckpoint? {

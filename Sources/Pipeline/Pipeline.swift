@@ -66,6 +66,8 @@ package struct Pipeline: ~Copyable {
 
     /// The wall clock at the last commit.
     private var committedAt = Instant.min
+    /// Whether the transaction of the batch has begun.
+    private var isWriting = false
     /// Lines as of the last commit.
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
@@ -209,6 +211,10 @@ package struct Pipeline: ~Copyable {
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             stageAhead()
+            if engine.output.decisions.count >= Self.keptDecisions {
+                // Without a store nothing has to be together.
+                if store == nil { try commit(wallNow: wallNow) } else if isDurable { try writeDecisions() }
+            }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
@@ -222,6 +228,8 @@ package struct Pipeline: ~Copyable {
 
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
     private static let batchMessages = 16_000
+    /// How many decisions are held before they are passed on: by a replay to whoever wants them, else into the batch's transaction.
+    private static let keptDecisions = 500
     /// How many customers for whom something is due are worked off between two commits.
     private static let batchWakes = 4000
 
@@ -265,8 +273,9 @@ package struct Pipeline: ~Copyable {
             let bound: Instant
             var batch: EventBatch
             do {
-                if engine.hasStore { try store?.beginRead() }
-                defer { if engine.hasStore { store?.endRead() } }
+                let reads = engine.hasStore && !isWriting
+                if reads { try store?.beginRead() }
+                defer { if reads { store?.endRead() } }
                 bound = try wake(below: watermark)
                 batch = reader.take(below: bound)
                 if engine.hasStore { try bringIn(customers: engine.missing(in: batch, from: 0)) }
@@ -391,11 +400,11 @@ package struct Pipeline: ~Copyable {
 
     /// When at the latest that has to be committed which has been done since the last commit; nil if nothing has.
     package func commitsBy(_ wallNow: Instant) -> Instant? {
-        guard isChanged || engine.dirtyCount > 0 else { return nil }
+        guard isChanged || isWriting || engine.dirtyCount > 0 else { return nil }
         let output = engine.output
         let isSeen =
             !output.messages.isEmpty || !output.withdrawals.isEmpty || !output.erasures.isEmpty || !notes.isEmpty || !work.isEmpty
-            || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
+            || isWriting || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
         return isSeen ? wallNow : committedAt + Self.lingering
     }
 
@@ -410,7 +419,9 @@ package struct Pipeline: ~Copyable {
 
     /// Writes what has changed in one transaction, then publishes.
     private mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
-        guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
+        guard isChanged || keeping || isWriting || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else {
+            return
+        }
         isChanged = false
         // What has been read is applied, or its lines are kept: a position lies behind both.
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
@@ -423,12 +434,7 @@ package struct Pipeline: ~Copyable {
         }
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
-        for decision in changes.output.decisions {
-            tally.verdicts[decision.verdict.rawValue, default: 0] += 1
-            tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
-            // It takes the place of the verdict that was counted before.
-            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
-        }
+        count(changes.output.decisions)
         if !notes.isEmpty {
             try controlLog?.append(notes)
             notes.removeAll()
@@ -456,7 +462,8 @@ package struct Pipeline: ~Copyable {
         case .none: break
         }
         guard let store else { return }
-        try store.begin()
+        if !isWriting { try store.begin() }
+        isWriting = false
         do throws(StoreError) {
             try write(changes, to: store)
             try store.write(rows)
@@ -500,10 +507,12 @@ package struct Pipeline: ~Copyable {
 
     private mutating func writePositions(_ store: Store) throws(StoreError) {
         var moved: [SourceFileRow] = []
-        for row in reader.positions().map(FileRecord.row) {
+        for position in reader.positions() {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if let known = written[row.number], known == (row.offset, row.isEnded) { continue }
-            moved.append(row)
+            if let known = written[Int64(position.number)], known == (Int64(position.checkpoint.offset), position.isEnded) {
+                continue
+            }
+            moved.append(FileRecord.row(position))
         }
         try store.write(moved)
         for row in moved { written[row.number] = (row.offset, row.isEnded) }
@@ -523,6 +532,27 @@ package struct Pipeline: ~Copyable {
             try store.keepDeadLetters(settings.retention.maxDeadLetters, removing: deadLetters.count + Self.batchWakes)
         }
         deadLetters.removeAll()
+    }
+
+    /// Writes the decisions so far, into the transaction of the batch, which begins with it.
+    private mutating func writeDecisions() throws {
+        guard let store else { return }
+        var output = Output()
+        output.decisions = engine.takeDecisions()
+        if let render = settings.render { output.render { Rendering.all($0, render, except: []) } }
+        count(output.decisions)
+        if !isWriting { try store.begin() }
+        isWriting = true
+        try store.write(output.decisions)
+    }
+
+    private mutating func count(_ decisions: [Decision]) {
+        for decision in decisions {
+            tally.verdicts[decision.verdict.rawValue, default: 0] += 1
+            tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
+            // It takes the place of the verdict that was counted before.
+            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
+        }
     }
 
     // MARK: Staging ahead

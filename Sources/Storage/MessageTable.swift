@@ -243,7 +243,8 @@ extension Store {
         return verdicts
     }
 
-    func write(_ decisions: [Decision]) throws(StoreError) {
+    /// Writes decisions, inside the caller's transaction and in their order.
+    package func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message, because)
