@@ -58,9 +58,10 @@ package struct Source: Sendable {
     package func text(of span: Span) -> String {
         let start = min(max(span.offset, 0), scalars.count)
         let end = min(max(span.end, start), scalars.count)
-        var result = String.UnicodeScalarView()
-        result.append(contentsOf: scalars[start..<end])
-        return String(result)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(end - start)
+        for scalar in scalars[start..<end] { bytes.append(contentsOf: scalar.utf8) }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

@@ -183,26 +183,63 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
     ) {
         var profile = Profile(number: 1, key: CustomerKey(isAnonymous: false, id: [1]), firstSeen: 0)
         let id = Driver.digest("m")
-        let first = profile.sees(id, at: 1000, now: 1000, dedupe: 100, lateFor: 10_000)
-        let second = profile.sees(id, at: 1000 + later, now: max(1000, 1000 + later), dedupe: 100, lateFor: 10_000)
+        let first = profile.seen.sees(id, at: 1000, now: 1000, dedupe: 100, lateFor: 10_000)
+        let second = profile.seen.sees(id, at: 1000 + later, now: max(1000, 1000 + later), dedupe: 100, lateFor: 10_000)
         #expect(!first && second == expected)
     }
 
     @Test func aRepeatedDuplicateIsMeasuredFromTheOneThatCounted() {
         var profile = Profile(number: 1, key: CustomerKey(isAnonymous: false, id: [1]), firstSeen: 0)
         let id = Driver.digest("m")
-        let seen = [0, 60, 120, 180].map { profile.sees(id, at: $0, now: $0, dedupe: 100, lateFor: 10_000) }
+        let seen = [0, 60, 120, 180].map { profile.seen.sees(id, at: $0, now: $0, dedupe: 100, lateFor: 10_000) }
         #expect(seen == [false, true, false, true])
     }
 
     @Test func manyIdsAreForgottenOnlyWhenNothingLateCanRepeatThem() {
         var profile = Profile(number: 1, key: CustomerKey(isAnonymous: false, id: [1]), firstSeen: 0)
         for time in 0..<1000 {
-            _ = profile.sees(Driver.digest("m\(time)"), at: Instant(time), now: Instant(time), dedupe: 50, lateFor: 100)
+            _ = profile.seen.sees(Driver.digest("m\(time)"), at: Instant(time), now: Instant(time), dedupe: 50, lateFor: 100)
         }
-        #expect(profile.seen.count < 300)
-        let isSeen = profile.sees(Driver.digest("m900"), at: 920, now: 1000, dedupe: 50, lateFor: 100)
+        #expect(profile.seen.entries.count < 300)
+        let isSeen = profile.seen.sees(Driver.digest("m900"), at: 920, now: 1000, dedupe: 50, lateFor: 100)
         #expect(isSeen)
+    }
+
+    /// Against a list of all that ever counted, with late events, repetitions, and profiles that are stored and read in between.
+    @Test(arguments: UInt64(1)...12) func theyAreWhatAListOfAllWouldSay(seed: UInt64) {
+        var random = Seeded(state: seed)
+        // So many within the span, every other time, that there is a filter.
+        let isBusy = seed % 2 == 0
+        let dedupe: Milliseconds = isBusy ? 60_000 : 1000
+        let lateFor = Milliseconds(random.below(5000))
+        var ids = SeenIDs()
+        var all: [SeenID] = []
+        var now: Instant = 1_750_000_000_000
+        for step in 0..<(isBusy ? 1500 : 600) {
+            now += Instant(random.below(3) == 0 ? random.below(400) : random.below(20))
+            let time = random.below(4) == 0 ? now - Instant(random.below(Int(lateFor) + 1)) : now
+            let digest = IDDigest(high: .max, low: UInt64(random.below(isBusy ? 3000 : 150)))
+            let expected = all.contains { $0.digest == digest && time - $0.at < dedupe }
+            #expect(
+                ids.sees(digest, at: time, now: now, dedupe: dedupe, lateFor: lateFor) == expected, "seed \(seed), step \(step)")
+            if !expected { all.append(SeenID(digest: digest, at: time)) }
+            if random.below(40) == 0, let record = ids.record {
+                let entries = ids.entries
+                ids = SeenIDs(record: record)
+                #expect(ids.entries == entries, "seed \(seed), step \(step)")
+            }
+        }
+        #expect(ids.entries == Array(all.suffix(ids.entries.count)), "seed \(seed)")
+        #expect(ids.entries.count < (isBusy ? 1400 : 450), "seed \(seed)")
+    }
+
+    @Test func aDamagedRecordIsReadAsFarAsItGoes() {
+        var ids = SeenIDs()
+        for time in 0..<40 {
+            _ = ids.sees(Driver.digest("m\(time)"), at: Instant(time * 50), now: Instant(time * 50), dedupe: 100, lateFor: 10_000)
+        }
+        let record = ids.record ?? []
+        for length in 0..<record.count { #expect(SeenIDs(record: Array(record[..<length])).entries.count == length / 24) }
     }
 }
 

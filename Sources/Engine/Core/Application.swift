@@ -19,19 +19,22 @@ struct EventContext {
 
 extension Engine {
     /// Applies one event; false after noting what is missing, with nothing changed.
-    mutating func apply(_ original: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
+    mutating func apply(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         if !missing.isEmpty { missing = Missing() }
-        var event = original
-        if event.time <= tombstones.newest {
-            if drops(event, of: batch) {
-                clock.now = max(clock.now, event.order)
-                return true
-            }
-            // Another's event on the device of somebody who was erased does not bring the device back.
-            if !event.anonymous.isEmpty, tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time) {
-                event.anonymous = .none
-            }
+        guard event.time <= tombstones.newest else { return applyKept(event, of: batch, &missing) }
+        if drops(event, of: batch) {
+            clock.now = max(clock.now, event.order)
+            return true
         }
+        var event = event
+        // Another's event on the device of somebody who was erased does not bring the device back.
+        if !event.anonymous.isEmpty, tombstones.drops(isAnonymous: true, batch.bytes(event.anonymous), at: event.time) {
+            event.anonymous = .none
+        }
+        return applyKept(event, of: batch, &missing)
+    }
+
+    private mutating func applyKept(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         if event.name == StateEvent.customerErasureRequested.eventName, !event.user.isEmpty || !event.anonymous.isEmpty {
             return applyErasure(event, of: batch, &missing)
         }
@@ -41,16 +44,16 @@ extension Engine {
         }
 
         // Who. Nothing is changed until all that is needed is resident.
-        let user = batch.bytes(event.user)
-        let anonymous = batch.bytes(event.anonymous)
-        var userSlot = event.user.isEmpty ? nil : find(isAnonymous: false, user)
-        let anonymousSlot = event.anonymous.isEmpty ? nil : find(isAnonymous: true, anonymous)
-        if !event.user.isEmpty, userSlot == nil, mayBeStored(isAnonymous: false, user) {
-            missing.customers.append(CustomerKey(isAnonymous: false, id: Array(user)))
-        }
-        if !event.anonymous.isEmpty, anonymousSlot == nil, mayBeStored(isAnonymous: true, anonymous) {
-            missing.customers.append(CustomerKey(isAnonymous: true, id: Array(anonymous)))
-        }
+        var userSlot = event.user.isEmpty ? nil : batch.withBytes(event.user) { find(isAnonymous: false, $0) }
+        // Nearly every event of a known visitor names both ids, which belong together already.
+        let anonymousSlot =
+            event.anonymous.isEmpty
+            ? nil
+            : batch.withBytes(event.anonymous) { id in
+                if let userSlot, isLinked(id, to: userSlot) { userSlot } else { find(isAnonymous: true, id) }
+            }
+        if let key = storedKey(userSlot, false, event.user, of: batch) { missing.customers.append(key) }
+        if let key = storedKey(anonymousSlot, true, event.anonymous, of: batch) { missing.customers.append(key) }
         guard missing.isEmpty else { return false }
         let merging =
             userSlot != anonymousSlot
@@ -76,23 +79,23 @@ extension Engine {
         if event.isLate { counters.late += 1 }
         var slot: Int
         if !event.user.isEmpty {
-            if userSlot == nil { userSlot = create(isAnonymous: false, user, at: event.time) }
+            if userSlot == nil { userSlot = create(isAnonymous: false, batch.bytes(event.user), at: event.time) }
             slot = userSlot ?? 0
             if !event.anonymous.isEmpty {
                 if let merging {
                     merge(merging, into: slot)
                 } else if anonymousSlot == nil {
-                    link(Array(anonymous), to: slot)
+                    link(Array(batch.bytes(event.anonymous)), to: slot)
                     touch(slot)
                 }
             }
         } else {
-            slot = anonymousSlot ?? create(isAnonymous: true, anonymous, at: event.time)
+            slot = anonymousSlot ?? create(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
         }
         touch(slot)
 
         if !event.id.isEmpty, rules.definitions.dedupe > 0,
-            profiles[slot].sees(
+            profiles[slot].seen.sees(
                 event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor
             )
         {
@@ -108,7 +111,7 @@ extension Engine {
         let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
         let isJudged =
             adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
-            || !rules.sensitivity.always.isEmpty || changesContext && !rules.sensitivity.context.isEmpty
+            || changesContext && !rules.sensitivity.context.isEmpty
         guard acts || isJudged || !rules.calendars.isEmpty else { return true }
 
         var context: EventContext?
@@ -155,8 +158,8 @@ extension Engine {
     private mutating func update(_ slot: Int, _ event: Event, _ properties: JSONView?, _ batch: EventBatch) {
         profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
-        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, batch.bytes(event.locale), at: event.time) }
-        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, batch.bytes(event.timezone), at: event.time) {
+        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, event.locale, of: batch, at: event.time) }
+        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, event.timezone, of: batch, at: event.time) {
             moveHolds(slot)
         }
         countActivity(slot, at: event.time)
@@ -176,15 +179,16 @@ extension Engine {
 
     /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew. Gives whether it is another.
     @discardableResult
-    private static func stamp(_ field: inout Stamped<String>?, _ bytes: ArraySlice<UInt8>, at time: Instant) -> Bool {
-        if let known = field {
-            guard known.at <= time else { return false }
-            if known.value.same(as: bytes) {
+    private static func stamp(_ field: inout Stamped<String>?, _ text: ArenaText, of batch: EventBatch, at time: Instant) -> Bool
+    {
+        if let known = field?.at {
+            guard known <= time else { return false }
+            if batch.withBytes(text, { field?.value.same(as: $0) ?? false }) {
                 field?.at = time
                 return false
             }
         }
-        field = Stamped(String(decoding: bytes, as: UTF8.self), at: time)
+        field = Stamped(batch.string(text), at: time)
         return true
     }
 
@@ -233,7 +237,9 @@ extension Engine {
         // An event with a product of its own may carry a list besides.
         if mentions.count == 1 { for mention in listed ?? [] { add(mention.product) } }
         for slot in slots {
-            for instance in profiles[slot].instances { if let product = instance.product { add(product) } }
+            for place in profiles[slot].instances.indices {
+                if let product = profiles[slot].instances[place].product { add(product) }
+            }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
                 for interest in profiles[slot].interests where rules.indexes(interest.kind) {
                     add(interest.product)
@@ -411,11 +417,9 @@ extension Engine {
         _ slot: Int, event: Event, all: Bool, changesContext: Bool, isQuiet: Bool
     ) -> [SegmentChange] {
         if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
-        var indices = rules.segmentsByEvent[Int(event.name.index)]
-        if !rules.sensitivity.always.isEmpty { indices += rules.sensitivity.always }
-        if changesContext, !rules.sensitivity.context.isEmpty { indices += rules.sensitivity.context }
-        if indices.isEmpty { return [] }
-        return judge(slot, rules.withDependents(indices), isQuiet: false)
+        let own = rules.segmentsByEvent[Int(event.name.index)]
+        guard changesContext, !rules.sensitivity.context.isEmpty else { return judge(slot, own, isQuiet: false) }
+        return judge(slot, rules.withDependents(own + rules.sensitivity.context), isQuiet: false)
     }
 
     /// Judges segments in the given order (those a segment is made of before it).

@@ -74,10 +74,8 @@ extension Engine {
         var result: [CustomerKey] = []
         func look(_ isAnonymous: Bool, _ text: ArenaText) {
             guard !text.isEmpty else { return }
-            let id = batch.bytes(text)
-            guard find(isAnonymous: isAnonymous, id) == nil, mayBeStored(isAnonymous: isAnonymous, id) else { return }
-            let key = CustomerKey(isAnonymous: isAnonymous, id: Array(id))
-            if seen.insert(key).inserted { result.append(key) }
+            let slot = batch.withBytes(text) { find(isAnonymous: isAnonymous, $0) }
+            if let key = storedKey(slot, isAnonymous, text, of: batch), seen.insert(key).inserted { result.append(key) }
         }
         for index in start..<batch.events.count {
             look(false, batch.events[index].user)

@@ -211,9 +211,8 @@ extension Engine {
             dropStaleWakes()
             let wake = wakes.first.map { max($0.at, clock.now) } ?? .max
             if next < batch.events.count, batch.events[next].order < watermark {
-                let event = batch.events[next]
-                if wake >= event.order {
-                    guard apply(event, of: batch, &missing) else { return .missing(missing, next: next) }
+                if wake >= batch.events[next].order {
+                    guard apply(batch.events[next], of: batch, &missing) else { return .missing(missing, next: next) }
                     next += 1
                     continue
                 }
@@ -254,46 +253,56 @@ extension Engine {
 
     private func keyHashes(_ slot: Int) -> [UInt64] {
         guard isUsed[slot] else { return [] }
-        return [CustomerIndex.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id[...])]
-            + profiles[slot].links.map { CustomerIndex.hash(isAnonymous: true, $0[...]) }
+        return [CustomerIndex.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id)]
+            + profiles[slot].links.map { CustomerIndex.hash(isAnonymous: true, $0) }
     }
 
     /// The slot of a customer, also by an anonymous id that became a user.
-    func find(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> Int? {
+    func find(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> Int? {
         index.find(CustomerIndex.hash(isAnonymous: isAnonymous, id)) { slot in
             if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id.same(as: id) { return true }
-            return isAnonymous && profiles[slot].links.contains { $0.same(as: id) }
+            return isAnonymous && isLinked(id, to: slot)
         }
     }
 
-    /// Whether a customer that is not resident may be stored.
-    func mayBeStored(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> Bool {
-        hasStore && !absent.contains(CustomerKey(isAnonymous: isAnonymous, id: Array(id)))
+    func find(_ key: CustomerKey) -> Int? { key.id.withUnsafeBytes { find(isAnonymous: key.isAnonymous, $0) } }
+
+    /// Whether this anonymous id became the user in the slot.
+    func isLinked(_ anonymous: UnsafeRawBufferPointer, to slot: Int) -> Bool {
+        profiles[slot].links.contains { $0.same(as: anonymous) }
     }
 
-    mutating func place(_ profile: Profile) -> Int {
-        let hash = CustomerIndex.hash(isAnonymous: profile.key.isAnonymous, profile.key.id[...])
-        let slot: Int
-        if let free = freeSlots.popLast() {
-            slot = free
+    /// Whether a customer that is not resident may be stored.
+    func mayBeStored(_ key: CustomerKey) -> Bool { hasStore && !absent.contains(key) }
+
+    /// The key of a customer an event names who is not resident but may be stored.
+    func storedKey(_ slot: Int?, _ isAnonymous: Bool, _ id: ArenaText, of batch: EventBatch) -> CustomerKey? {
+        guard hasStore, slot == nil, !id.isEmpty else { return nil }
+        let key = CustomerKey(isAnonymous: isAnonymous, id: Array(batch.bytes(id)))
+        return mayBeStored(key) ? key : nil
+    }
+
+    mutating func place(_ profile: consuming Profile) -> Int {
+        let hash = CustomerIndex.hash(isAnonymous: profile.key.isAnonymous, profile.key.id)
+        let slot = freeSlots.popLast() ?? profiles.count
+        index.insert(hash, slot: slot)
+        for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link), slot: slot) }
+        slotByNumber[profile.number] = slot
+        if profile.wake < .max { wakes.push(profile.wake, slot) }
+        if slot < profiles.count {
             profiles[slot] = profile
             isUsed[slot] = true
             isDirty[slot] = false
         } else {
-            slot = profiles.count
             profiles.append(profile)
             isUsed.append(true)
             isDirty.append(false)
         }
-        index.insert(hash, slot: slot)
-        for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link[...]), slot: slot) }
-        slotByNumber[profile.number] = slot
-        if profile.wake < .max { wakes.push(profile.wake, slot) }
         return slot
     }
 
     mutating func link(_ anonymous: [UInt8], to slot: Int) {
-        index.insert(CustomerIndex.hash(isAnonymous: true, anonymous[...]), slot: slot)
+        index.insert(CustomerIndex.hash(isAnonymous: true, anonymous), slot: slot)
         profiles[slot].links.append(anonymous)
         output.links.append((anonymous, profiles[slot].number))
     }

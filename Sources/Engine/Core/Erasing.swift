@@ -84,11 +84,11 @@ extension Engine {
         var keys: [CustomerKey] = []
         if !event.user.isEmpty { keys.append(CustomerKey(isAnonymous: false, id: Array(batch.bytes(event.user)))) }
         if !event.anonymous.isEmpty { keys.append(CustomerKey(isAnonymous: true, id: Array(batch.bytes(event.anonymous)))) }
-        for key in keys where find(isAnonymous: key.isAnonymous, key.id[...]) == nil {
-            if mayBeStored(isAnonymous: key.isAnonymous, key.id[...]) { missing.customers.append(key) }
+        for key in keys where find(key) == nil {
+            if mayBeStored(key) { missing.customers.append(key) }
         }
         guard missing.isEmpty else { return false }
-        let numbers = keys.compactMap { key in find(isAnonymous: key.isAnonymous, key.id[...]).map { profiles[$0].number } }
+        let numbers = keys.compactMap { key in find(key).map { profiles[$0].number } }
         // The anonymous id of an event may belong to another user, who asked for nothing.
         let own =
             event.user.isEmpty

@@ -35,7 +35,11 @@ extension Engine {
         counters.events += 1
         if event.isLate { counters.late += 1 }
         touch(product: index)
-        if !event.id.isEmpty, rules.definitions.dedupe > 0, products[index].sees(event, rules.definitions) {
+        if !event.id.isEmpty, rules.definitions.dedupe > 0,
+            products[index].seen.sees(
+                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor
+            )
+        {
             counters.duplicates += 1
             return true
         }
@@ -330,16 +334,5 @@ extension Engine {
         set(line, at: index)
         guard line.isOpen else { return }
         if moment.isOpen { enqueue(line: line, of: product) } else { wake(product: index) }
-    }
-}
-
-extension Product {
-    /// De-duplication of events that have no customer, as `Profile.sees`.
-    mutating func sees(_ event: Event, _ definitions: Definitions) -> Bool {
-        let bound = event.order - definitions.dedupe - definitions.lateFor
-        if seen.count > 64, seen[0].at <= bound { seen.removeAll { $0.at <= bound } }
-        if seen.contains(where: { $0.digest == event.digest && event.time - $0.at < definitions.dedupe }) { return true }
-        seen.append(SeenID(digest: event.digest, at: event.time))
-        return false
     }
 }

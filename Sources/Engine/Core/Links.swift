@@ -74,9 +74,9 @@ extension Engine {
         profiles[slot].sends = (profiles[slot].sends + visitor.sends).sorted { ($0.at, $0.sequence) < ($1.at, $1.sequence) }
         profiles[slot].activity.merge(visitor.activity)
         // Entries come in order of application, of which the times are the best account there is now.
-        profiles[slot].seen = (profiles[slot].seen + visitor.seen).enumerated()
-            .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element)
-        profiles[slot].seenHot = 0
+        profiles[slot].seen = SeenIDs(
+            (profiles[slot].seen.entries + visitor.seen.entries).enumerated()
+                .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element))
         for day in visitor.calendarDays where !profiles[slot].calendarDays.contains(day) {
             profiles[slot].calendarDays.append(day)
         }

@@ -80,9 +80,9 @@ extension Engine {
     }
 
     /// The message of an instance as of now. Absent things are left out, never null.
-    mutating func message(_ slot: Int, _ candidate: Candidate, sequence number: Int64) -> Message {
-        let instance = candidate.instance
-        let rule = candidate.rule
+    mutating func message(_ slot: Int, _ choice: Choice, sequence number: Int64) -> Message {
+        let instance = choice.instance
+        let rule = choice.rule
         let customer = text(of: slot)
         let id = messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt)
         let expires = (instance.heldSince ?? instance.due) + rule.expires
@@ -95,7 +95,7 @@ extension Engine {
         }
         if !instance.because.isEmpty { data.append(("because", .array(instance.because.map { .string($0) }))) }
         if rule.per == .cart { data.append(("cart", cartJSON(slot, instance.key))) }
-        if let channel = candidate.channel { data.append(("channel", .string(channel))) }
+        if let channel = choice.channel { data.append(("channel", .string(channel))) }
         data.append(("customer", customerJSON(slot, rule)))
         data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
         if !instance.key.isEmpty || rule.per != .customer { data.append(("key", .string(instance.key))) }
@@ -103,7 +103,7 @@ extension Engine {
         data.append(("rule", .string(rule.name)))
         data.append(("started_at", .string(instance.startedAt.rfc3339)))
         if rule.per == .subscription { data.append(("subscription", subscriptionJSON(slot, instance.key))) }
-        if let variant = candidate.variant { data.append(("variant", .string(variant))) }
+        if let variant = choice.variant { data.append(("variant", .string(variant))) }
         var fields: [(key: String, value: CanonicalJSON)] = [
             ("data", .object(data)), ("datacontenttype", .string("application/json")), ("expirytime", .string(expires.rfc3339)),
             ("id", .string(id)),
@@ -116,8 +116,8 @@ extension Engine {
         let envelope = CanonicalJSON.object(fields)
         return Message(
             id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
-            outbox: rule.outbox ?? candidate.channel.flatMap { rules.delivery.outboxes[$0] }, channel: candidate.channel,
-            variant: candidate.variant, segments: profiles[slot].segments.map(\.segment), json: envelope.bytes)
+            outbox: rule.outbox ?? choice.channel.flatMap { rules.delivery.outboxes[$0] }, channel: choice.channel,
+            variant: choice.variant, segments: profiles[slot].segments.map(\.segment), json: envelope.bytes)
     }
 
     private func customerJSON(_ slot: Int, _ rule: Rule) -> CanonicalJSON {

@@ -30,11 +30,15 @@ extension Engine {
         }
         moment.slots = moment.woken.reversed()
         for slot in moment.woken {
-            for instance in profiles[slot].instances where instance.phase != .queued && instance.due <= time {
-                enqueue(instance, slot)
-            }
+            for place in profiles[slot].instances.indices where isDue(slot, place, at: time) { enqueue(slot, place) }
         }
     }
+
+    private func isDue(_ slot: Int, _ place: Int, at time: Instant) -> Bool {
+        profiles[slot].instances[place].phase != .queued && profiles[slot].instances[place].due <= time
+    }
+
+    private mutating func enqueue(_ slot: Int, _ place: Int) { enqueue(profiles[slot].instances[place], slot) }
 
     func dueTimer(_ instance: Instance, _ slot: Int) -> DueTimer {
         let rule = rules.rules[instance.rule]
@@ -72,8 +76,8 @@ extension Engine {
         missing = Missing()
         while let slot = moment.slots.last {
             // A segment left or entered may end an instance that holds a share of a product.
-            for instance in profiles[slot].instances {
-                if let product = instance.product { _ = require(product, &missing) }
+            for place in profiles[slot].instances.indices {
+                if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }
             }
             guard missing.isEmpty else { return false }
             moment.slots.removeLast()
@@ -120,11 +124,11 @@ extension Engine {
         for action in [Trigger.Action.cancel, .start] { fire(slot, changes, action) }
         startCalendars(slot)
         guard profiles[slot].instances.count != before || !changes.isEmpty else { return }
-        for instance in profiles[slot].instances
-        where instance.phase != .queued && instance.due <= moment.at
-            && !moment.due.contains(where: { Self.isSame($0, instance, profiles[slot].number) })
+        for place in profiles[slot].instances.indices
+        where isDue(slot, place, at: moment.at)
+            && !moment.due.contains(where: { Self.isSame($0, profiles[slot].instances[place], profiles[slot].number) })
         {
-            enqueue(instance, slot)
+            enqueue(slot, place)
         }
     }
 

@@ -146,9 +146,9 @@ extension Engine {
         if keys == nil { recordPast(slot, rule, key: nil) { $0.lastCancel = max($0.lastCancel ?? time, time) } }
         var place = 0
         while place < profiles[slot].instances.count {
-            let instance = profiles[slot].instances[place]
-            let isMeant = keys.map { $0.contains { $0.same(as: instance.key) } } ?? true
-            if instance.rule == rule, isMeant, instance.startedAt <= time {
+            if profiles[slot].instances[place].rule == rule, profiles[slot].instances[place].startedAt <= time,
+                keys.map({ $0.contains { $0.same(as: profiles[slot].instances[place].key) } }) ?? true
+            {
                 end(slot, place, .cancelled, cause: id.isEmpty ? name : id)
             } else {
                 place += 1
@@ -182,7 +182,7 @@ extension Engine {
 
     /// Ends an instance with its one verdict, and gives back its share of a product.
     mutating func end(
-        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of candidate: Candidate? = nil, id: String? = nil,
+        _ slot: Int, _ place: Int, _ verdict: Verdict, cause: String = "", of choice: Choice? = nil, id: String? = nil,
         message: [UInt8]? = nil
     ) {
         let instance = profiles[slot].instances.remove(at: place)
@@ -194,7 +194,7 @@ extension Engine {
                 id: id ?? decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
                 startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: verdict,
-                cause: cause, channel: candidate?.channel, variant: candidate?.variant, message: message,
+                cause: cause, channel: choice?.channel, variant: choice?.variant, message: message,
                 because: instance.because))
         guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }
         leaveLine(instance, profiles[slot].number, product, verdict)

@@ -1,6 +1,22 @@
 extension Engine {
     /// Takes an instance whose condition holds through the gates, and publishes, holds or drops it.
     mutating func deliver(_ slot: Int, _ place: Int, _ rule: Rule) {
+        let (answer, choice) = pass(slot, place, rule)
+        switch answer {
+        case .allow: publish(slot, place, choice)
+        case .hold(let until):
+            let heldSince = choice.instance.heldSince ?? choice.instance.due
+            profiles[slot].instances[place].phase = .held
+            profiles[slot].instances[place].heldSince = heldSince
+            profiles[slot].instances[place].due = min(until, heldSince + rule.expires)
+            profiles[slot].instances[place].waitedForHourOf = choice.instance.waitedForHourOf
+        case .drop(.holdout, _): holdOut(slot, place, choice)
+        case .drop(let verdict, let cause): end(slot, place, verdict, cause: cause, of: choice)
+        }
+    }
+
+    /// Asks the gates. Their view of the profile ends here: while it lives, whatever changes in the profile would be copied.
+    private mutating func pass(_ slot: Int, _ place: Int, _ rule: Rule) -> (GateAnswer, Choice) {
         var candidate = candidate(slot, place, rule)
         let answer = candidate.pass(Gates.inOrder)
         if isTracing {
@@ -9,17 +25,7 @@ extension Engine {
                     rule: rule.name, customer: text(of: slot), key: candidate.instance.key, at: clock.now, steps: candidate.steps)
             )
         }
-        switch answer {
-        case .allow: publish(slot, place, candidate)
-        case .hold(let until):
-            let heldSince = candidate.instance.heldSince ?? candidate.instance.due
-            profiles[slot].instances[place].phase = .held
-            profiles[slot].instances[place].heldSince = heldSince
-            profiles[slot].instances[place].due = min(until, heldSince + rule.expires)
-            profiles[slot].instances[place].waitedForHourOf = candidate.instance.waitedForHourOf
-        case .drop(.holdout, _): holdOut(slot, place, candidate)
-        case .drop(let verdict, let cause): end(slot, place, verdict, cause: cause, of: candidate)
-        }
+        return (answer, candidate.choice)
     }
 
     func candidate(_ slot: Int, _ place: Int, _ rule: Rule) -> Candidate {
@@ -28,38 +34,38 @@ extension Engine {
             isTraced: isTracing)
     }
 
-    private mutating func publish(_ slot: Int, _ place: Int, _ candidate: Candidate) {
+    private mutating func publish(_ slot: Int, _ place: Int, _ choice: Choice) {
         clock.sequence += 1
-        let message = message(slot, candidate, sequence: clock.sequence)
+        let message = message(slot, choice, sequence: clock.sequence)
         output.messages.append(message)
-        remember(slot, candidate, message)
-        end(slot, place, .published, of: candidate, id: message.id)
+        remember(slot, choice, message)
+        end(slot, place, .published, of: choice, id: message.id)
     }
 
     /// Both sides of a holdout are alike but for the message itself, which is recorded with the verdict instead of being sent.
-    private mutating func holdOut(_ slot: Int, _ place: Int, _ candidate: Candidate) {
-        let message = message(slot, candidate, sequence: 0)
-        remember(slot, candidate, message)
-        end(slot, place, .holdout, of: candidate, id: message.id, message: message.json)
+    private mutating func holdOut(_ slot: Int, _ place: Int, _ choice: Choice) {
+        let message = message(slot, choice, sequence: 0)
+        remember(slot, choice, message)
+        end(slot, place, .holdout, of: choice, id: message.id, message: message.json)
     }
 
     /// Starts the cooldown, and counts for caps, late cancels and conversions.
-    private mutating func remember(_ slot: Int, _ candidate: Candidate, _ message: Message) {
-        let rule = candidate.instance.rule
-        if candidate.rule.cooldown > 0 {
+    private mutating func remember(_ slot: Int, _ choice: Choice, _ message: Message) {
+        let rule = choice.instance.rule
+        if choice.rule.cooldown > 0 {
             if let own = profiles[slot].sent.firstIndex(where: { $0.rule == rule }) {
                 profiles[slot].sent[own].at = clock.now
             } else {
                 profiles[slot].sent.append(Sent(rule: rule, at: clock.now))
             }
         }
-        guard candidate.rule.delivery.keepsSend > 0 else { return }
+        guard choice.rule.delivery.keepsSend > 0 else { return }
         let send = Send(
-            rule: candidate.rule.name, key: candidate.instance.key, channel: candidate.channel, variant: candidate.variant,
-            tags: candidate.rule.delivery.tags, id: message.id, sequence: message.sequence, customer: profiles[slot].number,
-            startedAt: candidate.instance.startedAt, at: clock.now, isUncounted: candidate.rule.delivery.uncounted)
+            rule: choice.rule.name, key: choice.instance.key, channel: choice.channel, variant: choice.variant,
+            tags: choice.rule.delivery.tags, id: message.id, sequence: message.sequence, customer: profiles[slot].number,
+            startedAt: choice.instance.startedAt, at: clock.now, isUncounted: choice.rule.delivery.uncounted)
         profiles[slot].add(send, now: clock.now, keeps: rules.delivery.keepsSends)
-        if candidate.rule.delivery.conversion != nil {
+        if choice.rule.delivery.conversion != nil {
             output.outcomes.append(Outcome(rule: send.rule, variant: send.variant, isHoldout: send.isHoldout, sent: 1))
         }
     }

@@ -16,18 +16,22 @@ package protocol Gate: Sendable {
     func judge(_ candidate: inout Candidate) -> GateAnswer
 }
 
-/// A message that is about to be sent: what gates see, and what they decide of it.
-package struct Candidate: Sendable {
+/// What gates choose for a message.
+package struct Choice: Sendable {
     package internal(set) var instance: Instance
     package let rule: Rule
+    /// Nil in a configuration without channels.
+    package internal(set) var channel: String?
+    package internal(set) var variant: String?
+}
+
+/// A message that is about to be sent: what gates see, and what they decide of it.
+package struct Candidate: Sendable {
+    package internal(set) var choice: Choice
     package let profile: Profile
     package let policy: DeliveryPolicy
     package let now: Instant
     let sha256: @Sendable ([UInt8]) -> [UInt8]
-
-    /// Set by the gate that chooses it; nil in a configuration without channels.
-    package internal(set) var channel: String?
-    package internal(set) var variant: String?
 
     /// What the gates saw, in their order; empty unless asked for.
     package private(set) var steps: [GateStep] = []
@@ -38,13 +42,29 @@ package struct Candidate: Sendable {
         _ instance: Instance, _ rule: Rule, _ profile: Profile, _ policy: DeliveryPolicy, now: Instant,
         sha256: @escaping @Sendable ([UInt8]) -> [UInt8], isTraced: Bool = false
     ) {
-        self.instance = instance
-        self.rule = rule
+        choice = Choice(instance: instance, rule: rule)
         self.profile = profile
         self.policy = policy
         self.now = now
         self.sha256 = sha256
         self.isTraced = isTraced
+    }
+
+    package var rule: Rule { choice.rule }
+
+    package internal(set) var instance: Instance {
+        get { choice.instance }
+        _modify { yield &choice.instance }
+    }
+
+    package internal(set) var channel: String? {
+        get { choice.channel }
+        set { choice.channel = newValue }
+    }
+
+    package internal(set) var variant: String? {
+        get { choice.variant }
+        set { choice.variant = newValue }
     }
 
     /// Notes what a gate goes by, for `explain`; costs nothing when nobody asks.

@@ -94,6 +94,12 @@ package struct EventBatch: Sendable {
         arena[Int(text.offset)..<Int(text.offset + text.length)]
     }
 
+    /// The bytes where they lie, for the hot path: a slice of the arena would be a retain and a release.
+    @inline(__always)
+    func withBytes<Result>(_ text: ArenaText, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        arena.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[Int(text.offset)..<Int(text.offset + text.length)])) }
+    }
+
     package func string(_ text: ArenaText) -> String { String(decoding: bytes(text), as: UTF8.self) }
 
     /// Appends bytes to the arena.

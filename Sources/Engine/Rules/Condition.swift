@@ -77,8 +77,9 @@ package final class Condition: Sendable {
 /// What a segment's condition is judged against: a profile alone. What such conditions mostly ask is answered here without the
 /// room that `Scope` needs for an event and its subject; this is on the hot path.
 struct ProfileScope: Host {
-    let condition: Condition
-    let rules: RuleSet
+    // Both outlive the call that is given this; to count references for each judgement would cost as much as the judgement.
+    unowned(unsafe) let condition: Condition
+    unowned(unsafe) let rules: RuleSet
     let profile: UnsafePointer<Profile>
     let now: Instant
 
@@ -128,7 +129,11 @@ struct Scope: Host {
     }
 
     func has(_ reference: Int, of program: Program) -> Bool {
-        if case .value = load(reference, of: program) { true } else { false }
+        let entry = condition.references[reference]
+        // Whether a property is there does not need its value.
+        if case .eventProperties = entry.slot { return Self.find(properties, entry.keys) != nil }
+        if case .value = load(reference, of: program) { return true }
+        return false
     }
 
     func call(_ call: Int, of program: Program, target: Value?, arguments: [Value]) -> Loaded {
@@ -337,20 +342,24 @@ struct Scope: Host {
     }
 
     private static func follow(_ view: JSONView?, _ keys: [Key]) -> Loaded {
-        guard var view else { return .absent }
+        find(view, keys).map { .value(Value($0)) } ?? .absent
+    }
+
+    private static func find(_ view: JSONView?, _ keys: [Key]) -> JSONView? {
+        guard var view else { return nil }
         for key in keys {
             switch key {
             case .string(let name):
-                guard let next = view[name] else { return .absent }
+                guard let next = view[name] else { return nil }
                 view = next
             case .int(let index):
                 let elements = view.elements
-                guard elements.indices.contains(index) else { return .absent }
+                guard elements.indices.contains(index) else { return nil }
                 view = elements[index]
-            default: return .absent
+            default: return nil
             }
         }
-        return .value(Value(view))
+        return view
     }
 
     private static func number(_ value: Value) -> Double? {

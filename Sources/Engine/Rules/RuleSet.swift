@@ -160,6 +160,7 @@ package final class RuleSet: Sendable {
     let entering: [[Trigger]]
     let leaving: [[Trigger]]
     let calendars: [CalendarTrigger]
+    /// By event name: the segments it may change, those a segment is made of before it.
     let segmentsByEvent: [[Int]]
     let sensitivity: SegmentSensitivity
     /// By kind of interest: whether customers must be found by product.
@@ -221,7 +222,6 @@ package final class RuleSet: Sendable {
         self.entering = entering
         self.leaving = leaving
         self.calendars = calendars
-        self.segmentsByEvent = segmentsByEvent
         self.sensitivity = sensitivity
         indexesCarts = indexedInterests.contains(.cart)
         isIndexed = InterestKind.allCases.map { indexedInterests.contains($0) }
@@ -237,6 +237,9 @@ package final class RuleSet: Sendable {
         self.seriesPaths = seriesPaths
         self.windowMoments = windowMoments
         self.sinceMoments = sinceMoments
+        self.segmentsByEvent = segmentsByEvent.map { own in
+            Self.withDependents(own + sensitivity.always, order: segmentOrder, dependents)
+        }
     }
 
     /// What a customer's own event may fire.
@@ -252,11 +255,13 @@ package final class RuleSet: Sendable {
     func indexes(_ kind: InterestKind) -> Bool { isIndexed[kind.order] }
 
     /// These segments and all that are made of them, in order, each once.
-    func withDependents(_ indices: [Int]) -> [Int] {
-        if indices.count == 1, dependents[indices[0]].isEmpty { return indices }
+    func withDependents(_ indices: [Int]) -> [Int] { Self.withDependents(indices, order: segmentOrder, dependents) }
+
+    private static func withDependents(_ indices: [Int], order: [Int], _ dependents: [[Int]]) -> [Int] {
+        if indices.count <= 1, indices.allSatisfy({ dependents[$0].isEmpty }) { return indices }
         var wanted = Set(indices)
         for index in indices { wanted.formUnion(dependents[index]) }
-        return segmentOrder.filter { wanted.contains($0) }
+        return order.filter { wanted.contains($0) }
     }
 
     package func rule(named name: String) -> Int? { rules.firstIndex { $0.name.same(as: name) } }

@@ -12,9 +12,11 @@ struct CustomerIndex: Sendable {
     private var table = [Entry](repeating: Entry(hash: 0, slot: 0), count: 1024)
     private var count = 0
 
-    static func hash(isAnonymous: Bool, _ id: ArraySlice<UInt8>) -> UInt64 {
-        id.withUnsafeBytes { StableHash.of($0, seed: isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03) }
+    static func hash(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> UInt64 {
+        StableHash.of(id, seed: isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03)
     }
+
+    static func hash(isAnonymous: Bool, _ id: [UInt8]) -> UInt64 { id.withUnsafeBytes { hash(isAnonymous: isAnonymous, $0) } }
 
     func find(_ hash: UInt64, matches: (Int) -> Bool) -> Int? {
         let mask = table.count - 1

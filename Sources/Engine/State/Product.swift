@@ -82,7 +82,7 @@ package struct Product: Sendable {
     /// Ascending by (customer, kind); only the kinds that some rule's audience asks for.
     package var followers: [Follower] = []
     package var lines: [AudienceLine] = []
-    package var seen: [SeenID] = []
+    package var seen = SeenIDs()
     /// Changes of `followers` since the last commit, in order.
     package var followerChanges: [(follower: Follower, isRemoval: Bool)] = []
 

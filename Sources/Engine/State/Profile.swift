@@ -60,13 +60,6 @@ package struct Membership: Sendable, Equatable {
     package var enteredAt: Instant
 }
 
-/// An id that counted, for de-duplication.
-package struct SeenID: Sendable, Equatable {
-    package var digest: IDDigest
-    /// Event time of the event that counted.
-    package var at: Instant
-}
-
 /// What is remembered of instances of one rule and key after they ended: the last cancel, and the starts whose ids are used up.
 /// Kept for as long as a late event may refer to it.
 package struct Past: Sendable, Equatable {
@@ -111,9 +104,7 @@ package struct Profile: Sendable {
     package var sends: [Send] = []
     /// Counted only where some rule waits for a customer's best hour.
     package var activity = Activity()
-    package var seen: [SeenID] = []
-    /// The first of `seen` that an event in order may still equal.
-    package var seenHot = 0
+    package var seen = SeenIDs()
     /// Anonymous ids that became this user, in order.
     package var links: [[UInt8]] = []
     /// Local days (since 1970-01-01) for which a calendar start was taken, by rule.
@@ -150,30 +141,6 @@ package struct Profile: Sendable {
         } else {
             traits.append(Trait(name: name, value: value, at: time))
         }
-    }
-
-    /// Whether an id already counted (`events.md`, De-duplication); if not, it counts from now on.
-    ///
-    /// An entry may stop a later event whose time is less than `dedupe` after it, and events may be late by up to `lateFor`, so it is
-    /// kept for both together. An event in order can only equal an entry newer than `dedupe`, and entries come in order of
-    /// application, so that only a suffix has to be looked at.
-    package mutating func sees(_ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds)
-        -> Bool
-    {
-        while seenHot < seen.count, seen[seenHot].at <= now - dedupe { seenHot += 1 }
-        if seenHot > 64, seen[0].at <= now - dedupe - lateFor {
-            let gone = seen.firstIndex { $0.at > now - dedupe - lateFor } ?? seen.count
-            seen.removeFirst(gone)
-            seenHot = max(0, seenHot - gone)
-        }
-        let first = time < now ? 0 : seenHot
-        var index = seen.count
-        while index > first {
-            index -= 1
-            if seen[index].digest == digest, time - seen[index].at < dedupe { return true }
-        }
-        seen.append(SeenID(digest: digest, at: time))
-        return false
     }
 }
 

@@ -37,7 +37,7 @@ struct RecordReader {
         }
         profile.storedInstances = profile.instances.count + orphans.count
         if let rolling = record.rolling { read(rolling, into: &profile) }
-        profile.seen = Self.seen(record.seen ?? [])
+        if let seen = record.seen { profile.seen = SeenIDs(record: seen) }
         return (profile, orphans)
     }
 
@@ -76,7 +76,7 @@ struct RecordReader {
             line.paceDue = view.time("pace_due")
             return line
         }
-        product.seen = Self.seen(record.seen ?? [])
+        if let seen = record.seen { product.seen = SeenIDs(record: seen) }
         return product
     }
 
@@ -214,14 +214,6 @@ struct RecordReader {
                     guard reader.delivery(tag, of: &profile, rules) else { return }
                 }
             }
-        }
-    }
-
-    private static func seen(_ bytes: [UInt8]) -> [SeenID] {
-        stride(from: 0, to: bytes.count - bytes.count % 24, by: 24).map { offset in
-            SeenID(
-                digest: IDDigest(high: bytes.littleUInt64(at: offset), low: bytes.littleUInt64(at: offset + 8)),
-                at: Int64(bitPattern: bytes.littleUInt64(at: offset + 16)))
         }
     }
 }

@@ -84,7 +84,7 @@ struct RecordWriter {
         record.timers = RecordJSON.array(profile.instances, instance)
         let rolling = rolling(profile)
         record.rolling = rolling
-        if !profile.seen.isEmpty { record.seen = Self.seen(profile.seen) }
+        record.seen = profile.seen.record
         return record
     }
 
@@ -105,7 +105,7 @@ struct RecordWriter {
                 json.member("was_available", facts.wasAvailable)
                 json.member("was_price", facts.wasPrice)
             },
-            lines: RecordJSON.array(product.lines, line), seen: product.seen.isEmpty ? nil : Self.seen(product.seen),
+            lines: RecordJSON.array(product.lines, line), seen: product.seen.record,
             wake: wake == .max ? nil : wake)
     }
 
@@ -293,17 +293,5 @@ struct RecordWriter {
         }
         writer.delivery(of: profile, rules)
         return writer.bytes.isEmpty ? nil : writer.bytes
-    }
-
-    private static func seen(_ seen: [SeenID]) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: seen.count * 24) { target, count in
-            let bytes = UnsafeMutableRawBufferPointer(target)
-            for entry in seen {
-                bytes.storeBytes(of: entry.digest.high.littleEndian, toByteOffset: count, as: UInt64.self)
-                bytes.storeBytes(of: entry.digest.low.littleEndian, toByteOffset: count + 8, as: UInt64.self)
-                bytes.storeBytes(of: UInt64(bitPattern: entry.at).littleEndian, toByteOffset: count + 16, as: UInt64.self)
-                count += 24
-            }
-        }
     }
 }

@@ -48,24 +48,14 @@ extension String {
 
     /// The same bytes, without Unicode normalisation.
     package func same(as other: String) -> Bool {
-        let result = utf8.withContiguousStorageIfAvailable { left in
-            other.utf8.withContiguousStorageIfAvailable { right in
-                areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
-            }
-        }
-        return result.flatMap { $0 } ?? utf8.elementsEqual(other.utf8)
+        let (left, right) = (utf8, other.utf8)
+        return left.span.withUnsafeBytes { left in right.span.withUnsafeBytes { areEqual(left, $0) } }
     }
 
     /// Whether these are its bytes.
-    func same(as bytes: ArraySlice<UInt8>) -> Bool {
-        bytes.withUnsafeBytes { right in
-            utf8.withContiguousStorageIfAvailable { areEqual(UnsafeRawBufferPointer($0), right) } ?? utf8.elementsEqual(bytes)
-        }
-    }
+    func same(as bytes: UnsafeRawBufferPointer) -> Bool { utf8.span.withUnsafeBytes { areEqual($0, bytes) } }
 }
 
 extension [UInt8] {
-    func same(as other: ArraySlice<UInt8>) -> Bool {
-        withUnsafeBytes { left in other.withUnsafeBytes { areEqual(left, $0) } }
-    }
+    func same(as other: UnsafeRawBufferPointer) -> Bool { withUnsafeBytes { areEqual($0, other) } }
 }
