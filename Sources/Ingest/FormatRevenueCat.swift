@@ -89,11 +89,10 @@ struct RevenueCatFormat: WebhookFormat {
         case "BILLING_ISSUE": return [issue(event(.paymentFailed), object)]
         case "CANCELLATION":
             if object.text("cancel_reason") == "BILLING_ERROR" { return [issue(event(.paymentFailed), object)] }
-            var events: [WebhookEvent] = []
-            // What was bought once has no end that a cancellation could bring forward.
-            if object.moment("expiration_at_ms") != nil { events.append(event(.subscriptionCancelled)) }
-            if let price, price < .zero { events.append(event(.orderRefunded)) }
-            if !events.isEmpty { return events }
+            let isRefund = price.map { $0 < .zero } ?? false
+            // Of what was bought once, only the money comes back: it has no end that could be brought forward.
+            let isSubscription = !isRefund || object.moment("expiration_at_ms") != nil
+            return (isSubscription ? [event(.subscriptionCancelled)] : []) + (isRefund ? [event(.orderRefunded)] : [])
         case "UNCANCELLATION":
             var resumed = event(.subscriptionStarted)
             resumed.properties.add("resumed", flag: true)

@@ -46,6 +46,26 @@ import Testing
         #expect(ExactDecimal(value) == nil)
     }
 
+    @Test(arguments: [
+        ("1.005", "1.01"), ("0.285", "0.29"), ("-1.005", "-1.01"), ("1.0049", "1"), ("7", "7"), ("0.1", "0.1"), ("99.995", "100"),
+        ("-0.001", "0"),
+    ])
+    func centsAreRoundedHalfAwayFromZero(_ text: String, _ expected: String) {
+        #expect(decimal(text)?.roundedToCents.text == expected)
+    }
+
+    @Test func noSumReachesTenToTheEighteenth() throws {
+        let most = try #require(decimal("999999999999999999"))
+        let least = try #require(decimal("0.000000000000000001"))
+        var sum = ExactDecimal.zero
+        for _ in 0..<500 { sum = sum + most }
+        #expect(sum == most, "it stays where it is")
+        #expect((sum + least).text == "999999999999999999.000000000000000001")
+        #expect(decimal((sum + least).text) == sum + least, "what is stored as text can be read")
+        #expect(least < sum && !(sum < least) && -sum < least && !(least < -sum))
+        #expect(-sum - sum == -sum && sum - sum == .zero && min(sum, least) == least)
+    }
+
     @Test func arithmeticAgreesWithFoundation() {
         var generator = SplitMix(seed: engineSeed)
         func amount() -> String {

@@ -93,6 +93,18 @@ import Testing
         #expect(try run(log) == ["c@60 published", "a@180 published"])
     }
 
+    @Test(arguments: ["profile.count(\"A\")", "event.properties.n", "size(cart.items)"])
+    func aLimitThatAsksForACustomerIsRefused(_ limit: String) {
+        var spec = RuleSpec("back-in-stock")
+        spec.start = [.event("Product Stock Changed")]
+        spec.audience = [.waitlist]
+        spec.limit = Condition(limit) { _ in nil }
+        var world = World()
+        world.rules = [spec]
+        let issues = RuleSet.compile(world.definitions) { _ in nil }.1
+        #expect(issues.map(\.message) == ["limit is judged for a product, where there is no customer and no event"])
+    }
+
     @Test func theLimitIsJudgedAgainWhenTheMessageGoesOut() throws {
         let log = requests("c", "a", "b") + [stock(3, at: hour), stock(1, at: hour + 30 * minute)]
         #expect(try run(log, wait: hour) == ["c@120 published"])

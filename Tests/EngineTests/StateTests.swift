@@ -146,6 +146,33 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
         #expect(state.issueSince == 10 && state.attempts == 2)
     }
 
+    private func merged(_ own: [Step], _ visitor: [Step]) -> Subscription {
+        var subscription = after(own)
+        subscription.merge(after(visitor))
+        return subscription
+    }
+
+    @Test func whatTwoProfilesKnowOfASubscriptionBecomesOne() {
+        let closed = merged([(.paymentFailed, 10), (.paymentFailed, 20)], [(.paymentSucceeded, 30)])
+        #expect(!closed.issueOpen && closed.status == .active)
+        let another = merged([(.paymentFailed, 10), (.paymentFailed, 20), (.paymentSucceeded, 30)], [(.paymentFailed, 40)])
+        #expect(another.issueOpen && another.issueSince == 40 && another.attempts == 1 && another.status == .pastDue)
+        let still = merged([(.paymentFailed, 10)], [(.subscriptionStarted, 5), (.subscriptionStarted, 20)])
+        #expect(still.issueOpen && still.issueSince == 10 && still.attempts == 1 && still.status == .active)
+        for (own, visitor) in [([10, 30], [20]), ([20], [10, 30])] as [([Instant], [Instant])] {
+            let open = merged(own.map { (.paymentFailed, $0) }, visitor.map { (.paymentFailed, $0) })
+            #expect(open.issueOpen && open.issueSince == 10 && open.attempts == 3 && open.lastFailure == 30)
+        }
+    }
+
+    @Test func aNumberOfAttemptsThatNobodyMeansEndsNothing() {
+        var subscription = Subscription(id: "s", at: 0)
+        subscription.apply(.paymentFailed, view(["attempt": 1e300]), at: 10)
+        subscription.merge(subscription)
+        subscription.apply(.paymentFailed, nil, at: 20)
+        #expect(subscription.attempts > 1)
+    }
+
     @Test func aLateEndDoesNotUndoANewerStart() {
         let state = after([(.subscriptionStarted, 20), (.subscriptionCancelled, 10)])
         #expect(state.status == .active)

@@ -74,6 +74,21 @@ import Testing
         #expect(paid.count == 1 && paid[0].hasPrefix("Payment Succeeded user=u1 id=e1 {"))
     }
 
+    @Test func onlyARefundOfWhatHasNoEndCancelsNothing() {
+        func names(_ fields: String) -> [String] {
+            PresetLine(.revenuecat).texts(
+                #"{"event":{"type":"CANCELLATION","id":"e","app_user_id":"u","event_timestamp_ms":1772366400123,\#(fields)}}"#
+            )
+            .map { String($0.prefix { $0 != "=" }.dropLast(5)) }
+        }
+        #expect(names(#""cancel_reason":"UNSUBSCRIBE""#) == ["Subscription Cancelled"])
+        #expect(names(#""cancel_reason":"CUSTOMER_SUPPORT","price":-9.99"#) == ["Order Refunded"])
+        #expect(
+            names(#""cancel_reason":"CUSTOMER_SUPPORT","price":-9.99,"expiration_at_ms":1772966400123"#) == [
+                "Subscription Cancelled", "Order Refunded",
+            ])
+    }
+
     @Test(arguments: ["PRODUCT_CHANGE", "NON_RENEWING_PURCHASE", "TEST"])
     func otherTypesKeepTheirName(_ type: String) {
         let texts = PresetLine(.revenuecat).texts(Self.line(type, #""new_product_id":"max""#))

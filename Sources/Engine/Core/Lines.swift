@@ -103,11 +103,12 @@ extension Engine {
 
     /// The audience of a start in its order: earliest interest first, then customer id. Interests are checked against the profiles,
     /// which know what has been forgotten.
-    private func audience(_ index: Int, _ rule: Int) -> [Int] {
+    private mutating func audience(_ index: Int, _ rule: Int) -> [Int] {
         let product = products[index].key
         var found: [(slot: Int, since: Instant, text: String)] = []
         for (number, _) in candidates(index, rule) {
             guard let slot = slotByNumber[number] else { continue }
+            profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
             var since: Instant?
             for audience in rules.rules[rule].audience {
                 switch audience {
@@ -137,10 +138,13 @@ extension Engine {
         let product = products[index].key
         let audience = audience(index, rule)
         var line = products[index].lines.first { $0.rule == rule } ?? AudienceLine(rule: rule, startedAt: time)
-        guard time >= line.startedAt else { return }
-        line.startedAt = time
-        line.published = 0
-        line.paceDue = definition.pace.map { time + $0 }
+        // A late start older than the last one starts whoever has nothing running; limit and pace still go by the last.
+        let isOlder = time < line.startedAt
+        if !isOlder {
+            line.startedAt = time
+            line.published = 0
+            line.paceDue = definition.pace.map { time + $0 }
+        }
         line.isOpen = true
         var waiting: [AudienceLine.Place] = []
         var moved: Set<Int64> = []
@@ -181,8 +185,10 @@ extension Engine {
             waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
             line.nextPlace += 1
         }
+        let before = line.waiting.filter { !moved.contains($0.customer) }
+        if isOlder { waiting = before + waiting }
         // Whoever was in line before and is no longer in the audience waits behind those who are.
-        for old in line.waiting where !moved.contains(old.customer) {
+        for old in before where !isOlder {
             guard let slot = slotByNumber[old.customer],
                 let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) })
             else { continue }
@@ -258,31 +264,29 @@ extension Engine {
             return true
         }
         let timer = moment.due.removeLast()
+        let before = line
         if let paceDue = line.paceDue, paceDue <= moment.at {
-            let first = line.waiting.first?.customer
-            if let first, slotByNumber[first] == nil {
-                missing.numbers.append(first)
+            // The next are taken while the rule's `if` holds: where it asks something of the customer, for any of those who wait.
+            let asked = line.waiting.prefix(rules.rules[rule].condition?.readsCustomer ?? false ? .max : 1).map(\.customer)
+            for number in asked where slotByNumber[number] == nil { missing.numbers.append(number) }
+            guard missing.isEmpty else {
                 moment.due.append(timer)
                 return false
             }
-            // The next are taken while the rule's `if` holds for the first of them.
-            let holds = first.flatMap { slotByNumber[$0] }.map { paceHolds($0, rule, products[index].key) } ?? false
-            if holds {
-                let before = line
+            let key = products[index].key
+            line.paceDue = nil
+            for number in asked {
+                guard let slot = slotByNumber[number], paceHolds(slot, rule, key) else { continue }
                 line.published = 0
                 // Of a late start several paces may be over; the next is the first that is still to come.
                 line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
-                set(line, at: index)
-                if !take(index, rule, &missing) {
-                    set(before, at: index)
-                    moment.due.append(timer)
-                    return false
-                }
-            } else {
-                line.paceDue = nil
-                set(line, at: index)
+                line.isOpen = true
+                break
             }
-        } else if line.isOpen, !take(index, rule, &missing) {
+            set(line, at: index)
+        }
+        if line.isOpen, !take(index, rule, &missing) {
+            set(before, at: index)
             moment.due.append(timer)
             return false
         }

@@ -22,7 +22,11 @@ extension Engine {
         profiles[slot].locale = profiles[slot].locale ?? visitor.locale
         profiles[slot].timezone = profiles[slot].timezone ?? visitor.timezone
         for trait in visitor.traits where profiles[slot].trait(trait.name) == nil { profiles[slot].traits.append(trait) }
-        profiles[slot].carts.merge(visitor.carts)
+        // What was to be forgotten before the link comes back with no newer cart of that id.
+        var carts = visitor.carts
+        carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        profiles[slot].carts.merge(carts)
         for interest in visitor.interests { merge(interest, into: slot) }
         if rules.indexesCarts {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
@@ -86,6 +90,11 @@ extension Engine {
     }
 
     private mutating func merge(_ interest: Interest, into slot: Int) {
+        if interest.kind == .waitlist {
+            let bound = clock.now - rules.definitions.waitlistForget
+            if interest.last <= bound { return }
+            profiles[slot].interests.removeAll { $0.kind == .waitlist && $0.product == interest.product && $0.last <= bound }
+        }
         if let own = profiles[slot].interests.firstIndex(where: { $0.kind == interest.kind && $0.product == interest.product }) {
             if interest.since < profiles[slot].interests[own].since {
                 profiles[slot].interests[own].since = interest.since
@@ -121,7 +130,12 @@ extension Engine {
         }
         let visitorIsLater = instance.startedAt > profiles[slot].instances[own].startedAt
         let visitorStays =
-            rules.rules[instance.rule].restart ? visitorIsLater : instance.startedAt < profiles[slot].instances[own].startedAt
+            if instance.startedAt == profiles[slot].instances[own].startedAt {
+                // Of one start: the better place in the product's line.
+                instance.place < profiles[slot].instances[own].place
+            } else {
+                visitorIsLater == rules.rules[instance.rule].restart
+            }
         if visitorStays {
             // The user's ends first, under the user's name in the line; then the visitor's takes its place.
             end(slot, own, .merged)

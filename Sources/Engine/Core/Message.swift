@@ -230,7 +230,7 @@ extension CanonicalJSON {
         switch self {
         case .object(let members):
             .object(members.compactMap { if case .null = $0.value { nil } else { ($0.key, $0.value.withoutNulls) } })
-        case .array(let elements): .array(elements.map(\.withoutNulls))
+        case .array(let elements): .array(elements.compactMap { if case .null = $0 { nil } else { $0.withoutNulls } })
         default: self
         }
     }

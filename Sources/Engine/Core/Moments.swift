@@ -163,7 +163,7 @@ extension Engine {
 
     func nextCalendarStart(_ slot: Int) -> Instant {
         calendarStarts(slot).reduce(Instant.max) { next, start in
-            start.at > clock.now && !isTaken(slot, start.trigger, start.day) ? min(next, start.at) : next
+            start.at >= clock.now && !isTaken(slot, start.trigger, start.day) ? min(next, start.at) : next
         }
     }
 
@@ -184,7 +184,7 @@ extension Profile {
     /// The region of the locale (`tr-TR`), else the trait `country`, in upper case.
     package var country: String? {
         if let locale = locale?.value {
-            for part in locale.split(whereSeparator: { $0 == "-" || $0 == "_" }).dropFirst()
+            for part in locale.split(whereSeparator: { "-_.@".contains($0) }).dropFirst()
             where part.utf8.count == 2 && part.utf8.allSatisfy({ ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }) {
                 return part.uppercased()
             }

@@ -74,7 +74,7 @@ package struct Consent: Sendable, Equatable {
         func name(_ key: String) -> String? { properties?[key]?.string.flatMap { $0.isEmpty ? nil : $0 } }
         switch event {
         case .consentChanged:
-            guard let granted = properties?["granted"]?.bool else { return }
+            guard let granted = properties?["granted"]?.answer else { return }
             add(ConsentStatement(channel: name("channel"), topic: name("topic"), isGranted: granted, at: time))
         case .unsubscribed: add(ConsentStatement(channel: name("channel"), topic: name("topic"), isGranted: false, at: time))
         case .emailBounced: bouncedAt = max(bouncedAt ?? time, time)
@@ -149,5 +149,17 @@ package struct Consent: Sendable, Equatable {
             return (.unsubscribed, all.at)
         }
         return nil
+    }
+}
+
+extension JSONView {
+    /// Yes or no, as logs write it: true or false, also as text, 1 or 0. A withdrawal must not be lost over its spelling.
+    fileprivate var answer: Bool? {
+        if let bool { return bool }
+        switch identifier {
+        case "true", "True", "TRUE", "1": return true
+        case "false", "False", "FALSE", "0": return false
+        default: return nil
+        }
     }
 }

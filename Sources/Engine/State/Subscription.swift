@@ -24,6 +24,9 @@ package struct Subscription: Sendable, Equatable {
     package var amount: Decimal?
     package var currency: String?
 
+    /// A log that counts further counts something else.
+    private static let mostAttempts = 1_000_000
+
     package init(id: String, at time: Instant) {
         self.id = id
         statusAt = time
@@ -66,7 +69,7 @@ package struct Subscription: Sendable, Equatable {
         }
         // Who counts the attempts knows better than we do: what comes twice, late or not at all does not change the number.
         if let attempt = properties?["attempt"]?.number {
-            attempts = max(attempts, Int(clamping: Int64(attempt.clamped)), 1)
+            attempts = max(attempts, min(Int(attempt.clamped), Self.mostAttempts), 1)
         } else {
             attempts += 1
         }
@@ -97,15 +100,21 @@ package struct Subscription: Sendable, Equatable {
 
     /// Takes in the same subscription as an anonymous profile knew it.
     package mutating func merge(_ other: Subscription) {
-        if other.statusAt > statusAt {
-            let own = self
+        let own = self
+        let isOlder = own.lastFailure ?? .min < other.lastFailure ?? .min
+        if isOlder {
             self = other
-            issueSince = [own.issueSince, other.issueSince].compactMap { $0 }.min()
-            attempts = own.attempts + other.attempts
-        } else if issueOpen, other.issueOpen {
-            issueSince = [issueSince, other.issueSince].compactMap { $0 }.min()
-            attempts += other.attempts
+            (status, statusAt) = (own.status, own.statusAt)
         }
+        if other.statusAt > own.statusAt { (status, statusAt) = (other.status, other.statusAt) }
+        lastSuccess = [own.lastSuccess, other.lastSuccess].compactMap { $0 }.max()
+        // An issue stays open unless the other side knows of a success after its last failure. Two that are open are one.
+        issueOpen = (own.issueOpen || other.issueOpen) && lastFailure ?? .min >= lastSuccess ?? .min
+        if own.issueOpen, other.issueOpen {
+            issueSince = [own.issueSince, other.issueSince].compactMap { $0 }.min()
+            attempts = min(own.attempts + other.attempts, Self.mostAttempts)
+        }
+        if !issueOpen { nextAttempt = nil }
     }
 }
 

@@ -9,7 +9,7 @@ package struct Decimal: Hashable, Sendable, Comparable {
     package static let zero = Decimal(mantissa: 0, scale: 0)
     private static let maximalScale = 18
     /// Numbers from here on are no amounts of money; refusing them keeps sums of millions of them inside 128 bits.
-    private static let magnitudeLimit = 1e18
+    static let magnitudeLimit: UInt64 = 1_000_000_000_000_000_000
 
     private init(mantissa: Int128, scale: Int) {
         self.mantissa = mantissa
@@ -28,7 +28,7 @@ package struct Decimal: Hashable, Sendable, Comparable {
     /// A double n / 10^k with n below 2^53 and k ≤ 22 is the correctly rounded value of the decimal, so trying growing k finds it
     /// without printing the number.
     package init?(_ value: Double) {
-        guard value.isFinite, abs(value) < Self.magnitudeLimit else { return nil }
+        guard value.isFinite, abs(value) < Double(Self.magnitudeLimit) else { return nil }
         var power = 1.0
         for scale in 0...Self.maximalScale {
             let scaled = (value * power).rounded()
@@ -59,7 +59,7 @@ package struct Decimal: Hashable, Sendable, Comparable {
                 seenPoint = true
             } else if byte >= 0x30, byte <= 0x39 {
                 digits += 1
-                guard mantissa < 10_000_000_000_000_000_000_000_000_000_000_000 else { return nil }
+                guard mantissa < 1_000_000_000_000_000_000_000_000_000_000_000_000 else { return nil }
                 mantissa = mantissa * 10 + Int128(byte - 0x30)
                 if seenPoint { scale += 1 }
             } else {
@@ -75,7 +75,7 @@ package struct Decimal: Hashable, Sendable, Comparable {
             scale -= exponent
         }
         while scale < 0 {
-            guard mantissa < 10_000_000_000_000_000_000_000_000_000_000_000 else { return nil }
+            guard mantissa < 1_000_000_000_000_000_000_000_000_000_000_000_000 else { return nil }
             mantissa *= 10
             scale += 1
         }
@@ -99,11 +99,9 @@ package struct Decimal: Hashable, Sendable, Comparable {
 
     package static func + (left: Decimal, right: Decimal) -> Decimal {
         let scale = max(left.scale, right.scale)
-        let a = left.mantissa * powers[scale - left.scale]
-        let b = right.mantissa * powers[scale - right.scale]
-        let (sum, overflow) = a.addingReportingOverflow(b)
-        // 10^20 amounts of 10^18 do not come together in one profile; if they did, the sum would stay where it is.
-        return overflow ? left : Decimal(mantissa: sum, scale: scale)
+        let sum = left.mantissa * powers[scale - left.scale] + right.mantissa * powers[scale - right.scale]
+        // No amount reaches 10^18, nor does a sum: it could neither be compared with 18 decimals nor be read from its text. It stays where it is.
+        return sum.magnitude < (powers[maximalScale] * powers[scale]).magnitude ? Decimal(mantissa: sum, scale: scale) : left
     }
 
     package static prefix func - (value: Decimal) -> Decimal { Decimal(mantissa: -value.mantissa, scale: value.scale) }
@@ -133,6 +131,15 @@ package struct Decimal: Hashable, Sendable, Comparable {
     }
 
     package var isPositive: Bool { mantissa > 0 }
+
+    /// Rounded to two decimals, half away from zero.
+    package var roundedToCents: Decimal {
+        guard scale > 2 else { return self }
+        let unit = Self.powers[scale - 2]
+        let (quotient, rest) = mantissa.quotientAndRemainder(dividingBy: unit)
+        let up: Int128 = rest.magnitude * 2 >= unit.magnitude ? (mantissa < 0 ? -1 : 1) : 0
+        return Decimal(mantissa: quotient + up, scale: 2)
+    }
 
     /// The nearest double: what CEL conditions see.
     package var double: Double {

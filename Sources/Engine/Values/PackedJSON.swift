@@ -78,7 +78,7 @@ package struct JSONView: Sendable {
     /// An exact decimal from a number or from a string that holds one (some shops send prices as text).
     package var decimal: Decimal? {
         switch tag {
-        case .int: Decimal(int64)
+        case .int: int64.magnitude < Decimal.magnitudeLimit ? Decimal(int64) : nil
         case .double, .uint: number.flatMap { Decimal($0) }
         case .string: stringBytes.flatMap { Decimal(text: $0) }
         default: nil

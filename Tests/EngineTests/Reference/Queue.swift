@@ -74,16 +74,19 @@ extension Reference {
         let spec = world.rules[rule]
         let index: Int
         if let known = queues.firstIndex(where: { $0.rule == rule && $0.product == product }) {
-            guard line.time >= queues[known].started else { return }
             index = known
         } else {
             queues.append(Queue(rule: rule, product: product, event: line, started: line.time))
             index = queues.count - 1
         }
-        queues[index].event = line
-        queues[index].started = line.time
-        queues[index].served = 0
-        queues[index].due = spec.pace.map { line.time + $0 }
+        // One that comes late and is older than the last start only starts those who have nothing running.
+        let isOlder = line.time < queues[index].started
+        if !isOlder {
+            queues[index].event = line
+            queues[index].started = line.time
+            queues[index].served = 0
+            queues[index].due = spec.pace.map { line.time + $0 }
+        }
         let people = audience(spec, product)
         for customer in people {
             let place = queues[index].nextPlace
@@ -110,7 +113,7 @@ extension Reference {
             queues[index].nextPlace += 1
         }
         // Who waited before and is no longer in the audience goes to the end.
-        for (customer, _) in waiting(queues[index]) where !people.contains(where: { $0 === customer }) {
+        for (customer, _) in waiting(queues[index]) where !isOlder && !people.contains(where: { $0 === customer }) {
             for at in customer.running.indices where customer.running[at].rule == rule && customer.running[at].key == product {
                 customer.running[at].place = queues[index].nextPlace
             }
@@ -153,8 +156,10 @@ extension Reference {
         let queue = queues[index]
         let rule = world.rules[queue.rule]
         queues[index].due = nil
-        guard let (customer, running) = waiting(queue).first, let pace = rule.pace, let due = queue.due,
-            rule.condition.map({ $0.holds(view(customer, event: running.event, product: queue.product)) ?? false }) ?? true
+        guard let pace = rule.pace, let due = queue.due,
+            waiting(queue).contains(where: { customer, running in
+                rule.condition.map { $0.holds(view(customer, event: running.event, product: queue.product)) ?? false } ?? true
+            })
         else { return }
         var next = due
         while next <= now { next += pace }

@@ -78,6 +78,10 @@ final class Reference {
     }
 
     func merge(_ visitor: Customer, into owner: Customer) {
+        for customer in [visitor, owner] {
+            forgetCarts(customer)
+            customer.interests.removeAll { $0.kind == .waitlist && $0.last + world.waitlistForget <= now }
+        }
         owner.past += visitor.past
         owner.payments += visitor.payments
         owner.counted += visitor.counted
@@ -122,7 +126,12 @@ final class Reference {
                 continue
             }
             let own = owner.running[at]
-            let takesNew = world.rules[instance.rule].restart ? instance.started > own.started : instance.started < own.started
+            let takesNew =
+                if instance.started == own.started {
+                    instance.place < own.place
+                } else {
+                    world.rules[instance.rule].restart == (instance.started > own.started)
+                }
             if takesNew { owner.running[at] = instance }
             end(takesNew ? own : instance, of: owner, .merged)
         }

@@ -1,0 +1,150 @@
+/// What an event does to carts, interests, subscriptions and consent.
+extension Engine {
+    /// Carries out what the state understands of the event, and finds its cart, products and subscription.
+    mutating func change(_ slot: Int, _ context: inout EventContext) {
+        let event = context.event
+        let state = StateEvent(rawValue: event.name.index)
+        context.subscriptionID = Subscription.id(context.properties)
+        let before = rules.indexesCarts ? cartProducts(slot) : []
+        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        switch state {
+        case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
+            if let state { changeCart(slot, state, &context) }
+        case .orderUpdated, .orderRefunded, .orderCancelled:
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+            context.namesCart = true
+        case .productViewed, .productAddedToWishlist, .productRemovedFromWishlist, .backInStockRequested, .backInStockCancelled:
+            if let state { changeInterest(slot, state, context) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        case .paymentFailed, .paymentSucceeded, .subscriptionStarted, .subscriptionCancelled, .subscriptionExpired:
+            let id = context.subscriptionID ?? ""
+            let place: Int
+            if let found = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) {
+                place = found
+            } else {
+                profiles[slot].subscriptions.append(Subscription(id: id, at: event.time))
+                place = profiles[slot].subscriptions.count - 1
+            }
+            if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: event.time) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        case .consentChanged, .unsubscribed, .emailBounced, .emailMarkedAsSpam:
+            if let state { profiles[slot].consent.apply(state, context.properties, at: event.time) }
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        default:
+            context.cartID = profiles[slot].carts.target(of: context.properties)
+        }
+        if let properties = context.properties, Carts.cartID(properties) != nil { context.namesCart = true }
+        if rules.indexesCarts { reindexCart(slot, before: before) }
+    }
+
+    private mutating func changeCart(_ slot: Int, _ state: StateEvent, _ context: inout EventContext) {
+        let time = context.event.time
+        let properties = context.properties
+        let listed = context.listed
+        let id: String
+        if state == .orderCompleted {
+            let bought = listed ?? []
+            id = profiles[slot].carts.target(ofOrder: properties, bought: bought)
+        } else {
+            id = profiles[slot].carts.target(of: properties)
+        }
+        let cart = profiles[slot].carts.touch(id: id, at: time)
+        switch state {
+        case .productAdded: for mention in context.mentions.prefix(1) { profiles[slot].carts.add(mention, to: cart, at: time) }
+        case .productRemoved:
+            for mention in context.mentions.prefix(1) { profiles[slot].carts.remove(mention, from: cart, at: time) }
+        case .orderCompleted:
+            profiles[slot].carts.order(listed ?? [], in: cart, at: time)
+            for mention in listed ?? context.mentions {
+                forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time)
+            }
+        default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }
+        }
+        if state == .checkoutStarted { profiles[slot].carts.link(properties, to: cart) }
+        context.cartID = id
+        context.namesCart = true
+    }
+
+    private mutating func changeInterest(_ slot: Int, _ state: StateEvent, _ context: EventContext) {
+        guard let mention = context.mentions.first else { return }
+        let time = context.event.time
+        switch state {
+        case .backInStockCancelled: forgetInterests(slot, in: mention.product, kinds: [.waitlist], until: time)
+        case .productRemovedFromWishlist: forgetInterests(slot, in: mention.product, kinds: [.wishlist], until: time)
+        case .productAddedToWishlist: express(.wishlist, slot, mention, at: time)
+        case .productViewed: if rules.keepsViews { express(.viewed, slot, mention, at: time) }
+        case .backInStockRequested:
+            // Whoever asks for what is there does not wait for it.
+            if let index = productIndex[mention.product], let available = products[index].facts.available, available.isPositive {
+                return
+            }
+            express(.waitlist, slot, mention, at: time)
+        default: break
+        }
+    }
+
+    private mutating func express(_ kind: InterestKind, _ slot: Int, _ mention: ProductMention, at time: Instant) {
+        let facts = productIndex[mention.product].map { products[$0].facts }
+        let price = mention.price ?? facts?.price
+        let currency = mention.currency ?? facts?.currency
+        forgetOldInterests(slot)
+        let since: Instant
+        if let place = profiles[slot].interests.firstIndex(where: { $0.kind == kind && $0.product == mention.product }) {
+            profiles[slot].interests[place].count += 1
+            profiles[slot].interests[place].last = max(profiles[slot].interests[place].last, time)
+            if time < profiles[slot].interests[place].since {
+                profiles[slot].interests[place].since = time
+                profiles[slot].interests[place].price = price ?? profiles[slot].interests[place].price
+            }
+            since = profiles[slot].interests[place].since
+        } else {
+            profiles[slot].interests.append(
+                Interest(
+                    kind: kind, product: mention.product, since: time, last: time, count: 1, price: price, currency: currency))
+            since = time
+        }
+        follow(kind, slot, mention.product, since: since)
+    }
+
+    private mutating func follow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey, since: Instant) {
+        guard rules.indexes(kind), let index = productIndex[product] else { return }
+        products[index].follow(kind, profiles[slot].number, since: since)
+        touch(product: index)
+    }
+
+    /// Takes interests away that were expressed no later than `until`.
+    mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
+        let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.last <= until }
+        guard !gone.isEmpty else { return }
+        profiles[slot].interests.removeAll { gone.contains($0) }
+        for interest in gone { unfollow(interest.kind, slot, product) }
+    }
+
+    private mutating func unfollow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) {
+        guard rules.indexes(kind), let index = productIndex[product] else { return }
+        products[index].unfollow(kind, profiles[slot].number)
+        touch(product: index)
+    }
+
+    /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.
+    private mutating func forgetOldInterests(_ slot: Int) {
+        let bound = clock.now - rules.definitions.waitlistForget
+        let gone = profiles[slot].interests.filter { $0.kind == .waitlist && $0.last <= bound && productIndex[$0.product] != nil }
+        guard !gone.isEmpty else { return }
+        profiles[slot].interests.removeAll { gone.contains($0) }
+        for interest in gone { unfollow(.waitlist, slot, interest.product) }
+    }
+
+    private func cartProducts(_ slot: Int) -> [ProductKey] {
+        profiles[slot].carts.list.flatMap { $0.lines.map(\.product) }
+    }
+
+    private mutating func reindexCart(_ slot: Int, before: [ProductKey]) {
+        for product in before where profiles[slot].interest(in: product, kinds: [.cart]) == nil { unfollow(.cart, slot, product) }
+        for product in cartProducts(slot) {
+            if let interest = profiles[slot].interest(in: product, kinds: [.cart]) {
+                follow(.cart, slot, product, since: interest.since)
+            }
+        }
+    }
+}

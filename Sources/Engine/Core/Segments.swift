@@ -1,0 +1,93 @@
+import CEL
+
+struct SegmentChange {
+    let segment: Int
+    let entered: Bool
+}
+
+/// Who is in which segment, and when time alone may change it.
+extension Engine {
+    /// Judges the segments that this event may have changed, and gives what changed. The first judgement under new segments is quiet.
+    mutating func judgeSegments(
+        _ slot: Int, event: Event, all: Bool, changesContext: Bool, isQuiet: Bool
+    ) -> [SegmentChange] {
+        if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
+        let own = rules.segmentsByEvent[Int(event.name.index)]
+        guard changesContext, !rules.sensitivity.context.isEmpty else { return judge(slot, own, isQuiet: false) }
+        return judge(slot, rules.withDependents(own + rules.sensitivity.context), isQuiet: false)
+    }
+
+    /// Judges segments in the given order (those a segment is made of before it).
+    mutating func judge(_ slot: Int, _ indices: [Int], isQuiet: Bool) -> [SegmentChange] {
+        var changes: [SegmentChange] = []
+        for segment in indices {
+            let isIn = evaluate(rules.segments[segment].condition, slot)
+            let wasIn = profiles[slot].isMember(of: segment)
+            guard isIn != wasIn else { continue }
+            if isIn {
+                profiles[slot].segments.append(Membership(segment: segment, enteredAt: clock.now))
+                output.memberships.append((segment, profiles[slot].number, clock.now))
+            } else {
+                profiles[slot].segments.removeAll { $0.segment == segment }
+                output.memberships.append((segment, profiles[slot].number, nil))
+            }
+            touch(slot)
+            if !isQuiet { changes.append(SegmentChange(segment: segment, entered: isIn)) }
+        }
+        profiles[slot].judgedBy = rules.judgement
+        return changes
+    }
+
+    /// A segment's or trigger's condition on the profile alone.
+    private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
+        let now = clock.now
+        let rules = rules
+        let result = profiles.withUnsafeBufferPointer { profiles -> Evaluation? in
+            guard let first = profiles.baseAddress else { return nil }
+            return condition.program.evaluate(
+                ProfileScope(condition: condition, rules: rules, profile: first + slot, now: now))
+        }
+        switch result {
+        case .value(.bool(let value)): return value
+        case .value, nil: return false
+        case .error:
+            counters.conditionErrors += 1
+            return false
+        }
+    }
+
+    // MARK: Next wake
+
+    /// Makes sure the profile is woken for the next moment at which it may change without an event.
+    mutating func settle(_ slot: Int) {
+        var next = Instant.max
+        for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase != .queued {
+            next = min(next, max(profiles[slot].instances[place].due, clock.now))
+        }
+        if !rules.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
+        if !rules.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
+        wake(slot, at: next)
+    }
+
+    /// The next moment at which a segment of this profile may change by time: a bucket leaves a window, or a `since` reaches its constant.
+    private func nextSegmentChange(_ slot: Int) -> Instant {
+        var next = Instant.max
+        for place in profiles[slot].series.indices {
+            let definition = profiles[slot].series[place].definition
+            if rules.windowMoments[definition].isEmpty { continue }
+            let width = rules.series[definition].width
+            for moment in rules.windowMoments[definition] {
+                if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) {
+                    next = min(next, change)
+                }
+            }
+        }
+        for place in profiles[slot].marks.indices {
+            for constant in rules.sinceMoments[profiles[slot].marks[place].definition] {
+                let moment = profiles[slot].marks[place].last + constant
+                if moment > clock.now { next = min(next, moment) } else if moment + 1 > clock.now { next = min(next, moment + 1) }
+            }
+        }
+        return next
+    }
+}
