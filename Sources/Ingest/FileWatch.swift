@@ -42,34 +42,65 @@ package final class FileWatch {
         directories.allSatisfy { nudged_is_local($0) == 1 }
     }
 
-    /// Takes all waiting events; true when there was any (or the queue overflowed): scan.
-    package func drain() -> Bool {
-        guard descriptor >= 0 else { return false }
-        var changed = false
+    /// What the events tell that have come since the last call.
+    package enum News: Equatable, Sendable {
+        case none
+        /// These files were written to, and nothing else happened in any directory.
+        case written(Set<String>)
+        /// Files came, went or were renamed, or the queue overflowed: only a scan tells.
+        case other
+    }
+
+    /// Takes all waiting events.
+    package func drain() -> News {
+        guard descriptor >= 0 else { return .none }
+        var news = News.none
         withUnsafeTemporaryAllocation(byteCount: 65536, alignment: 8) { room in
             while true {
                 let count = read(descriptor, room.baseAddress, room.count)
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else { return }
-                changed = true
-                forgetRemoved(UnsafeRawBufferPointer(rebasing: room[..<count]))
+                take(UnsafeRawBufferPointer(rebasing: room[..<count]), into: &news)
             }
         }
-        return changed
+        return news
     }
 
-    /// A watch whose directory is gone is removed by the kernel; it may come back under the same name.
-    private func forgetRemoved(_ events: UnsafeRawBufferPointer) {
+    private func take(_ events: UnsafeRawBufferPointer, into news: inout News) {
         var start = 0
+        var last: (watch: Int32, name: UnsafeRawBufferPointer)?
         while start + 16 <= events.count {
             let watch = events.loadUnaligned(fromByteOffset: start, as: Int32.self)
             let mask = events.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self)
             let nameBytes = events.loadUnaligned(fromByteOffset: start + 12, as: UInt32.self)
+            let name = UnsafeRawBufferPointer(rebasing: events[(start + 16)..<(start + 16 + Int(nameBytes))])
+            let isWritten = mask & ~(UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)) == 0
+            if !isWritten {
+                news = .other
+            } else if news != .other, last.map({ $0.watch != watch || !$0.name.elementsEqual(name) }) ?? true {
+                last = (watch, name)
+                note(name, in: watch, &news)
+            }
+            // A watch whose directory is gone is removed by the kernel; it may come back under the same name.
             if mask & UInt32(IN_MOVE_SELF) != 0 { inotify_rm_watch(descriptor, watch) }
             if mask & (UInt32(IN_IGNORED) | UInt32(IN_MOVE_SELF)) != 0, let directory = watched.removeValue(forKey: watch) {
                 directories.remove(directory)
             }
             start += 16 + Int(nameBytes)
+        }
+    }
+
+    private func note(_ name: UnsafeRawBufferPointer, in watch: Int32, _ news: inout News) {
+        guard let directory = watched[watch] else {
+            news = .other
+            return
+        }
+        let path = (directory == "/" ? "" : directory) + "/" + String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+        if case .written(var paths) = news {
+            paths.insert(path)
+            news = .written(paths)
+        } else {
+            news = .written([path])
         }
     }
 }

@@ -44,11 +44,12 @@ package struct LineBuffer: Sendable {
     private mutating func reserve(_ room: Int) {
         let needed = count + room + LineBuffer.padding
         guard storage.count < needed else { return }
-        var larger = [UInt8](repeating: 0, count: max(needed, storage.count * 2))
-        larger.withUnsafeMutableBytes { target in
-            storage.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        let size = max(needed, storage.count * 2)
+        // Not cleared: a live log's buffers are made for much and filled with little, and memory that is not touched is none.
+        storage = [UInt8](unsafeUninitializedCapacity: size) { target, initialized in
+            _ = target.update(fromContentsOf: storage[..<count])
+            initialized = size
         }
-        storage = larger
     }
 }
 

@@ -4,7 +4,7 @@ extension LogReader {
     /// How many stretches are read ahead of the one whose events are taken.
     private static let depth = 3
     /// The size of a stretch where several are read ahead: as much as stays in a core's cache from decoding to applying.
-    private static let stretchBytes = 1 << 18
+    private static let stretchBytes = 1 << 19
     /// Less than this is decoded at once: a live log's few lines are done before another core has woken up.
     private static let smallBytes = 1 << 15
 

@@ -187,6 +187,17 @@ package struct LogReader: ~Copyable {
         for id in report.ended { states[id]?.isEnded = true }
     }
 
+    /// Takes the hint that nothing but these files has changed, by being written to; false: only a scan tells what became of them.
+    package mutating func hear(ofChangesAt paths: Set<String>) -> Bool {
+        var ids: [FileID] = []
+        for path in paths {
+            guard let id = tailer.hear(ofChangeAt: path), states[id] != nil else { return false }
+            ids.append(id)
+        }
+        for id in ids { refresh(id) }
+        return true
+    }
+
     /// Files that may be compressed copies of others are compared by reading them; that gives no lines.
     private mutating func driveComparisons() {
         var scratch = LineBuffer()
@@ -285,8 +296,9 @@ package struct LogReader: ~Copyable {
     // MARK: Checkpoint
 
     /// Where every file stands; what was read before is applied, waits (and is kept), or is a dead letter. Nothing may be on its way (`isAhead`).
-    package func positions() -> [FilePosition] {
-        states.compactMap { id, state in
+    package mutating func positions() -> [FilePosition] {
+        tailer.settleMarks()
+        return states.compactMap { id, state in
             guard let file = tailer.file(id), let checkpoint = tailer.checkpoint(of: id, at: file.offset) else { return nil }
             return FilePosition(
                 number: state.number, checkpoint: checkpoint, newest: state.newest, isEnded: state.isEnded || file.isFinished)

@@ -115,6 +115,16 @@ final class OpenFile {
         }
     }
 
+    /// Whether these bytes end at `offset`, or nil where that can't be read (any more).
+    func holds(_ bytes: [UInt8], endingAt offset: Int) -> Bool? {
+        let start = offset - bytes.count
+        guard start >= 0, format == nil || start >= windowStart else { return nil }
+        return withUnsafeTemporaryAllocation(byteCount: bytes.count, alignment: 8) { room in
+            guard read(at: start, into: room) == .bytes(bytes.count), let read = room.baseAddress else { return nil }
+            return bytes.withUnsafeBytes { $0.baseAddress.map { memcmp($0, read, bytes.count) == 0 } }
+        }
+    }
+
     /// The first bytes of the content, `Fingerprint.sampleBytes` at most, without NULs at their end (a hole may still be
     /// filled); nil on a read error. Of a compressed file only cheap before much of it has been read.
     func headBytes() -> [UInt8]? {

@@ -113,7 +113,17 @@ struct TrackedFile {
     var isCompressed: Bool
     var head = ContentSample.none
     var offset = 0
-    var mark = ContentSample.none
+    /// The bytes before the offset, if they were at hand when it moved; what they are compared by while it is open.
+    private(set) var tail: [UInt8]?
+    private var knownMark: ContentSample? = ContentSample.none
+    /// Of the bytes before the offset. A digest costs more than reading a few lines, so it is made when it is asked for.
+    var mark: ContentSample {
+        get { knownMark ?? (tail ?? []).withUnsafeBytes { ContentSample($0) } }
+        set {
+            knownMark = newValue
+            tail = nil
+        }
+    }
     var number: Int?
     var presence: Presence
     var size = 0
@@ -158,7 +168,7 @@ struct TrackedFile {
         head = checkpoint.fingerprint.head
         isCompressed = checkpoint.isCompressed
         offset = checkpoint.offset
-        mark = checkpoint.mark
+        knownMark = checkpoint.mark
         number = checkpoint.number
         isComplete = checkpoint.isComplete
         presence = checkpoint.isSuperseded ? .superseded : checkpoint.isGone ? .gone : .resumed
@@ -186,6 +196,15 @@ struct TrackedFile {
             number: number, backlog: backlog, isHeld: claim != nil,
             isFinished: isComplete || presence == .gone || presence == .superseded, isReadable: isReadable, size: size)
     }
+
+    /// Takes the bytes before the offset.
+    mutating func keep(tail bytes: UnsafeRawBufferPointer) {
+        tail = Array(bytes)
+        knownMark = nil
+    }
+
+    /// Makes the digest of the mark, for all who ask from now on.
+    mutating func settleMark() { if knownMark == nil { knownMark = mark } }
 
     /// The same sequence of content, carried by another file from now on.
     mutating func moveBacking(to copy: Copy, open: OpenFile?) {

@@ -31,6 +31,9 @@ extension Tailer {
 
     /// Whether the bytes before the offset of a plain file are still the ones that were read.
     func compareMark(_ file: TrackedFile, _ open: OpenFile) -> Comparison {
+        if let tail = file.tail, !tail.isEmpty, let isSame = open.holds(tail, endingAt: file.offset) {
+            return isSame ? .same : .other
+        }
         if file.mark.length > 0, let sample = open.sample(endingAt: file.offset, length: file.mark.length) {
             return sample == file.mark ? .same : .other
         }

@@ -118,10 +118,11 @@ extension Tailer {
         if file.overlong != nil { return passOver(&file, open) }
 
         let limit = sources[file.source].maxLineBytes + Tailer.lineSlack
-        let want = max(maxBytes, limit, Fingerprint.sampleBytes)  // the head is compared with the first chunk
+        var want = max(maxBytes, Fingerprint.sampleBytes)  // the head is compared with the first chunk
         var outcome = ReadOutcome.working
         var isTruncated = false
-        buffer.append(room: want) { room in
+        var isTooShort = false
+        func fill(_ room: UnsafeMutableRawBufferPointer) -> Int {
             let count: Int
             switch open.read(at: file.offset, into: room) {
             case .working: return 0
@@ -145,8 +146,14 @@ extension Tailer {
                 }
                 return last + 1
             }
-            outcome = withoutNewline(&file, open, bytes, limit: limit, isEnd: count < want)
+            isTooShort = count == want && want < limit
+            if !isTooShort { outcome = withoutNewline(&file, open, bytes, limit: limit, isEnd: count < want) }
             return 0
+        }
+        buffer.append(room: want, fill)
+        if isTooShort {
+            want = limit
+            buffer.append(room: want, fill)
         }
         if isTruncated {
             supersede(id)
@@ -285,7 +292,7 @@ extension Tailer {
         file.isIdle = false
         let length = min(offset, Fingerprint.sampleBytes)
         if let bytes, bytes.count >= length {
-            file.mark = ContentSample(UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - length)...]))
+            file.keep(tail: UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - length)...]))
         } else {
             file.mark = open.sample(endingAt: offset, length: length) ?? .none
         }

@@ -12,6 +12,7 @@ extension Tailer {
     /// the content; never throws for trouble with one file or directory.
     package mutating func scan() -> ScanReport {
         scans += 1
+        forgetPaths()
         ledger.beginRound()
         var report = ScanReport()
         let (sightings, failed) = look()

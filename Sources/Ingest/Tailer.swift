@@ -65,6 +65,8 @@ package struct Tailer: ~Copyable {
     var newestChange: [UInt64: Int64] = [:]
     var uses = 0
     private(set) var nextID = 0
+    /// Which file the last scan found under a path; made when it is asked for.
+    private var idsByPath: [String: FileID]?
 
     /// The directories that the last scan listed or looked for: what to give to `FileWatch`.
     package internal(set) var directories: Set<String> = []
@@ -105,8 +107,30 @@ package struct Tailer: ~Copyable {
             }
     }
 
+    /// Takes a hint that a file was written to, which spares a scan; nil where only a scan tells what became of it.
+    ///
+    /// What was read of it before is compared when it is read, as always.
+    package mutating func hear(ofChangeAt path: String) -> FileID? {
+        let ids = idsByPath ?? Dictionary(tracked.values.map { ($0.path, $0.id) }, uniquingKeysWith: { $1 })
+        idsByPath = ids
+        guard let id = ids[path], let file = tracked[id], file.presence == .present, file.path == path, file.target == path,
+            !file.isCompressed, file.claim == nil, file.number != nil, file.unreadableCode == nil, let now = file.open?.status,
+            now.links > 0, now.size >= file.size, now.size >= file.offset
+        else { return nil }
+        tracked[id]?.size = now.size
+        tracked[id]?.isIdle = false
+        tracked[id]?.isSettled = false
+        return id
+    }
+
+    /// A scan may find other files under the same paths.
+    mutating func forgetPaths() { idsByPath = nil }
+
     /// Gives a file its number, which its checkpoints carry from then on.
     package mutating func setNumber(_ number: Int, of id: FileID) { tracked[id]?.number = number }
+
+    /// To be called before `checkpoint` is asked for many files, and again and again.
+    package mutating func settleMarks() { for id in tracked.keys { tracked[id]?.settleMark() } }
 
     /// What to store once everything before `offset` is durable. `offset` lies between the last one stored and the read
     /// position; nil for an unknown file. The mark is left out where the bytes before `offset` can't be read any more.

@@ -49,16 +49,27 @@ extension OutboxDirectory {
         OutboxError(operation: operation, path: place(folder, name), code: code)
     }
 
-    func create(_ folder: Folder, _ name: String) throws(OutboxError) -> Descriptor {
+    /// A new file; what is left of that name is removed rather than truncated, because it may have another name by which it is published.
+    mutating func create(_ folder: Folder, _ name: String) throws(OutboxError) -> Descriptor {
         try observer?(.create(folder, name))
-        let number = retrying {
-            openat(descriptor(folder), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o640 as mode_t)
+        var number = createExclusively(folder, name)
+        if number < 0, errno == EEXIST {
+            try remove(folder, name)
+            try observer?(.create(folder, name))
+            number = createExclusively(folder, name)
         }
         guard number >= 0 else { throw failure("create", folder, name) }
         let file = Descriptor(owning: number)
-        // The umask may have taken the group's right to read, and the senders are the group.
-        guard fchmod(number, 0o640) == 0 else { throw failure("set the mode of", folder, name) }
+        // The umask may have taken the group's right to read, and the senders are the group. One file tells for all.
+        if !keepsMode { keepsMode = file.status.map { $0.st_mode & 0o777 == Self.fileMode } ?? false }
+        if !keepsMode, fchmod(number, Self.fileMode) != 0 { throw failure("set the mode of", folder, name) }
         return file
+    }
+
+    private static let fileMode: mode_t = 0o640
+
+    private func createExclusively(_ folder: Folder, _ name: String) -> Int32 {
+        retrying { openat(descriptor(folder), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, Self.fileMode) }
     }
 
     func write(_ bytes: [UInt8], to file: Descriptor, _ folder: Folder, _ name: String) throws(OutboxError) {
@@ -117,17 +128,28 @@ extension OutboxDirectory {
         case look
     }
 
+    /// Renames by the call that never replaces a file; nil where the file system has none.
+    func rename(_ from: Folder, _ name: String, to: Folder, _ newName: String) throws(OutboxError) -> Move? {
+        guard renamesWithoutReplacing else { return nil }
+        try observer?(.rename(from, name, to, newName))
+        if nudged_rename_noreplace(descriptor(from), name, descriptor(to), newName) == 0 { return .moved }
+        let code = errno
+        if code == EINVAL || code == ENOSYS || code == EOPNOTSUPP { return nil }
+        return try moveFailed(from, name, to, newName, code: code)
+    }
+
     /// Renames without ever replacing a file.
     func move(
         _ from: Folder, _ name: String, to: Folder, _ newName: String, fallback: Fallback
     ) throws(OutboxError) -> Move {
-        if renamesWithoutReplacing {
-            try observer?(.rename(from, name, to, newName))
-            if nudged_rename_noreplace(descriptor(from), name, descriptor(to), newName) == 0 { return .moved }
-            guard [EINVAL, ENOSYS, EOPNOTSUPP].contains(errno) else {
-                return try moveFailed(from, name, to, newName, code: errno)
-            }
-        }
+        if let moved = try rename(from, name, to: to, newName) { return moved }
+        return try moveOtherwise(from, name, to: to, newName, fallback: fallback)
+    }
+
+    /// Where there is no call that never replaces.
+    func moveOtherwise(
+        _ from: Folder, _ name: String, to: Folder, _ newName: String, fallback: Fallback
+    ) throws(OutboxError) -> Move {
         switch fallback {
         case .link:
             try observer?(.link(from, name, to, newName))

@@ -58,6 +58,7 @@ extension OutboxDirectory {
         if let broken { throw broken }
         try check()
         var recovery = Recovery()
+        mayHaveLinks = true
         for name in try entries(.tmp).sorted() {
             if MessageName.isMessage(name) {
                 try settle(name, row: try row(name), in: &recovery)
@@ -73,12 +74,13 @@ extension OutboxDirectory {
                 recovery.foreign.append(name)
             }
         }
+        mayHaveLinks = !recovery.waiting.isEmpty
         // Always: the renames of the process before this one may not be durable, and the caller is about to rely on them.
         try syncRenames()
         return recovery
     }
 
-    private func settle(_ name: String, row: RowState?, in recovery: inout Recovery) throws(OutboxError) {
+    private mutating func settle(_ name: String, row: RowState?, in recovery: inout Recovery) throws(OutboxError) {
         switch row {
         case nil, .pending, .stale, .withdrawn:
             try remove(.tmp, name)

@@ -48,22 +48,48 @@ extension OutboxDirectory {
             throw OutboxError(kind: .invalidName, operation: "stage", path: place(.tmp, name))
         }
         if unsynced.names.isEmpty { try check() }
-        // Removed rather than truncated: a leftover may have another name by which it is published.
-        try remove(.tmp, name)
+        let file = try writeNew(name, bytes)
+        unsynced.names.append(name)
+        if unsynced.names.count <= Self.filesSyncedOneByOne {
+            unsynced.files.append(file)
+        } else {
+            unsynced.files = []
+        }
+    }
+
+    private mutating func writeNew(_ name: String, _ bytes: [UInt8]) throws(OutboxError) -> Descriptor {
         do throws(OutboxError) {
             let file = try create(.tmp, name)
             try write(bytes, to: file, .tmp, name)
-            unsynced.names.append(name)
-            if unsynced.names.count <= Self.filesSyncedOneByOne {
-                unsynced.files.append(file)
-            } else {
-                unsynced.files = []
-            }
+            return file
         } catch {
             _ = try? remove(.tmp, name)
             throw error
         }
     }
+
+    /// Writes `tmp/name` ahead of its batch, by a copy of the owner's value and on any thread, while the owner does nothing with it. The caller
+    /// has called `check`. The file counts as staged once the owner was given it by `take(written:)`; else it is to be given to `drop(written:)`,
+    /// or the next `recover` deletes it.
+    ///
+    /// - Throws: as `stage`.
+    package mutating func write(ahead name: String, _ bytes: [UInt8]) throws(OutboxError) {
+        if let broken { throw broken }
+        guard MessageName.isMessage(name) else {
+            throw OutboxError(kind: .invalidName, operation: "stage", path: place(.tmp, name))
+        }
+        _ = try writeNew(name, bytes)
+    }
+
+    /// Takes a file that was written ahead as staged, as if by `stage`.
+    package mutating func take(written name: String) {
+        unsynced.names.append(name)
+        // Its descriptor is closed, so that the batch is synced as a whole.
+        unsynced.files = []
+    }
+
+    /// Removes files that were written ahead and are not to be staged.
+    package func drop(written names: [String]) { for name in names { _ = try? remove(.tmp, name) } }
 
     /// Makes everything staged since the last `sync` durable: the files, then their names. After it the caller commits the
     /// rows as `staged`.
@@ -77,8 +103,7 @@ extension OutboxDirectory {
         let batch = unsynced
         unsynced = Unsynced()
         do throws(OutboxError) {
-            try check()
-            if batch.names.count <= Self.filesSyncedOneByOne {
+            if batch.names.count <= Self.filesSyncedOneByOne, batch.files.count == batch.names.count {
                 for (name, file) in zip(batch.names, batch.files) { try sync(file, .tmp, name) }
                 try sync(.tmp)
             } else {
@@ -117,17 +142,20 @@ extension OutboxDirectory {
         return outcomes
     }
 
-    func publishOne(_ name: String) -> Publication {
+    mutating func publishOne(_ name: String) -> Publication {
         guard MessageName.isMessage(name) else {
             return .failed(OutboxError(kind: .invalidName, operation: "publish", path: place(.tmp, name)))
         }
         do throws(OutboxError) {
-            // Only where renames replace can a file have two names.
-            if isLinked(name) {
+            if mayHaveLinks, isLinked(name) {
                 try remove(.tmp, name)
                 return .published
             }
-            switch try move(.tmp, name, to: .new, name, fallback: .link) {
+            let renamed = try rename(.tmp, name, to: .new, name)
+            if renamed == nil { mayHaveLinks = true }
+            let outcome =
+                if let renamed { renamed } else { try moveOtherwise(.tmp, name, to: .new, name, fallback: .link) }
+            switch outcome {
             case .moved: return .published
             case .taken: return .foreign
             case .absent: return .missing

@@ -93,6 +93,12 @@ package struct ControlLog: Sendable {
         guard fchown(file, directory.st_uid, directory.st_gid) == 0 else { throw ControlLogError(path: path, code: errno) }
     }
 
+    /// In bytes; 0 if there is no such log.
+    var size: Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
     /// The bytes from an offset on; none if there is no such log, or it is shorter.
     func read(from offset: Int) throws(ControlLogError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)

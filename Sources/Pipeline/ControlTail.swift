@@ -28,6 +28,7 @@ struct ControlTail: Sendable {
 
     /// Takes in what was appended since. The daemon's own notes are passed over.
     mutating func poll() throws(ControlLogError) {
+        guard log.size > offset else { return }
         for (start, end, view) in try lines() {
             if let line = ControlLine(view, start: start, end: end) { waiting.append(line) }
         }

@@ -1,11 +1,16 @@
 import Engine
 import Glibc
+import Synchronization
 
 /// Tells systemd how the service is (sd_notify(3)): one datagram to the socket that `NOTIFY_SOCKET` names; nothing where there is none.
 package struct ServiceNotification: Sendable {
     private let path: String?
     /// How long the service may go without a sign of progress (sd_watchdog_enabled(3)); nil: as long as it likes.
     package let watchdogPeriod: Milliseconds?
+    private let lastSign = LastSign()
+
+    /// When the last sign of progress was given, in milliseconds of the monotonic clock.
+    private final class LastSign: Sendable { let at = Atomic<Int64>(.min) }
 
     package init(environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }) {
         path = environment("NOTIFY_SOCKET").flatMap { $0.isEmpty ? nil : $0 }
@@ -17,8 +22,17 @@ package struct ServiceNotification: Sendable {
     package func reloading(at monotonicMicroseconds: UInt64) { send("RELOADING=1\nMONOTONIC_USEC=\(monotonicMicroseconds)") }
     package func stopping() { send("STOPPING=1") }
     package func status(_ text: String) { send("STATUS=" + text.split(separator: "\n").joined(separator: " ")) }
-    /// A sign of progress; nothing if nobody watches.
-    package func watchdog() { if watchdogPeriod != nil { send("WATCHDOG=1") } }
+    /// A sign of progress, at most four in the time in which one is expected; nothing if nobody watches.
+    package func watchdog() {
+        guard let watchdogPeriod else { return }
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        let now = Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        let last = lastSign.at.load(ordering: .relaxed)
+        guard last == .min || now - last >= watchdogPeriod / 4 else { return }
+        lastSign.at.store(now, ordering: .relaxed)
+        send("WATCHDOG=1")
+    }
 
     private func send(_ message: String) { if let path { DatagramSocket.send(Array(message.utf8), to: path) } }
 }

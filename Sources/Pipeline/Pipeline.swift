@@ -66,6 +66,8 @@ package struct Pipeline: ~Copyable {
 
     /// The wall clock at the last commit.
     private var committedAt = Instant.min
+    /// Whether the transaction of the batch has begun.
+    private var isWriting = false
     /// Lines as of the last commit.
     private var committedLines = 0
     private var deadLetters: [DeadLetter] = []
@@ -79,7 +81,11 @@ package struct Pipeline: ~Copyable {
     let isFollowing: Bool
     var work = ControlWork()
     /// Who is stored and due before this has been brought in.
-    private var wakesTaken = Instant.min
+    private var wakesTaken = Instant.min {
+        didSet { if wakesTaken != oldValue { storedWake = nil } }
+    }
+    /// When the next of those who are stored is due; nil: not known, nil inside: never.
+    private var storedWake: Instant??
     /// The last customer that retention looked at.
     var retentionCursor: Int64 = 0
     /// How far changed segments or calendars have been judged; nil when they have been on everybody.
@@ -116,12 +122,14 @@ package struct Pipeline: ~Copyable {
         let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
         let prescribed = try controlLog?.prescriptions() ?? [:]
         let waiting = try store?.waiting() ?? []
+        // As long as nothing that is stored has left the memory, nobody has to be looked for.
+        let isEmpty = try store?.isEmpty() ?? true
         if let store, store.directory != nil { adoption = try Self.adopt(rules, store, clock.now) }
         reader = LogReader(
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor,
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: store != nil, sha256: Digest.sha256)
+        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: !isEmpty, sha256: Digest.sha256)
         engine.identifiesDecisions = store != nil
         engine.isAdopting = adoption != nil
         reader.prescribed = prescribed
@@ -151,6 +159,8 @@ package struct Pipeline: ~Copyable {
 
     package var isCaughtUp: Bool { reader.isCaughtUp && adoption == nil }
     package var directories: Set<String> { reader.directories }
+    /// Takes the hint that nothing but these files has changed, by being written to; false: a scan is needed.
+    package mutating func hear(ofChangesAt paths: Set<String>) -> Bool { reader.hear(ofChangesAt: paths) }
     package var needsAnotherScan: Bool { reader.needsAnotherScan }
 
     /// Reads, applies and commits one batch.
@@ -166,6 +176,8 @@ package struct Pipeline: ~Copyable {
     package mutating func step(wallNow: Instant?, until: Instant? = nil, hasLooked: Bool = false, lingers: Bool = false) throws
         -> Bool
     {
+        // Whatever ends the step early, nothing is being written afterwards.
+        defer { if case .outboxes(let set) = destination { set.finishStaging() } }
         let lines = tally.lines
         let events = engine.counters.events
         try obey()
@@ -187,6 +199,11 @@ package struct Pipeline: ~Copyable {
             if !hasLooked || settings.clock == .log { scan() }
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
+            stageAhead()
+            if engine.output.decisions.count >= Self.keptDecisions {
+                // Without a store nothing has to be together.
+                if store == nil { try commit(wallNow: wallNow) } else if isDurable { try writeDecisions() }
+            }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
@@ -199,7 +216,9 @@ package struct Pipeline: ~Copyable {
     }
 
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
-    private static let batchMessages = 8000
+    private static let batchMessages = 16_000
+    /// How many decisions are held before they are passed on: by a replay to whoever wants them, else into the batch's transaction.
+    private static let keptDecisions = 500
     /// How many customers for whom something is due are worked off between two commits.
     private static let batchWakes = 4000
 
@@ -242,11 +261,18 @@ package struct Pipeline: ~Copyable {
 
     private mutating func applyAll(below watermark: Instant, wallNow: Instant?) throws {
         while true {
-            let bound = store == nil ? watermark : try wake(below: watermark)
-            var batch = reader.take(below: bound)
-            if store != nil { try bringIn(customers: engine.missing(in: batch, from: 0)) }
-            if isDurable { hourly.add(batch) }
-            _ = try advance(batch, from: 0, below: bound)
+            let bound: Instant
+            var batch: EventBatch
+            do {
+                let reads = engine.hasStore && !isWriting
+                if reads { try store?.beginRead() }
+                defer { if reads { store?.endRead() } }
+                bound = try wake(below: watermark)
+                batch = reader.take(below: bound)
+                if engine.hasStore { try bringIn(customers: engine.missing(in: batch, from: 0)) }
+                if isDurable { hourly.add(batch) }
+                _ = try advance(batch, from: 0, below: bound)
+            }
             if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
             batch.events.removeAll()
             if bound == watermark { break }
@@ -272,7 +298,7 @@ package struct Pipeline: ~Copyable {
 
     /// Brings in those for whom something is due before the watermark; gives how far the engine may go with what is resident.
     private mutating func wake(below watermark: Instant) throws -> Instant {
-        guard let store else { return watermark }
+        guard let store, engine.hasStore, let next = try nextStoredWake(), next < watermark else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
         let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
         // Who is resident is in the engine's own queue; the stored wake may be long out of date.
@@ -347,23 +373,29 @@ package struct Pipeline: ~Copyable {
 
     /// A replay whose state outgrows its memory goes on with a temporary store.
     private mutating func spill() throws {
-        guard engine.residentCustomers > settings.profileLimit else { return }
-        if store == nil {
-            store = try Store.temporary()
-            engine.hasStore = true
-            engine.identifiesDecisions = true
-        }
+        guard store == nil, engine.residentCustomers > settings.profileLimit else { return }
+        store = try Store.temporary()
+        engine.identifiesDecisions = true
+    }
+
+    /// When the next of those who are stored and have not been brought in is due; the stored time of whoever is resident may be out of date.
+    private mutating func nextStoredWake() throws -> Instant? {
+        guard let store, engine.hasStore else { return nil }
+        if let storedWake { return storedWake }
+        let next = try store.nextWake(from: wakesTaken)
+        storedWake = .some(next)
+        return next
     }
 
     // MARK: Commit
 
     /// When at the latest that has to be committed which has been done since the last commit; nil if nothing has.
     package func commitsBy(_ wallNow: Instant) -> Instant? {
-        guard isChanged || engine.dirtyCount > 0 else { return nil }
+        guard isChanged || isWriting || engine.dirtyCount > 0 else { return nil }
         let output = engine.output
         let isSeen =
             !output.messages.isEmpty || !output.withdrawals.isEmpty || !output.erasures.isEmpty || !notes.isEmpty || !work.isEmpty
-            || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
+            || isWriting || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
         return isSeen ? wallNow : committedAt + Self.lingering
     }
 
@@ -378,21 +410,22 @@ package struct Pipeline: ~Copyable {
 
     /// Writes what has changed in one transaction, then publishes.
     mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
-        guard isChanged || keeping || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else { return }
+        guard isChanged || keeping || isWriting || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else {
+            return
+        }
         isChanged = false
         // What has been read is applied, or its lines are kept: a position lies behind both.
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
         let began = hooks.seconds()
         var changes = engine.takeChanges(records: store != nil)
-        if let render = settings.render { changes.output.render { Rendering.all($0, render) } }
+        let written = settledStaging()
+        if let render = settings.render {
+            let sequences = changes.output.messages.map(\.sequence)
+            changes.output.render { Rendering.all($0, render, except: sequences.map { written[$0]?.json }) }
+        }
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
-        for decision in changes.output.decisions {
-            tally.verdicts[decision.verdict.rawValue, default: 0] += 1
-            tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
-            // It takes the place of the verdict that was counted before.
-            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
-        }
+        count(changes.output.decisions)
         if !notes.isEmpty {
             try controlLog?.append(notes)
             notes.removeAll()
@@ -413,16 +446,17 @@ package struct Pipeline: ~Copyable {
             let erased = Set(changes.output.erasures.compactMap(\.customer))
             rows = set.stage(
                 changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals,
-                wallNow: wallNow)
+                written: written, wallNow: wallNow)
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .output(let take): try take(changes.output)
         case .none: break
         }
         guard let store else { return }
-        try store.begin()
+        if !isWriting { try store.begin() }
+        isWriting = false
         do throws(StoreError) {
-            try store.write(changes, of: engine)
+            try write(changes, to: store)
             try store.write(rows)
             try store.moveHistory(changes.output.merged)
             try writeErasures(changes.output.erasures, store)
@@ -452,16 +486,25 @@ package struct Pipeline: ~Copyable {
         tally.commitSeconds.observe(hooks.seconds() - began)
         tally.batchLines.observe(Double(tally.lines - committedLines))
         committedLines = tally.lines
+        storedWake = nil
+        if engine.residentCustomers > settings.profileLimit { engine.hasStore = true }
         engine.shrink(to: settings.profileLimit)
         if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
     }
 
+    private func write(_ changes: Changes, to store: Store) throws(StoreError) {
+        var records = RecordStripes(changes.slots, of: engine)
+        try store.write(changes, rules: engine.rules) { records.take() }
+    }
+
     private mutating func writePositions(_ store: Store) throws(StoreError) {
         var moved: [SourceFileRow] = []
-        for row in reader.positions().map(FileRecord.row) {
+        for position in reader.positions() {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if let known = written[row.number], known == (row.offset, row.isEnded) { continue }
-            moved.append(row)
+            if let known = written[Int64(position.number)], known == (Int64(position.checkpoint.offset), position.isEnded) {
+                continue
+            }
+            moved.append(FileRecord.row(position))
         }
         try store.write(moved)
         for row in moved { written[row.number] = (row.offset, row.isEnded) }
@@ -481,6 +524,42 @@ package struct Pipeline: ~Copyable {
             try store.keepDeadLetters(settings.retention.maxDeadLetters, removing: deadLetters.count + Self.batchWakes)
         }
         deadLetters.removeAll()
+    }
+
+    /// Writes the decisions so far, into the transaction of the batch, which begins with it.
+    private mutating func writeDecisions() throws {
+        guard let store else { return }
+        var output = Output()
+        output.decisions = engine.takeDecisions()
+        if let render = settings.render { output.render { Rendering.all($0, render, except: []) } }
+        count(output.decisions)
+        if !isWriting { try store.begin() }
+        isWriting = true
+        try store.write(output.decisions)
+    }
+
+    private mutating func count(_ decisions: [Decision]) {
+        for decision in decisions {
+            tally.verdicts[decision.verdict.rawValue, default: 0] += 1
+            tally.verdictsByRule[TallyKey(rule: decision.rule, other: decision.verdict.rawValue), default: 0] += 1
+            // It takes the place of the verdict that was counted before.
+            if decision.verdict == .withdrawn { tally.verdicts[Verdict.published.rawValue, default: 0] -= 1 }
+        }
+    }
+
+    // MARK: Staging ahead
+
+    /// Has the files of new messages written while the batch goes on.
+    private mutating func stageAhead() {
+        guard isDurable, case .outboxes(var set) = destination else { return }
+        destination = .none
+        defer { destination = .outboxes(set) }
+        set.stageAhead(engine.output.messages, atLeast: settings.stagedAhead, settings.render)
+    }
+
+    private func settledStaging() -> [Int64: StagingAhead.Written] {
+        guard case .outboxes(let set) = destination else { return [:] }
+        return set.stagedAhead()
     }
 
     private mutating func publish(_ rows: [MessageRow]) throws {
@@ -578,7 +657,7 @@ package struct Pipeline: ~Copyable {
     package mutating func nextMoment() throws -> Instant? {
         let resident = engine.nextWake()
         // Who was due before has been brought in; the stored wake is out of date until the next commit.
-        let stored = try store?.nextWake(from: wakesTaken) ?? nil
+        let stored = try nextStoredWake()
         return [resident, stored, reader.sequencer.earliest].compactMap { $0 }.min()
     }
 }

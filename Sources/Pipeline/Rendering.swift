@@ -7,7 +7,17 @@ enum Rendering {
     /// Fewer than this are rendered before another core has woken up.
     private static let few = 16
 
+    /// - Parameter known: the content of the first of them where it has been rendered before.
     static func all(
+        _ messages: [(rule: String, json: [UInt8])], _ render: @Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8],
+        except known: [[UInt8]?]
+    ) -> [[UInt8]] {
+        let places = messages.indices.filter { $0 >= known.count || known[$0] == nil }
+        var rendered = all(places.map { messages[$0] }, render).makeIterator()
+        return messages.indices.map { place in (place < known.count ? known[place] : nil) ?? rendered.next() ?? [] }
+    }
+
+    private static func all(
         _ messages: [(rule: String, json: [UInt8])], _ render: @Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8]
     ) -> [[UInt8]] {
         guard messages.count > few else { return messages.map { render($0.rule, $0.json) } }

@@ -189,7 +189,7 @@ package struct Service: ~Copyable {
     private mutating func turn(_ signals: Int32) throws {
         // Measured before the files are looked at: what was written before it is seen by the step.
         let measured = wallNow
-        if watch.drain() || !isWatchComplete || pipeline.needsAnotherScan || Self.wallClock() - scannedAt >= scanEvery { scan() }
+        if hasToScan() { scan() }
         if pipeline.isBlocked {
             try pipeline.commitOrders(wallNow: measured)
         } else if try pipeline.step(wallNow: measured, hasLooked: true, lingers: true) {
@@ -261,6 +261,17 @@ package struct Service: ~Copyable {
         let ready = poll(&descriptors, 3, timeout)
         controlWatch.drain()
         if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
+    }
+
+    /// Whether the files have to be looked at, or what inotify tells is enough.
+    private mutating func hasToScan() -> Bool {
+        let news = watch.drain()
+        if !isWatchComplete || pipeline.needsAnotherScan || Self.wallClock() - scannedAt >= scanEvery { return true }
+        switch news {
+        case .none: return false
+        case .written(let paths): return !pipeline.hear(ofChangesAt: paths)
+        case .other: return true
+        }
     }
 
     private mutating func scan() {

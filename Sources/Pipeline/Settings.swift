@@ -44,6 +44,9 @@ package struct Settings: Sendable {
     /// About how many bytes one read takes.
     package var readBytes = 1 << 20
 
+    /// So many new messages of a batch have their files written while the batch goes on; fewer are staged by the commit.
+    package var stagedAhead = 32
+
     /// Renders a message's content, by its rule; nil: messages go out as they were decided.
     package var render: (@Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8])?
     /// The key under which erased customers are known again.

@@ -37,6 +37,11 @@ extension Store {
         return try statement.step() ? statement.integer(0) : nil
     }
 
+    /// Whether nobody and no product is stored.
+    package func isEmpty() throws(StoreError) -> Bool {
+        try integer("SELECT EXISTS (SELECT 1 FROM customer) OR EXISTS (SELECT 1 FROM product)") == 0
+    }
+
     package func customer(_ number: Int64) throws(StoreError) -> CustomerRecord? {
         let statement = try database.statement("SELECT \(Self.columns) FROM customer WHERE number=?")
         defer { statement.reset() }
@@ -110,8 +115,8 @@ extension Store {
         return numbers
     }
 
-    /// Writes the customers in these slots.
-    func write(_ slots: [Int], of engine: Engine) throws(StoreError) {
+    /// Writes customers, as many at a time as `next` gives, until it gives none.
+    func write(customers next: () -> [CustomerRecord]?) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO customer (\(Self.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -120,27 +125,28 @@ extension Store {
             carts=excluded.carts, interests=excluded.interests, subscriptions=excluded.subscriptions, segments=excluded.segments,
             timers=excluded.timers, rolling=excluded.rolling, seen=excluded.seen
             """)
-        for slot in slots {
-            let record = engine.record(slot)
-            statement.bind(1, record.number)
-            statement.bind(2, text: record.id)
-            statement.bind(3, record.isAnonymous ? 1 : 0)
-            statement.bind(4, record.firstSeen)
-            statement.bind(5, record.lastSeen)
-            statement.bind(6, record.locale)
-            statement.bind(7, record.timezone)
-            statement.bind(8, record.wake)
-            statement.bind(9, record.judgedBy)
-            statement.bind(10, text: record.traits)
-            statement.bind(11, text: record.carts)
-            statement.bind(12, text: record.interests)
-            statement.bind(13, text: record.subscriptions)
-            statement.bind(14, text: record.segments)
-            statement.bind(15, text: record.timers)
-            statement.bind(16, blob: record.rolling)
-            statement.bind(17, blob: record.seen)
-            try statement.run()
-        }
+        while let records = next() { for record in records { try write(record, statement) } }
+    }
+
+    private func write(_ record: CustomerRecord, _ statement: Statement) throws(StoreError) {
+        statement.bind(1, record.number)
+        statement.bind(2, text: record.id)
+        statement.bind(3, record.isAnonymous ? 1 : 0)
+        statement.bind(4, record.firstSeen)
+        statement.bind(5, record.lastSeen)
+        statement.bind(6, record.locale)
+        statement.bind(7, record.timezone)
+        statement.bind(8, record.wake)
+        statement.bind(9, record.judgedBy)
+        statement.bind(10, text: record.traits)
+        statement.bind(11, text: record.carts)
+        statement.bind(12, text: record.interests)
+        statement.bind(13, text: record.subscriptions)
+        statement.bind(14, text: record.segments)
+        statement.bind(15, text: record.timers)
+        statement.bind(16, blob: record.rolling)
+        statement.bind(17, blob: record.seen)
+        try statement.run()
     }
 
     /// Gives how many there were to remove: some customers come and go within one batch.

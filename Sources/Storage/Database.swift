@@ -8,11 +8,13 @@ final class Database {
     let path: String
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
+    private static let isSetUp = nudged_sqlite_counts_no_memory() == SQLITE_OK
 
     /// - Parameters:
     ///   - flags: `SQLITE_OPEN_…`
     ///   - vfs: the name of a registered VFS; nil: the system's.
     init(path: String, flags: Int32, vfs: String? = nil) throws(StoreError) {
+        _ = Self.isSetUp
         var handle: OpaquePointer?
         let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
         guard code == SQLITE_OK, let handle else {

@@ -78,15 +78,24 @@ extension Store {
             statement.bind(13, row.retracts)
             try statement.run()
         }
+        let states = Dictionary(grouping: messages, by: \.state).sorted { $0.key.rawValue < $1.key.rawValue }
+        try add(states.map { ("messages", $0.key.rawValue, $0.value.count) })
     }
 
     /// Marks what was renamed into `new/`; what is to be taken back since then stays so.
     package func markPublished(_ sequences: [Int64]) throws(StoreError) {
-        let statement = try database.statement("UPDATE message SET state='published' WHERE sequence=? AND state='staged'")
+        // OR FAIL: else a copy of each page is kept, in case that the trigger fails. After an error the transaction is given up as a whole.
+        let statement = try database.statement("UPDATE OR FAIL message SET state='published' WHERE sequence=? AND state='staged'")
+        var published = 0
         for sequence in sequences {
             statement.bind(1, sequence)
             try statement.run()
+            published += database.changes
         }
+        // The trigger leaves these to us.
+        try add([
+            ("messages", MessageState.staged.rawValue, -published), ("messages", MessageState.published.rawValue, published),
+        ])
     }
 
     /// Commits the intent to take messages back: those without a file are withdrawn at once.
@@ -128,7 +137,11 @@ extension Store {
     }
 
     package func setState(_ state: MessageState, of sequences: [Int64]) throws(StoreError) {
-        let statement = try database.statement("UPDATE message SET state=? WHERE sequence=?")
+        let statement = try database.statement(
+            state == .published
+                ? "UPDATE message SET state=? WHERE sequence=? AND state<>'staged'"
+                : "UPDATE message SET state=? WHERE sequence=?")
+        if state == .published { try markPublished(sequences) }
         for sequence in sequences {
             statement.bind(1, state.rawValue)
             statement.bind(2, sequence)
@@ -181,12 +194,18 @@ extension Store {
     /// What was decided and sent while a customer was anonymous becomes the user's.
     package func moveHistory(_ merged: [(from: Int64, into: Int64)]) throws(StoreError) {
         guard !merged.isEmpty else { return }
-        for sql in ["UPDATE decision SET customer=? WHERE customer=?", "UPDATE message SET customer=? WHERE customer=?"] {
-            let statement = try database.statement(sql)
+        for table in ["decision", "message"] {
+            // Most have none, and looking is a fraction of an update that changes nothing.
+            let look = try database.statement("SELECT 1 FROM \(table) WHERE customer=? LIMIT 1")
+            let move = try database.statement("UPDATE \(table) SET customer=? WHERE customer=?")
             for (from, into) in merged {
-                statement.bind(1, into)
-                statement.bind(2, from)
-                try statement.run()
+                look.bind(1, from)
+                let isThere = try look.step()
+                look.reset()
+                guard isThere else { continue }
+                move.bind(1, into)
+                move.bind(2, from)
+                try move.run()
             }
         }
     }
@@ -224,12 +243,14 @@ extension Store {
         return verdicts
     }
 
-    func write(_ decisions: [Decision]) throws(StoreError) {
+    /// Writes decisions, inside the caller's transaction and in their order.
+    package func write(_ decisions: [Decision]) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message, because)
             VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
             """)
+        var counts: [Verdict: Int] = [:]
         // An instance has one verdict: that its message was withdrawn takes the place of that it was published.
         let change = try database.statement(
             "UPDATE decision SET verdict=?, cause=?, decided_at=? WHERE customer=? AND id=? AND verdict='published'")
@@ -241,8 +262,9 @@ extension Store {
                 change.bind(4, decision.customer)
                 change.bind(5, decision.id)
                 try change.run()
-                if try database.integer("SELECT changes()") ?? 0 > 0 { continue }
+                if database.changes > 0 { continue }
             }
+            counts[decision.verdict, default: 0] += 1
             statement.bind(1, decision.id)
             statement.bind(2, decision.rule)
             statement.bind(3, decision.customer)
@@ -260,18 +282,22 @@ extension Store {
             statement.bind(14, text: because)
             try statement.run()
         }
+        let ordered = counts.sorted { $0.key.rawValue < $1.key.rawValue }
+        try add(ordered.map { ("decisions", $0.key.rawValue, $0.value) })
     }
 
     /// Everything the engine changed, inside the caller's transaction.
-    package func write(_ changes: Changes, of engine: Engine) throws(StoreError) {
+    ///
+    /// - Parameter records: gives the changed customers, in order, some at a time; nil when it has given all.
+    package func write(_ changes: Changes, rules: RuleSet, records: () -> [CustomerRecord]?) throws(StoreError) {
         let removed = try remove(changes.output.removed)
         let added = try countNew(changes.numbers)
-        try write(changes.slots, of: engine)
+        try write(customers: records)
         try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)
         try write(changes.products)
         try write(changes.followers)
-        try write(changes.output.memberships, rules: engine.rules, until: changes.clock.now)
+        try write(changes.output.memberships, rules: rules, until: changes.clock.now)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
         try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")
@@ -295,6 +321,6 @@ extension Store {
         return EngineClock(now: numbers[0], nextCustomer: numbers[1], sequence: numbers[2])
     }
 
-    /// What an engine's time can be: the years from 1 to 9999.
-    private static let times: ClosedRange<Instant> = -62_135_596_800_000...253_402_300_800_000
+    /// What an engine's time can be: events are of the years 1 to 9999, and it follows them at a distance that is configured.
+    private static let times: ClosedRange<Instant> = -70_000_000_000_000...253_402_300_800_000
 }

@@ -119,5 +119,6 @@ enum Schema {
         CREATE TABLE leaving_file (outbox TEXT NOT NULL, file TEXT NOT NULL);
         """,
         totals,
+        countedByWriter,
     ]
 }

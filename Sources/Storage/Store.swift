@@ -4,8 +4,8 @@ import Glibc
 
 /// The state directory: one SQLite database with one writer.
 ///
-/// WAL with `synchronous=FULL`, because a commit is a promise to senders; `secure_delete`, because erased means gone; pages of 16 KiB and
-/// sorted batches, because writing pages is what a commit costs. Readers open it read-only and are never in its way.
+/// WAL with `synchronous=FULL`, because a commit is a promise to senders; `secure_delete`, because erased means gone; pages of 4 KiB, which is
+/// about one customer, and sorted batches, because writing pages is what a commit costs. Readers open it read-only and are never in its way.
 package final class Store {
     let database: Database
     /// The state directory; nil for the temporary store of a replay.
@@ -44,7 +44,7 @@ package final class Store {
             let isNew = access(path, F_OK) != 0
             let database = try Database(path: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs: vfs)
             if isNew { chmod(path, 0o600) }
-            try database.execute("PRAGMA page_size=16384; PRAGMA auto_vacuum=NONE", doing: "open the database")
+            try database.execute("PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE", doing: "open the database")
             try configure(database, durable: true)
             if vfs == nil { try database.zeroUnusedBytes() }
             try migrate(database)
@@ -99,9 +99,13 @@ package final class Store {
         try database.execute(
             """
             PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
-            PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY
+            PRAGMA wal_autocheckpoint=\(Self.checkpointBytes / (try database.integer("PRAGMA page_size") ?? 4096));
+            PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY
             """, doing: "open the database")
     }
+
+    /// The log of changes is moved into the database when it is about so long: what is written often meanwhile is moved once.
+    private static let checkpointBytes: Int64 = 64 << 20
 
     private static func newer(_ path: String, _ version: Int64) -> StoreError {
         StoreError(
@@ -138,6 +142,10 @@ package final class Store {
 
     /// After an error here the outcome is unknown: the caller has to stop, and the next start decides from the database.
     package func commit() throws(StoreError) { try database.execute("COMMIT", doing: "commit") }
+
+    /// Begins a read: what is looked up until `endRead` needs no lock of its own each.
+    package func beginRead() throws(StoreError) { try database.execute("BEGIN", doing: "read the state") }
+    package func endRead() { try? database.execute("COMMIT") }
 
     package func rollback() { try? database.execute("ROLLBACK") }
 

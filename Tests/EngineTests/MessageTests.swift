@@ -105,6 +105,17 @@ import Testing
         #expect(issues.map(\.message) == ["limit is judged for a product, where there is no customer and no event"])
     }
 
+    @Test(arguments: ["profile.count(\"A\") > 1", "size(cart.items) > 0", "interest.kind == 'waitlist'"])
+    func aStartOfAProductThatAsksForACustomerIsRefused(_ condition: String) {
+        var spec = RuleSpec("back-in-stock")
+        spec.start = [.event("Product Stock Changed", Condition(condition) { _ in nil })]
+        spec.audience = [.waitlist]
+        var world = World()
+        world.rules = [spec]
+        let issues = RuleSet.compile(world.definitions) { _ in nil }.1
+        #expect(issues.map(\.message) == ["Product Stock Changed is about a product, where there is no customer yet"])
+    }
+
     @Test func theLimitIsJudgedAgainWhenTheMessageGoesOut() throws {
         let log = requests("c", "a", "b") + [stock(3, at: hour), stock(1, at: hour + 30 * minute)]
         #expect(try run(log, wait: hour) == ["c@120 published"])

@@ -24,6 +24,39 @@ import Testing
         #expect(out.warnings.isEmpty)
     }
 
+    @Test func `what is told of being written to needs no scan, and anything else does`() {
+        var tailer = Tailer(sources: sources())
+        _ = tailer.scan()
+        directory.append("one\n", to: "app.log")
+        let path = directory.file("app.log")
+        var heard = tailer.hear(ofChangeAt: path)
+        #expect(heard == nil)
+        let id = tailer.scan().found[0]
+        tailer.setNumber(1, of: id)
+        var lines = LineBuffer()
+        var outcome = tailer.read(id, upTo: 100, into: &lines)
+        #expect(outcome == .lines(offset: 0, byteCount: 4))
+        outcome = tailer.read(id, upTo: 100, into: &lines)
+        #expect(outcome == .caughtUp)
+        directory.append("two\n", to: "app.log")
+        var isThere = tailer.hasCompleteLine(id)
+        #expect(!isThere)
+        heard = tailer.hear(ofChangeAt: path)
+        #expect(heard == id)
+        isThere = tailer.hasCompleteLine(id)
+        #expect(isThere)
+        outcome = tailer.read(id, upTo: 100, into: &lines)
+        #expect(outcome == .lines(offset: 4, byteCount: 4))
+        directory.rewrite("app.log", "1\n")
+        heard = tailer.hear(ofChangeAt: path)
+        #expect(heard == nil)
+        directory.rewrite("app.log", "as long as before, and longer\n")
+        heard = tailer.hear(ofChangeAt: path)
+        #expect(heard == id)
+        outcome = tailer.read(id, upTo: 100, into: &lines)
+        #expect(outcome == .truncated)
+    }
+
     @Test func `rename and create keeps both files apart, and late writers are heard`() {
         var tailer = Tailer(sources: sources())
         var out = Collector()

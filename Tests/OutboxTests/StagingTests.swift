@@ -26,6 +26,26 @@ import Testing
             ])
     }
 
+    /// A copy writes ahead; what its owner takes is synced and published with the batch, the rest is removed.
+    @Test func whatWasWrittenAheadIsTakenOrDropped() throws {
+        var outbox = try fixture.create(observer: recorder.observer)
+        let (first, second) = (OutboxFixture.name(2), OutboxFixture.name(3))
+        try fixture.write(.tmp, first, "left by a crash")
+        var copy = outbox
+        try copy.write(ahead: first, Array("one".utf8))
+        try copy.write(ahead: second, Array("two".utf8))
+        #expect(outbox.unsyncedCount == 0)
+        outbox.take(written: first)
+        outbox.drop(written: [second])
+        try outbox.stage(name, Array("three".utf8))
+        recorder.clear()
+        try outbox.sync()
+        #expect(recorder.operations == [.syncAll, .syncFolder(.tmp)])
+        #expect(try outbox.publish([first, name]) == [.published, .published])
+        #expect(try fixture.all().sorted() == ["new/" + name, "new/" + first].sorted())
+        #expect(try fixture.read(.new, first) == "one")
+    }
+
     @Test func aLargeBatchIsSyncedAtOnce() throws {
         var outbox = try fixture.create(observer: recorder.observer)
         let names = (0...OutboxDirectory.filesSyncedOneByOne).map(OutboxFixture.name)

@@ -292,6 +292,7 @@ struct ShopLog {
             LogSource(name: "shop", patterns: [directory + "/logs/shop.log*"], format: .segment, lateness: lateness),
         ])
         settings.maxLineBytes = 4096
+        settings.stagedAhead = 2
         settings.outboxes = [
             Settings.OutboxSettings(
                 name: "default", path: directory + "/outbox", claimTimeout: .max, maxPending: .max, keep: .max)

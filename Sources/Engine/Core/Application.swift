@@ -146,7 +146,7 @@ extension Engine {
     /// stock and price, and what only starts rules with an audience.
     private func isProductsOwn(_ name: EventName) -> Bool {
         guard rules.vocabulary[name].isProductEvent else { return false }
-        if let state = StateEvent(rawValue: name.index) { return state == .productStockChanged || state == .productPriceChanged }
+        if let state = StateEvent(rawValue: name.index) { return state.isAboutAProduct }
         let index = Int(name.index)
         return rules.seriesByEvent[index].isEmpty && rules.markByEvent[index] == nil
             && rules.triggersByEvent[index].allSatisfy { $0.action == .start && rules.rules[$0.rule].hasAudience }

@@ -58,6 +58,12 @@ extension Engine {
         return changes
     }
 
+    /// Takes the decisions so far, to be written before the rest of their batch: thousands of them take as much memory as the profiles.
+    package mutating func takeDecisions() -> [Decision] {
+        defer { output.decisions.removeAll() }
+        return output.decisions
+    }
+
     /// What is to be written of a customer that changed; to be asked for before the engine goes on.
     package func record(_ slot: Int) -> CustomerRecord { RecordWriter(rules: rules).record(profiles[slot]) }
 

@@ -22,6 +22,11 @@ package enum StateEvent: UInt16, CaseIterable, Sendable {
     case emailDelivered, emailOpened, emailLinkClicked, messageSent
     case customerErasureRequested
 
+    /// Whether it is a product's own, also where it names somebody.
+    var isAboutAProduct: Bool { self == .productStockChanged || self == .productPriceChanged }
+
+    static func isAboutAProduct(_ name: String) -> Bool { allCases.contains { $0.isAboutAProduct && $0.name.same(as: name) } }
+
     package var name: String {
         switch self {
         case .productAdded: "Product Added"
@@ -80,7 +85,7 @@ package struct Vocabulary: Sendable {
         entries = [Entry(name: "", needsProperties: false, isProductEvent: false)]
         table = [UInt16](repeating: 0, count: 256)
         for event in StateEvent.allCases {
-            let isProductEvent = event == .productStockChanged || event == .productPriceChanged
+            let isProductEvent = event.isAboutAProduct
             let needed =
                 switch event {
                 case .productViewed, .emailDelivered, .emailOpened, .emailLinkClicked: false

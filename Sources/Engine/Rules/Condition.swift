@@ -65,9 +65,19 @@ package final class Condition: Sendable {
     package var readsProperties: Bool { slots.contains(.eventProperties) }
     /// Whether its answer may differ between the customers of one product's line.
     package var readsCustomer: Bool {
+        readsProfile
+            || slots.contains {
+                switch $0 {
+                case .eventName, .eventID, .eventTime, .eventProperties: true
+                default: false
+                }
+            }
+    }
+    /// Reads what only a customer has.
+    package var readsProfile: Bool {
         slots.contains {
             switch $0 {
-            case .product, .now, .distance, .days, .money: false
+            case .eventName, .eventID, .eventTime, .eventProperties, .product, .now, .distance, .days, .money: false
             default: true
             }
         }

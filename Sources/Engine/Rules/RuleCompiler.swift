@@ -39,6 +39,13 @@ struct RuleCompiler {
                     switch trigger {
                     case .event(let name, let condition):
                         let shared = condition.flatMap { triggerCondition($0) }
+                        if let shared, shared.readsProfile, StateEvent.isAboutAProduct(name.value) {
+                            issues.append(
+                                Issue(
+                                    at: shared.text.position,
+                                    "\(name.value) is about a product, where there is no customer yet",
+                                    hint: "ask for the customer in the rule's `if`, which is judged for each of the audience"))
+                        }
                         let event = vocabulary.add(
                             name.value, needsProperties: true, isProductEvent: action == .start && !definition.audience.isEmpty)
                         let entry = Trigger(rule: index, action: action, condition: shared)
@@ -196,8 +203,7 @@ struct RuleCompiler {
         let hasAudience = !definition.audience.isEmpty && !onlyCalendars
         let productStart = definition.start.contains {
             guard case .event(let name, _) = $0 else { return false }
-            return name.value.same(as: StateEvent.productStockChanged.name)
-                || name.value.same(as: StateEvent.productPriceChanged.name)
+            return StateEvent.isAboutAProduct(name.value)
         }
         if productStart, definition.audience.isEmpty {
             issues.append(
