@@ -216,7 +216,7 @@ package struct Pipeline: ~Copyable {
     }
 
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
-    private static let batchMessages = 16_000
+    private static let batchMessages = 8000
     /// How many decisions are held before they are passed on: by a replay to whoever wants them, else into the batch's transaction.
     private static let keptDecisions = 500
     /// How many customers for whom something is due are worked off between two commits.

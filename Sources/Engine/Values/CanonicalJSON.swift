@@ -26,8 +26,10 @@ package indirect enum CanonicalJSON: Sendable, Equatable {
 
     package var bytes: [UInt8] {
         var output: [UInt8] = []
+        output.reserveCapacity(512)
         write(to: &output)
-        return output
+        // Messages are kept by the thousand until they are committed; what has grown by doubling is half empty.
+        return Array(output[...])
     }
 
     package func write(to output: inout [UInt8]) {
