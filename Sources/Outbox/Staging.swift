@@ -43,10 +43,7 @@ extension OutboxDirectory {
     /// - Throws: when it cannot be written. What was written of it is removed again, the other files of the batch are not
     ///   touched, and the row is to be committed as `pending`.
     package mutating func stage(_ name: String, _ bytes: [UInt8]) throws(OutboxError) {
-        if let broken { throw broken }
-        guard MessageName.isMessage(name) else {
-            throw OutboxError(kind: .invalidName, operation: "stage", path: place(.tmp, name))
-        }
+        try admit(name)
         if unsynced.names.isEmpty { try check() }
         let file = try writeNew(name, bytes)
         unsynced.names.append(name)
@@ -54,6 +51,13 @@ extension OutboxDirectory {
             unsynced.files.append(file)
         } else {
             unsynced.files = []
+        }
+    }
+
+    private func admit(_ name: String) throws(OutboxError) {
+        if let broken { throw broken }
+        guard MessageName.isMessage(name) else {
+            throw OutboxError(kind: .invalidName, operation: "stage", path: place(.tmp, name))
         }
     }
 
@@ -74,10 +78,7 @@ extension OutboxDirectory {
     ///
     /// - Throws: as `stage`.
     package mutating func write(ahead name: String, _ bytes: [UInt8]) throws(OutboxError) {
-        if let broken { throw broken }
-        guard MessageName.isMessage(name) else {
-            throw OutboxError(kind: .invalidName, operation: "stage", path: place(.tmp, name))
-        }
+        try admit(name)
         _ = try writeNew(name, bytes)
     }
 

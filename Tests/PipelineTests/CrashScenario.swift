@@ -67,7 +67,7 @@ final class CrashScenario {
         }
         feeder.complete()
         try life(on: machine, &random) { daemon, _ in
-            try Self.drain(&daemon)
+            try daemon.drain()
             return false
         }
         return machine.operations
@@ -85,7 +85,7 @@ final class CrashScenario {
             let machine = SimulatedMachine(disk, marker: outbox + "/.nudged-outbox", fault: fault)
             do {
                 try self.life(on: machine, &random) { daemon, _ in
-                    try Self.drain(&daemon)
+                    try daemon.drain()
                     return false
                 }
             } catch {
@@ -109,7 +109,7 @@ final class CrashScenario {
         let machine = SimulatedMachine(disk, marker: outbox + "/.nudged-outbox", fault: fault)
         do {
             try life(on: machine, &random) { daemon, _ in
-                try Self.drain(&daemon)
+                try daemon.drain()
                 return false
             }
         } catch let error as StoreError {
@@ -150,16 +150,6 @@ final class CrashScenario {
         }
     }
 
-    /// As `run --once --drain` and as a replay does.
-    private static func drain(_ pipeline: inout Pipeline) throws {
-        pipeline.scan()
-        repeat {
-            while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }
-            pipeline.scan()
-        } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
-        try pipeline.finish(until: nil, wallNow: nil)
-    }
-
     /// Makes the real outbox and the real control log what a machine has kept of them.
     private func restore(_ disk: SimulatedDisk) throws {
         unlink(control)
@@ -194,7 +184,7 @@ final class CrashScenario {
         var replay = try Pipeline(
             settings: settings, rules: rules, store: store, destination: .outboxes(try OutboxSet.open(boxes, store: store)),
             controlLog: ControlLog(path: control))
-        try Self.drain(&replay)
+        try replay.drain()
         return try store.messages(limit: .max).reversed()
     }
 

@@ -63,20 +63,10 @@ import Testing
             }
             if isOver {
                 feeder.complete()
-                try drain(&daemon)
+                try daemon.drain()
             }
         }
         return lines.count
-    }
-
-    /// As `run --once --drain` and as a replay does.
-    private func drain(_ pipeline: inout Pipeline) throws {
-        pipeline.scan()
-        repeat {
-            while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }
-            pipeline.scan()
-        } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
-        try pipeline.finish(until: nil, wallNow: nil)
     }
 
     private func decisions(_ state: String) throws -> String {
@@ -115,7 +105,7 @@ import Testing
         if !manner.control { #expect(Files.text(scratch.path + "/control.ndjson").isEmpty, "seed \(seed): a line was overtaken") }
         var replay = try pipeline(
             scratch.path, fresh, rules, outbox: scratch.path + "/replayed", state: scratch.path + "/replay-state")
-        try drain(&replay)
+        try replay.drain()
         let expected = published(scratch.path + "/replayed")
         let found = published(scratch.path + "/outbox")
         compare(found, expected, "seed \(seed)")

@@ -1,5 +1,3 @@
-import CEL
-
 /// What applying one event has found out about it, for conditions and triggers.
 struct EventContext {
     let event: Event
@@ -116,7 +114,7 @@ extension Engine {
         let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
         let isJudged =
             adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
-            || changesContext && !rules.sensitivity.context.isEmpty
+            || changesContext && !rules.segmentsByContext.isEmpty
         guard acts || isJudged || !rules.calendars.isEmpty else { return true }
 
         var context: EventContext?

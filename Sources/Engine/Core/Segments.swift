@@ -13,8 +13,8 @@ extension Engine {
     ) -> [SegmentChange] {
         if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
         let own = rules.segmentsByEvent[Int(event.name.index)]
-        guard changesContext, !rules.sensitivity.context.isEmpty else { return judge(slot, own, isQuiet: false) }
-        return judge(slot, rules.withDependents(own + rules.sensitivity.context), isQuiet: false)
+        guard changesContext, !rules.segmentsByContext.isEmpty else { return judge(slot, own, isQuiet: false) }
+        return judge(slot, rules.withDependents(own + rules.segmentsByContext), isQuiet: false)
     }
 
     /// Judges segments in the given order (those a segment is made of before it).

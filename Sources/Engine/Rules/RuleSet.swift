@@ -162,7 +162,8 @@ package final class RuleSet: Sendable {
     let calendars: [CalendarTrigger]
     /// By event name: the segments it may change, those a segment is made of before it.
     let segmentsByEvent: [[Int]]
-    let sensitivity: SegmentSensitivity
+    /// The segments that an event with traits, a locale or a time zone may change besides.
+    let segmentsByContext: [Int]
     /// By kind of interest: whether customers must be found by product.
     private let isIndexed: [Bool]
     /// Whether some rule's audience are those who have a product in their cart.
@@ -222,7 +223,7 @@ package final class RuleSet: Sendable {
         self.entering = entering
         self.leaving = leaving
         self.calendars = calendars
-        self.sensitivity = sensitivity
+        segmentsByContext = sensitivity.context
         indexesCarts = indexedInterests.contains(.cart)
         isIndexed = InterestKind.allCases.map { indexedInterests.contains($0) }
         self.indexedSegments = indexedSegments

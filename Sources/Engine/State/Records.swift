@@ -82,8 +82,7 @@ struct RecordWriter {
             json.member("name", rules.segments[membership.segment].name)
         }
         record.timers = RecordJSON.array(profile.instances, instance)
-        let rolling = rolling(profile)
-        record.rolling = rolling
+        record.rolling = rolling(profile)
         record.seen = profile.seen.record
         return record
     }
