@@ -49,11 +49,14 @@ let package = Package(
         .target(name: "Simulation", dependencies: ["Engine"], swiftSettings: settings),
 
         // The path of an event, and the program around it.
-        .target(name: "Pipeline", dependencies: ["Ingest", "Storage", "Outbox", "CLinux", "CDigest"], swiftSettings: settings),
+        // Each target names all that it imports: the build otherwise misses that a layout has changed.
+        .target(
+            name: "Pipeline", dependencies: ["CEL", "Engine", "Ingest", "Storage", "Outbox", "CLinux", "CDigest"],
+            swiftSettings: settings),
         .executableTarget(
             name: "nudged",
             dependencies: [
-                "Configuration", "Pipeline", "Simulation", "Templates",
+                "Configuration", "Engine", "Ingest", "Outbox", "Pipeline", "Simulation", "Storage", "Templates",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -64,19 +67,20 @@ let package = Package(
 
         .testTarget(name: "CELTests", dependencies: ["CEL"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "CEL"], swiftSettings: settings),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "CEL"], swiftSettings: settings),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Engine", "CEL"], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "Pipeline", "Configuration", "Simulation", "Ingest", "Storage", "Outbox", "Templates", "CrashSimulation",
-                "CSQLite", "nudged",
+                "Pipeline", "Configuration", "Simulation", "Engine", "Ingest", "Storage", "Outbox", "Templates",
+                "CrashSimulation",
+                "CCompression", "CSQLite", "nudged",
             ],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),
-        .testTarget(name: "TemplatesTests", dependencies: ["Templates"], swiftSettings: settings),
+        .testTarget(name: "TemplatesTests", dependencies: ["Engine", "Templates"], swiftSettings: settings),
         .testTarget(name: "ProjectTests", swiftSettings: settings),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
-        .testTarget(name: "IngestTests", dependencies: ["Ingest"], swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["Engine", "Simulation"], swiftSettings: settings),
+        .testTarget(name: "IngestTests", dependencies: ["CCompression", "Engine", "Ingest"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox", "CrashSimulation"], swiftSettings: settings),
         .testTarget(name: "ServiceTests", dependencies: ["Pipeline", "nudged"], swiftSettings: settings),
     ],

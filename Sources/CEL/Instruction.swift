@@ -75,4 +75,9 @@ extension BinaryOperator {
     ]
 
     var code: Int32 { Int32(Self.all.firstIndex(of: self) ?? 0) }
+
+    init?(code: Int32) {
+        guard Self.all.indices.contains(Int(code)) else { return nil }
+        self = Self.all[Int(code)]
+    }
 }

@@ -46,6 +46,17 @@ package final class Program: Sendable {
     let regexes: [Regex]
     let localCount: Int
     let frameSize: Int
+    /// What the whole program is, if it is one comparison of a reference with a constant.
+    package let comparison: Comparison?
+
+    /// `reference <sign> constant`.
+    package struct Comparison: Sendable {
+        /// Into ``references``.
+        package let reference: Int
+        package let sign: BinaryOperator
+        package let constant: Value
+        fileprivate let code: Int
+    }
 
     /// The budget of an evaluation that nobody has given one: some milliseconds of work.
     package static let defaultBudget = 100_000
@@ -68,6 +79,12 @@ package final class Program: Sendable {
         regexes = compiler.regexes
         localCount = compiler.localCount
         frameSize = compiler.localCount + compiler.maximumHeight + 1
+        comparison =
+            if code.count == 2, code[0].opcode == .compareLoad, let sign = BinaryOperator(code: code[0].c) {
+                Comparison(reference: Int(code[0].a), sign: sign, constant: constants[Int(code[0].b)], code: Int(code[0].c))
+            } else {
+                nil
+            }
     }
 
     /// The static type of the result.
@@ -80,10 +97,10 @@ package final class Program: Sendable {
     /// - Parameter budget: steps of work: one for each instruction, element, and some bytes of text or of regular expression.
     package func evaluate(_ host: some Host, budget: Int = Program.defaultBudget) -> Evaluation {
         // Most conditions of segments are one comparison with a constant; what fails in it goes the long way, which knows the words for it.
-        if code.count == 2, code[0].opcode == .compareLoad, case .value(let value) = host.load(Int(code[0].a), of: self) {
+        if let comparison, case .value(let value) = host.load(comparison.reference, of: self) {
             // Two steps for two instructions, as the machine counts.
             var work = Work(budget - 2)
-            if let result = try? Operation.apply(Int(code[0].c), value, constants[Int(code[0].b)], &work) {
+            if let result = try? Operation.apply(comparison.code, value, comparison.constant, &work) {
                 return .value(result)
             }
         }

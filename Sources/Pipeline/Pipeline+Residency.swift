@@ -82,7 +82,7 @@ extension Pipeline {
     mutating func spill() throws {
         guard store == nil, engine.residentCustomers > settings.profileLimit else { return }
         store = try Store.temporary()
-        engine.identifiesDecisions = true
+        engine.explainsDecisions = true
     }
 
     /// When the next of those who are stored and have not been brought in is due; the stored time of whoever is resident may be out of date.

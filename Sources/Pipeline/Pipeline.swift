@@ -130,7 +130,7 @@ package struct Pipeline: ~Copyable {
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: !isEmpty, sha256: Digest.sha256)
-        engine.identifiesDecisions = store != nil
+        engine.explainsDecisions = store != nil
         engine.isAdopting = adoption != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones

@@ -157,102 +157,36 @@ extension Engine {
         return place(profile)
     }
 
-    /// Profile fields, traits, marks and windows.
+    /// What is kept of every event: profile fields, traits, marks and windows.
     private mutating func update(_ slot: Int, _ event: Event, _ properties: JSONView?, _ batch: EventBatch) {
-        profiles[slot].firstSeen = min(profiles[slot].firstSeen, event.time)
-        profiles[slot].lastSeen = max(profiles[slot].lastSeen, event.time)
-        if !event.locale.isEmpty { Self.stamp(&profiles[slot].locale, event.locale, of: batch, at: event.time) }
-        if !event.timezone.isEmpty, Self.stamp(&profiles[slot].timezone, event.timezone, of: batch, at: event.time) {
-            moveHolds(slot)
-        }
+        if profiles[slot].see(event, of: batch) { moveHolds(slot) }
         countActivity(slot, at: event.time)
-        if let traits = batch.traits(of: event) { profiles[slot].set(traits: traits, at: event.time) }
-        let name = Int(event.name.index)
-        guard name != 0 else { return }
-        if let mark = rules.markByEvent[name] {
-            if let place = profiles[slot].marks.firstIndex(where: { $0.definition == mark }) {
-                profiles[slot].marks[place].first = min(profiles[slot].marks[place].first, event.time)
-                profiles[slot].marks[place].last = max(profiles[slot].marks[place].last, event.time)
-            } else {
-                profiles[slot].marks.append(Mark(definition: mark, first: event.time, last: event.time))
-            }
-        }
-        for definition in rules.seriesByEvent[name] { count(definition, slot, event.time, properties) }
+        profiles[slot].count(event, properties, of: batch, rules, now: clock.now)
     }
 
-    /// The newest event time wins; a value that stays the same, which nearly every event repeats, is not made anew. Gives whether it is another.
-    @discardableResult
-    private static func stamp(_ field: inout Stamped<String>?, _ text: ArenaText, of batch: EventBatch, at time: Instant) -> Bool
-    {
-        if let known = field?.at {
-            guard known <= time else { return false }
-            if batch.withBytes(text, { field?.value.same(as: $0) ?? false }) {
-                field?.at = time
-                return false
-            }
-        }
-        field = Stamped(batch.string(text), at: time)
-        return true
-    }
-
-    private mutating func count(_ definition: Int, _ slot: Int, _ time: Instant, _ properties: JSONView?) {
-        let width = rules.series[definition].width
-        let statistic = rules.series[definition].statistic
-        let bucket = width.bucket(time)
-        let longest = rules.longest[definition]
-        if width != .lifetime, width.leaves(bucket, window: longest) <= clock.now { return }
-        let value = statistic == .count || statistic == .ordered ? nil : properties?.value(at: rules.seriesPaths[definition])
-        let number = value?.decimal
-        switch statistic {
-        case .sum: if number == nil { return }
-        case .distinct, .top: if value == nil || value?.tag == .null { return }
-        case .count, .ordered: break
-        }
-        let place: Int
-        if let found = profiles[slot].series.firstIndex(where: { $0.definition == definition }) {
-            place = found
-        } else {
-            profiles[slot].series.append(Series(definition: definition))
-            place = profiles[slot].series.count - 1
-        }
-        profiles[slot].series[place].prune(now: clock.now, longest: longest, width: width)
-        switch statistic {
-        case .count: profiles[slot].series[place].count(bucket)
-        case .sum: if let number { profiles[slot].series[place].number(number, bucket) }
-        case .distinct: if let value { profiles[slot].series[place].distinct(value.packed, bucket) }
-        case .top: if let value { profiles[slot].series[place].top(value.packed, bucket) }
-        case .ordered:
-            guard let properties else { return }
-            for mention in ProductMention.list(properties) ?? ProductMention(properties).map({ [$0] }) ?? [] {
-                profiles[slot].series[place].distinct(Array(mention.product.id.utf8), bucket)
-            }
-        }
-    }
-
-    /// Notes the products that the event's effects, conditions or cancelled instances may touch.
+    /// Notes the products that the event's effects, conditions or cancelled instances may touch. Those that it names are known from now on.
     private mutating func requireProducts(
         _ event: Event, _ mentions: [ProductMention], _ listed: [ProductMention]?, slots: [Int], isMerging: Bool,
         _ missing: inout Missing
     ) {
-        var keys: [ProductKey] = []
-        func add(_ key: ProductKey) { if !keys.contains(key) { keys.append(key) } }
-        for mention in mentions { add(mention.product) }
+        for place in mentions.indices { _ = require(mentions[place].product, &missing) }
         // An event with a product of its own may carry a list besides.
-        if mentions.count == 1 { for mention in listed ?? [] { add(mention.product) } }
+        if mentions.count == 1, let listed { for place in listed.indices { _ = require(listed[place].product, &missing) } }
+        // What anybody has to do with is resident where nothing is stored.
+        guard hasStore else { return }
         for slot in slots {
             for place in profiles[slot].instances.indices {
-                if let product = profiles[slot].instances[place].product { add(product) }
+                if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }
             }
             if isMerging || event.name == StateEvent.orderCompleted.eventName {
                 for interest in profiles[slot].interests where rules.indexes(interest.kind) {
-                    add(interest.product)
+                    _ = require(interest.product, &missing)
                 }
             }
             if rules.indexesCarts {
-                for cart in profiles[slot].carts.list { for line in cart.lines { add(line.product) } }
+                for cart in profiles[slot].carts.list { for line in cart.lines { _ = require(line.product, &missing) } }
             }
         }
-        for key in keys { _ = require(key, &missing) }
     }
 
     private func needsPrice(_ name: EventName) -> Bool {

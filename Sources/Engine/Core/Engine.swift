@@ -9,8 +9,9 @@ package struct Engine: Sendable {
     let sha256: @Sendable ([UInt8]) -> [UInt8]
     /// Whether there are records outside that the engine does not hold. False: whoever is not resident is new.
     package var hasStore: Bool
-    /// Whether decisions that come to no message get the id that theirs would have had. Nobody asks for it where none is kept, and it is a hash.
-    package var identifiesDecisions = true
+    /// Whether decisions say why, and get the id that their message would have had where they come to none. Nobody asks for it where none is kept,
+    /// and it takes hashing and judging again.
+    package var explainsDecisions = true
     /// Whether a changed set of segments or calendars has still to be judged on some of the stored customers. Time stands still until it has.
     package var isAdopting = false
     /// Whether judgements are told step by step (`Output.passages`), for `explain`.
@@ -23,11 +24,11 @@ package struct Engine: Sendable {
     var isUsed: [Bool] = []
     var isDirty: [Bool] = []
     var freeSlots: [Int] = []
-    var index = CustomerIndex()
+    var index = SlotIndex()
     var slotByNumber: [Int64: Int] = [:]
     var products: [Product] = []
     var productDirty: [Bool] = []
-    var productIndex: [ProductKey: Int] = [:]
+    var productIndex = ProductIndex()
     var wakes = WakeQueue()
     /// Keys the store was asked for and does not have; only until the batch ends.
     var absent: Set<CustomerKey> = []
@@ -125,7 +126,7 @@ package enum Verdict: String, Sendable, CaseIterable {
 
 /// How an instance ended.
 package struct Decision: Sendable {
-    /// The id its message has, or would have had; empty if `Engine.identifiesDecisions` is off and there is no message.
+    /// The id its message has, or would have had; empty if `Engine.explainsDecisions` is off and there is no message.
     package var id: String
     package var rule: String
     package var customer: Int64
@@ -261,13 +262,13 @@ extension Engine {
 
     private func keyHashes(_ slot: Int) -> [UInt64] {
         guard isUsed[slot] else { return [] }
-        return [CustomerIndex.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id)]
-            + profiles[slot].links.map { CustomerIndex.hash(isAnonymous: true, $0) }
+        return [CustomerKey.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id)]
+            + profiles[slot].links.map { CustomerKey.hash(isAnonymous: true, $0) }
     }
 
     /// The slot of a customer, also by an anonymous id that became a user.
     func find(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> Int? {
-        index.find(CustomerIndex.hash(isAnonymous: isAnonymous, id)) { slot in
+        index.find(CustomerKey.hash(isAnonymous: isAnonymous, id)) { slot in
             if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id.same(as: id) { return true }
             return isAnonymous && isLinked(id, to: slot)
         }
@@ -291,10 +292,10 @@ extension Engine {
     }
 
     mutating func place(_ profile: consuming Profile) -> Int {
-        let hash = CustomerIndex.hash(isAnonymous: profile.key.isAnonymous, profile.key.id)
+        let hash = CustomerKey.hash(isAnonymous: profile.key.isAnonymous, profile.key.id)
         let slot = freeSlots.popLast() ?? profiles.count
         index.insert(hash, slot: slot)
-        for link in profile.links { index.insert(CustomerIndex.hash(isAnonymous: true, link), slot: slot) }
+        for link in profile.links { index.insert(CustomerKey.hash(isAnonymous: true, link), slot: slot) }
         slotByNumber[profile.number] = slot
         if profile.wake < .max { wakes.push(profile.wake, slot) }
         if slot < profiles.count {
@@ -310,7 +311,7 @@ extension Engine {
     }
 
     mutating func link(_ anonymous: [UInt8], to slot: Int) {
-        index.insert(CustomerIndex.hash(isAnonymous: true, anonymous), slot: slot)
+        index.insert(CustomerKey.hash(isAnonymous: true, anonymous), slot: slot)
         profiles[slot].links.append(anonymous)
         output.links.append((anonymous, profiles[slot].number))
     }
@@ -351,7 +352,7 @@ extension Engine {
         if let index = productIndex[product.key] { return index }
         products.append(product)
         productDirty.append(false)
-        productIndex[product.key] = products.count - 1
+        productIndex.append(product.key)
         wake(product: products.count - 1)
         return products.count - 1
     }

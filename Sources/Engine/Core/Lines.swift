@@ -14,11 +14,10 @@ extension Engine {
         // Whom it may concern has to be at hand before anything changes, because the starts' conditions are judged after the change.
         let triggers = rules.triggersByEvent[Int(event.name.index)]
         let starts = rules.audienceStarts(of: event.name)
-        for trigger in starts.flatMap({ $0.places.map { triggers[$0] } }) {
+        // Where nothing is stored everybody is.
+        for trigger in hasStore ? starts.flatMap({ $0.places.map { triggers[$0] } }) : [] {
             for audience in rules.rules[trigger.rule].audience {
-                if case .segment(let segment) = audience, hasStore, providedMembers[segment] == nil {
-                    missing.members.append(segment)
-                }
+                if case .segment(let segment) = audience, providedMembers[segment] == nil { missing.members.append(segment) }
             }
             for (number, _) in candidates(index, trigger.rule) where slotByNumber[number] == nil {
                 missing.numbers.append(number)
@@ -70,6 +69,11 @@ extension Engine {
 
     /// Customers whom a start of this rule at this product reaches, with the time of their earliest interest; unsorted, each once.
     private func candidates(_ index: Int, _ rule: Int) -> [(number: Int64, since: Instant)] {
+        let audiences = rules.rules[rule].audience
+        // A customer follows a product once in each way.
+        if audiences.count == 1, let kind = audiences[0].interest {
+            return products[index].followers.compactMap { $0.kind == kind ? ($0.customer, $0.since) : nil }
+        }
         var found: [Int64: Instant] = [:]
         var order: [Int64] = []
         func add(_ number: Int64, _ since: Instant) {
@@ -80,7 +84,7 @@ extension Engine {
                 order.append(number)
             }
         }
-        for audience in rules.rules[rule].audience {
+        for audience in audiences {
             switch audience {
             case .waitlist, .wishlist, .cart, .viewed:
                 for follower in products[index].followers where follower.kind == audience.interest {
@@ -105,29 +109,20 @@ extension Engine {
     /// which know what has been forgotten.
     private mutating func audience(_ index: Int, _ rule: Int) -> [Int] {
         let product = products[index].key
-        var found: [(slot: Int, since: Instant, text: String)] = []
+        let rules = rules
+        let now = clock.now
+        var found: [(slot: Int, since: Instant)] = []
         for (number, _) in candidates(index, rule) {
             guard let slot = slotByNumber[number] else { continue }
-            profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
-            var since: Instant?
-            for audience in rules.rules[rule].audience {
-                switch audience {
-                case .segment(let segment):
-                    if let membership = profiles[slot].segments.first(where: { $0.segment == segment }) {
-                        since = min(since ?? .max, membership.enteredAt)
-                    }
-                case .waitlist, .wishlist, .cart, .viewed:
-                    guard let kind = audience.interest, let interest = profiles[slot].interest(in: product, kinds: [kind]) else {
-                        continue
-                    }
-                    if kind == .waitlist, interest.last <= clock.now - rules.definitions.waitlistForget { continue }
-                    if case .viewed(let within) = audience, interest.last <= clock.now - within { continue }
-                    since = min(since ?? .max, interest.since)
-                }
+            if let since = profiles[slot].audienceSince(of: rules.rules[rule], product, now: now, rules.definitions) {
+                found.append((slot, since))
             }
-            if let since { found.append((slot, since, text(of: slot))) }
         }
-        return found.sorted { $0.since != $1.since ? $0.since < $1.since : $0.text.precedes($1.text) }.map(\.slot)
+        let profiles = profiles
+        found.sort {
+            $0.since != $1.since ? $0.since < $1.since : CustomerKey.precedes(profiles[$0.slot].key, profiles[$1.slot].key)
+        }
+        return found.map(\.slot)
     }
 
     // MARK: Lines
@@ -161,7 +156,7 @@ extension Engine {
                 profiles[slot].instances[place].due = time + definition.wait
                 profiles[slot].instances[place].heldSince = nil
                 profiles[slot].instances[place].place = line.nextPlace
-                remember(properties, slot, place, definition, id: id, name: name)
+                profiles[slot].instances[place].remember(properties, definition, id: id, name: name)
                 if isQueued {
                     moved.insert(number)
                     waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
@@ -180,8 +175,8 @@ extension Engine {
             instance.phase = .queued
             instance.place = line.nextPlace
             instance.add(because: id)
+            instance.remember(properties, definition, id: id, name: name)
             profiles[slot].instances.append(instance)
-            remember(properties, slot, profiles[slot].instances.count - 1, definition, id: id, name: name)
             waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
             line.nextPlace += 1
         }
@@ -338,5 +333,29 @@ extension Engine {
         set(line, at: index)
         guard line.isOpen else { return }
         if moment.isOpen { enqueue(line: line, of: product) } else { wake(product: index) }
+    }
+}
+
+extension Profile {
+    /// Since when the customer belongs to a rule's audience at a product: the earliest interest that still holds; nil if none does.
+    fileprivate mutating func audienceSince(
+        of rule: Rule, _ product: ProductKey, now: Instant, _ definitions: Definitions
+    ) -> Instant? {
+        carts.prune(now: now, forget: definitions.cartsForget)
+        var since: Instant?
+        for audience in rule.audience {
+            switch audience {
+            case .segment(let segment):
+                if let membership = segments.first(where: { $0.segment == segment }) {
+                    since = min(since ?? .max, membership.enteredAt)
+                }
+            case .waitlist, .wishlist, .cart, .viewed:
+                guard let kind = audience.interest, let interest = interest(in: product, kinds: [kind]) else { continue }
+                if kind == .waitlist, interest.last <= now - definitions.waitlistForget { continue }
+                if case .viewed(let within) = audience, interest.last <= now - within { continue }
+                since = min(since ?? .max, interest.since)
+            }
+        }
+        return since
     }
 }

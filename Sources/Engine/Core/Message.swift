@@ -43,16 +43,18 @@ extension Engine {
     /// Lower-case base32 (RFC 4648, no padding) of the first 20 bytes of SHA-256 over the JSON array
     /// [instance name, rule, customer, key, time of the last start in ms].
     func messageID(rule: Int, customer: String, key: String, startedAt: Instant) -> String {
-        messageID(
-            of: .array([
-                .string(rules.definitions.instance), .string(rules.rules[rule].name), .string(customer), .string(key),
-                .number(Double(startedAt)),
-            ]))
+        messageID { json in
+            json.value(rules.definitions.instance)
+            json.value(rules.rules[rule].name)
+            json.value(customer)
+            json.value(key)
+            json.value(startedAt)
+        }
     }
 
     /// The id of an instance's decision, if decisions are told apart.
     func decisionID(rule: Int, customer: String, key: String, startedAt: Instant) -> String {
-        identifiesDecisions ? messageID(rule: rule, customer: customer, key: key, startedAt: startedAt) : ""
+        explainsDecisions ? messageID(rule: rule, customer: customer, key: key, startedAt: startedAt) : ""
     }
 
     /// Zero-padded, so that it sorts as text.
@@ -61,132 +63,172 @@ extension Engine {
         return String(repeating: "0", count: max(0, 16 - digits.utf8.count)) + digits
     }
 
-    func messageID(of array: CanonicalJSON) -> String {
+    /// The id that a JSON array of these elements gives.
+    func messageID(of elements: (inout JSONWriter) -> Void) -> String {
+        var json = JSONWriter(capacity: 192)
+        json.array(elements)
+        let digest = sha256(json.bytes)
         let alphabet: StaticString = "abcdefghijklmnopqrstuvwxyz234567"
-        var text: [UInt8] = []
-        text.reserveCapacity(32)
-        var bits: UInt32 = 0
-        var count = 0
-        for byte in sha256(array.bytes).prefix(20) {
-            bits = bits << 8 | UInt32(byte)
-            count += 8
-            while count >= 5 {
-                count -= 5
-                text.append(alphabet.utf8Start[Int(bits >> UInt32(count)) & 31])
+        return String(unsafeUninitializedCapacity: 32) { text in
+            var bits: UInt32 = 0
+            var count = 0
+            var length = 0
+            for byte in digest.prefix(20) {
+                bits = bits << 8 | UInt32(byte)
+                count += 8
+                while count >= 5 {
+                    count -= 5
+                    text[length] = alphabet.utf8Start[Int(bits >> UInt32(count)) & 31]
+                    length += 1
+                }
+                bits &= 0xFF
             }
-            bits &= 0xFF
+            return length
         }
-        return String(decoding: text, as: UTF8.self)
     }
 
-    /// The message of an instance as of now. Absent things are left out, never null.
+    /// The message of an instance as of now. Absent things are left out, never null. It is written down in the order of the canonical form, so that
+    /// there is nothing to sort.
     mutating func message(_ slot: Int, _ choice: Choice, sequence number: Int64) -> Message {
         let instance = choice.instance
         let rule = choice.rule
         let customer = text(of: slot)
         let id = messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt)
-        let expires = (instance.heldSince ?? instance.due) + rule.expires
-        // Written down in the order of the canonical form, so that there is nothing to sort.
-        var data: [(key: String, value: CanonicalJSON)] = []
-        for entry in rule.data {
-            if case .value(let value) = evaluate(entry.condition, slot, instance), let json = CanonicalJSON(value) {
-                data.append((entry.key, json))
-            }
+        let due = instance.heldSince ?? instance.due
+        let expires = due + rule.expires
+        let computed = rule.data.map { entry -> CanonicalJSON? in
+            guard case .value(let value) = evaluate(entry.condition, slot, instance) else { return nil }
+            return CanonicalJSON(value)
         }
-        if !instance.because.isEmpty { data.append(("because", .array(instance.because.map { .string($0) }))) }
-        if rule.per == .cart { data.append(("cart", cartJSON(slot, instance.key))) }
-        if let channel = choice.channel { data.append(("channel", .string(channel))) }
-        data.append(("customer", customerJSON(slot, rule)))
-        data.append(("due_at", .string((instance.heldSince ?? instance.due).rfc3339)))
-        if !instance.key.isEmpty || rule.per != .customer { data.append(("key", .string(instance.key))) }
-        if rule.per == .product, let product = instance.product { data.append(("product", productJSON(product))) }
-        data.append(("rule", .string(rule.name)))
-        data.append(("started_at", .string(instance.startedAt.rfc3339)))
-        if rule.per == .subscription { data.append(("subscription", subscriptionJSON(slot, instance.key))) }
-        if let variant = choice.variant { data.append(("variant", .string(variant))) }
-        var fields: [(key: String, value: CanonicalJSON)] = [
-            ("data", .object(data)), ("datacontenttype", .string("application/json")), ("expirytime", .string(expires.rfc3339)),
-            ("id", .string(id)),
-        ]
-        if number > 0 { fields.append(("sequence", .string(Self.sequenceText(number)))) }
-        fields += [
-            ("source", .string("/nudged/" + rules.definitions.instance)), ("specversion", .string("1.0")),
-            ("subject", .string(customer)), ("time", .string(clock.now.rfc3339)), ("type", .string("nudged.message")),
-        ]
-        let envelope = CanonicalJSON.object(fields)
+        var json = JSONWriter(capacity: 1024)
+        json.object { json in
+            json.key("data")
+            json.object { json in
+                for member in rule.messageMembers {
+                    switch member {
+                    case .because:
+                        guard !instance.because.isEmpty else { continue }
+                        json.key("because")
+                        json.array { json in for id in instance.because { json.value(id) } }
+                    case .cart: if rule.per == .cart { writeCart(slot, instance.key, to: &json) }
+                    case .channel: json.member("channel", choice.channel)
+                    case .customer: writeCustomer(slot, customer, rule, to: &json)
+                    case .dueAt: json.member("due_at", time: due)
+                    case .key: if !instance.key.isEmpty || rule.per != .customer { json.member("key", instance.key) }
+                    case .product: if rule.per == .product, let product = instance.product { write(product, to: &json) }
+                    case .rule: json.member("rule", rule.name)
+                    case .startedAt: json.member("started_at", time: instance.startedAt)
+                    case .subscription: if rule.per == .subscription { writeSubscription(slot, instance.key, to: &json) }
+                    case .variant: json.member("variant", choice.variant)
+                    case .computed(let place):
+                        guard let value = computed[place] else { continue }
+                        json.key(text: rule.data[place].key)
+                        json.value(value)
+                    }
+                }
+            }
+            json.member("datacontenttype", "application/json")
+            json.member("expirytime", time: expires)
+            json.member("id", id)
+            if number > 0 { json.member("sequence", Self.sequenceText(number)) }
+            json.member("source", "/nudged/" + rules.definitions.instance)
+            json.member("specversion", "1.0")
+            json.member("subject", customer)
+            json.member("time", time: clock.now)
+            json.member("type", "nudged.message")
+        }
         return Message(
             id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
             outbox: rule.outbox ?? choice.channel.flatMap { rules.delivery.outboxes[$0] }, channel: choice.channel,
-            variant: choice.variant, segments: profiles[slot].segments.map(\.segment), json: envelope.bytes)
+            variant: choice.variant, segments: profiles[slot].segments.map(\.segment),
+            // Messages are kept by the thousand until they are committed: without the room that was not needed.
+            json: Array(json.bytes[...]))
     }
 
-    private func customerJSON(_ slot: Int, _ rule: Rule) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [("id", .string(text(of: slot)))]
-        if let locale = profiles[slot].locale { fields.append(("locale", .string(locale.value))) }
-        let traits = rule.include.compactMap { name -> (key: String, value: CanonicalJSON)? in
-            guard let trait = profiles[slot].trait(name), trait.tag != .null else { return nil }
-            return (name, CanonicalJSON(trait).withoutNulls)
+    private func writeCustomer(_ slot: Int, _ customer: String, _ rule: Rule, to json: inout JSONWriter) {
+        json.key("customer")
+        json.object { json in
+            json.member("id", customer)
+            json.member("locale", profiles[slot].locale?.value)
+            json.member("timezone", profiles[slot].timezone?.value)
+            var traits: [(name: String, value: JSONView)] = []
+            for name in rule.traitsInOrder {
+                if let trait = profiles[slot].trait(name), trait.tag != .null { traits.append((name, trait)) }
+            }
+            guard !traits.isEmpty else { return }
+            json.key("traits")
+            json.object { json in
+                for trait in traits {
+                    json.key(text: trait.name)
+                    json.value(CanonicalJSON(trait.value).withoutNulls)
+                }
+            }
         }
-        if let timezone = profiles[slot].timezone { fields.append(("timezone", .string(timezone.value))) }
-        if !traits.isEmpty { fields.append(("traits", .object(traits))) }
-        return .object(fields)
     }
 
-    private func cartJSON(_ slot: Int, _ id: String) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [("id", .string(id))]
-        guard let index = profiles[slot].carts.index(id: id) else { return .object(fields + [("items", .array([]))]) }
-        let cart = profiles[slot].carts.list[index]
-        fields.append(
-            (
-                "items",
-                .array(
-                    cart.lines.map { line in
-                        var item: [(key: String, value: CanonicalJSON)] = [
-                            ("product_id", .string(line.product.id)), ("quantity", .number(line.quantity.double)),
-                        ]
-                        if !line.product.variant.isEmpty { item.append(("variant", .string(line.product.variant))) }
-                        if let price = line.price { item.append(("price", .string(price.text))) }
-                        if let currency = line.currency { item.append(("currency", .string(currency))) }
-                        if let name = line.name { item.append(("name", .string(name))) }
-                        if let url = line.url { item.append(("url", .string(url))) }
-                        if let image = line.imageURL { item.append(("image_url", .string(image))) }
-                        return .object(item)
-                    })
-            ))
-        if let total = cart.total, cart.lines.allSatisfy({ $0.price != nil }), !cart.lines.isEmpty {
-            fields.append(("total", .string(total.amount.text)))
-            if let currency = total.currency { fields.append(("currency", .string(currency))) }
+    private func writeCart(_ slot: Int, _ id: String, to json: inout JSONWriter) {
+        let lines = profiles[slot].carts.index(id: id).map { profiles[slot].carts.list[$0].lines } ?? []
+        let total = lines.isEmpty ? nil : Cart.total(of: lines)
+        json.key("cart")
+        json.object { json in
+            json.member("currency", total?.currency)
+            json.member("id", id)
+            json.key("items")
+            json.array { json in
+                for line in lines {
+                    json.object { json in
+                        json.member("currency", line.currency)
+                        json.member("image_url", line.imageURL)
+                        json.member("name", line.name)
+                        json.member("price", line.price)
+                        json.member("product_id", line.product.id)
+                        json.key("quantity")
+                        json.value(number: line.quantity.double)
+                        json.member("url", line.url)
+                        if !line.product.variant.isEmpty { json.member("variant", line.product.variant) }
+                    }
+                }
+            }
+            json.member("total", total?.amount)
         }
-        return .object(fields)
     }
 
-    private func productJSON(_ key: ProductKey) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [("product_id", .string(key.id))]
-        if !key.variant.isEmpty { fields.append(("variant", .string(key.variant))) }
-        guard let facts = productIndex[key].map({ products[$0].facts }) else { return .object(fields) }
-        if let available = facts.available { fields.append(("available", .number(available.double))) }
-        if let price = facts.price { fields.append(("price", .string(price.text))) }
-        if let price = facts.wasPrice { fields.append(("was_price", .string(price.text))) }
-        if let currency = facts.currency { fields.append(("currency", .string(currency))) }
-        if let name = facts.name { fields.append(("name", .string(name))) }
-        if let url = facts.url { fields.append(("url", .string(url))) }
-        if let image = facts.imageURL { fields.append(("image_url", .string(image))) }
-        return .object(fields)
+    private func write(_ product: ProductKey, to json: inout JSONWriter) {
+        let facts = productIndex[product].map { products[$0].facts }
+        json.key("product")
+        json.object { json in
+            if let available = facts?.available {
+                json.key("available")
+                json.value(number: available.double)
+            }
+            json.member("currency", facts?.currency)
+            json.member("image_url", facts?.imageURL)
+            json.member("name", facts?.name)
+            json.member("price", facts?.price)
+            json.member("product_id", product.id)
+            json.member("url", facts?.url)
+            if !product.variant.isEmpty { json.member("variant", product.variant) }
+            json.member("was_price", facts?.wasPrice)
+        }
     }
 
-    private func subscriptionJSON(_ slot: Int, _ id: String) -> CanonicalJSON {
-        var fields: [(key: String, value: CanonicalJSON)] = [("id", .string(id))]
-        guard let subscription = profiles[slot].subscriptions.first(where: { $0.id.same(as: id) }) else { return .object(fields) }
-        fields.append(("status", .string(subscription.status.rawValue)))
-        fields.append(("issue_open", .bool(subscription.issueOpen)))
-        fields.append(("attempts", .number(Double(subscription.attempts))))
-        if let time = subscription.issueSince { fields.append(("issue_since", .string(time.rfc3339))) }
-        if let time = subscription.graceEnds { fields.append(("grace_ends", .string(time.rfc3339))) }
-        if let time = subscription.nextAttempt { fields.append(("next_attempt", .string(time.rfc3339))) }
-        if let decline = subscription.decline { fields.append(("decline", .string(decline.rawValue))) }
-        if let amount = subscription.amount { fields.append(("amount", .string(amount.text))) }
-        if let currency = subscription.currency { fields.append(("currency", .string(currency))) }
-        return .object(fields)
+    private func writeSubscription(_ slot: Int, _ id: String, to json: inout JSONWriter) {
+        let subscription = profiles[slot].subscriptions.first { $0.id.same(as: id) }
+        json.key("subscription")
+        json.object { json in
+            guard let subscription else { return json.member("id", id) }
+            json.member("amount", subscription.amount)
+            json.member("attempts", Int64(subscription.attempts))
+            json.member("currency", subscription.currency)
+            json.member("decline", subscription.decline?.rawValue)
+            json.member("grace_ends", time: subscription.graceEnds)
+            json.member("id", id)
+            json.key("issue_open")
+            json.value(subscription.issueOpen)
+            json.member("issue_since", time: subscription.issueSince)
+            json.member("next_attempt", time: subscription.nextAttempt)
+            json.member("status", subscription.status.rawValue)
+        }
     }
 }
 

@@ -24,14 +24,21 @@ extension Engine {
             profiles[first.slot].wake = .max
             moment.woken.append(first.slot)
         }
-        if moment.woken.count > 1 {
-            let profiles = profiles
-            moment.woken.sort { CustomerKey.precedes(profiles[$0].key, profiles[$1].key) }
-        }
+        if moment.woken.count > 1 { moment.woken = inOrder(moment.woken) }
         moment.slots = moment.woken.reversed()
         for slot in moment.woken {
             for place in profiles[slot].instances.indices where isDue(slot, place, at: time) { enqueue(slot, place) }
         }
+    }
+
+    /// Slots in the order of their customers. When buckets leave their windows, thousands are woken at once.
+    private func inOrder(_ slots: [Int]) -> [Int] {
+        var entries = slots.map { (lead: profiles[$0].key.lead, slot: $0) }
+        entries.sort { left, right in
+            left.lead != right.lead
+                ? left.lead < right.lead : CustomerKey.precedes(profiles[left.slot].key, profiles[right.slot].key)
+        }
+        return entries.map(\.slot)
     }
 
     private func isDue(_ slot: Int, _ place: Int, at time: Instant) -> Bool {
@@ -185,7 +192,8 @@ extension Engine {
             guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else {
                 continue
             }
-            start(slot, trigger.rule, key: "", product: nil, at: at, id: "", name: "", properties: nil)
+            start(
+                slot, trigger.rule, rules.rules[trigger.rule], key: "", product: nil, at: at, id: "", name: "", properties: nil)
         }
     }
 }

@@ -4,7 +4,8 @@ import CEL
 extension Engine {
     /// A condition that does not hold: the values of its parts as they were, such as `size(cart.items) = 0`.
     mutating func reason(_ condition: Condition, _ slot: Int, _ instance: Instance) -> String {
-        inScope(condition, slot, instance) { condition.program.trace($0).plainParts }
+        guard explainsDecisions else { return "" }
+        return inScope(condition, slot, instance) { condition.program.trace($0).plainParts }
     }
 
     /// An instance that was held for too long: which gate held it at the end.

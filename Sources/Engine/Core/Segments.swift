@@ -42,6 +42,9 @@ extension Engine {
     private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
         let now = clock.now
         let rules = rules
+        if let threshold = condition.threshold {
+            return threshold.holds(profiles[slot].count(threshold.series, now: now, window: threshold.window, of: rules))
+        }
         let result = profiles.withUnsafeBufferPointer { profiles -> Evaluation? in
             guard let first = profiles.baseAddress else { return nil }
             return condition.program.evaluate(

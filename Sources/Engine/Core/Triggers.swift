@@ -15,21 +15,25 @@ extension Engine {
     }
 
     /// Cancels or starts what an event triggers for its customer, rules in their order.
-    mutating func fire(_ slot: Int, _ context: EventContext, _ places: [Int]) {
+    mutating func fire(_ slot: Int, _ context: borrowing EventContext, _ places: [Int]) {
+        guard !places.isEmpty else { return }
+        let triggers = rules.triggersByEvent[Int(context.event.name.index)]
         for place in places {
-            let trigger = rules.triggersByEvent[Int(context.event.name.index)][place]
-            let rule = rules.rules[trigger.rule]
-            switch trigger.action {
+            let number = triggers[place].rule
+            let rule = rules.rules[number]
+            switch triggers[place].action {
             case .cancel:
                 cancel(
-                    slot, trigger.rule, keys: cancelKeys(rule, context), at: context.event.time, by: context.id,
-                    name: context.name)
+                    slot, number, keys: cancelKeys(rule, context), at: context.event.time, by: context.id, name: context.name)
             case .start:
-                for (key, product) in startKeys(rule, context) {
-                    start(
-                        slot, trigger.rule, key: key, product: product, at: context.event.time, id: context.id,
-                        name: context.name,
-                        properties: context.properties)
+                switch rule.per {
+                case .customer: start(slot, number, rule, key: "", product: nil, by: context)
+                case .cart: start(slot, number, rule, key: context.cartID ?? "", product: nil, by: context)
+                case .subscription: start(slot, number, rule, key: context.subscriptionID ?? "", product: nil, by: context)
+                case .product:
+                    for mention in context.mentions {
+                        start(slot, number, rule, key: mention.product.text, product: mention.product, by: context)
+                    }
                 }
             }
         }
@@ -46,9 +50,8 @@ extension Engine {
                 case .start:
                     if rules.rules[trigger.rule].hasAudience { continue }
                     start(
-                        slot, trigger.rule, key: "", product: nil, at: clock.now, id: "",
-                        name: rules.segments[change.segment].name,
-                        properties: nil)
+                        slot, trigger.rule, rules.rules[trigger.rule], key: "", product: nil, at: clock.now, id: "",
+                        name: rules.segments[change.segment].name, properties: nil)
                 }
             }
         }
@@ -77,15 +80,6 @@ extension Engine {
         return false
     }
 
-    private func startKeys(_ rule: Rule, _ context: EventContext) -> [(String, ProductKey?)] {
-        switch rule.per {
-        case .customer: [("", nil)]
-        case .cart: [(context.cartID ?? "", nil)]
-        case .product: context.mentions.map { ($0.product.text, $0.product) }
-        case .subscription: [(context.subscriptionID ?? "", nil)]
-        }
-    }
-
     /// The keys an event cancels; nil if it names none and none can be resolved: then every instance of the rule.
     private func cancelKeys(_ rule: Rule, _ context: EventContext) -> [String]? {
         switch rule.per {
@@ -98,29 +92,31 @@ extension Engine {
 
     // MARK: Start
 
-    /// Starts or restarts an instance of a rule without an audience.
+    private mutating func start(
+        _ slot: Int, _ number: Int, _ rule: Rule, key: String, product: ProductKey?, by context: borrowing EventContext
+    ) {
+        start(
+            slot, number, rule, key: key, product: product, at: context.event.time, id: context.id, name: context.name,
+            properties: context.properties)
+    }
+
+    /// Starts or restarts an instance of a rule without an audience; `number` is the rule's.
     mutating func start(
-        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String,
+        _ slot: Int, _ number: Int, _ rule: Rule, key: String, product: ProductKey?, at time: Instant, id: String, name: String,
         properties: JSONView?
     ) {
-        let definition = rules.rules[rule]
-        guard mayStart(slot, rule, key: key, at: time) else { return }
-        if let place = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) }) {
-            guard definition.restart else { return }
-            profiles[slot].instances[place].add(because: id)
-            // A late start does not move the deadline back.
-            guard time >= profiles[slot].instances[place].startedAt else { return }
-            profiles[slot].instances[place].startedAt = time
-            profiles[slot].instances[place].due = time + definition.wait
-            profiles[slot].instances[place].phase = .waiting
-            profiles[slot].instances[place].heldSince = nil
-            remember(properties, slot, place, definition, id: id, name: name)
+        guard mayStart(slot, number, key: key, at: time) else { return }
+        for place in profiles[slot].instances.indices
+        where profiles[slot].instances[place].rule == number && profiles[slot].instances[place].key.same(as: key) {
+            if rule.restart {
+                profiles[slot].instances[place].restart(rule, at: time, id: id, name: name, properties: properties)
+            }
             return
         }
-        var instance = Instance(rule: rule, key: key, product: product, startedAt: time, due: time + definition.wait)
+        var instance = Instance(rule: number, key: key, product: product, startedAt: time, due: time + rule.wait)
         instance.add(because: id)
+        instance.remember(properties, rule, id: id, name: name)
         profiles[slot].instances.append(instance)
-        remember(properties, slot, profiles[slot].instances.count - 1, definition, id: id, name: name)
     }
 
     func mayStart(_ slot: Int, _ rule: Int, key: String, at time: Instant) -> Bool {
@@ -130,12 +126,6 @@ extension Engine {
             if past.key != nil, past.endedStarts.contains(time) { return false }
         }
         return true
-    }
-
-    mutating func remember(_ properties: JSONView?, _ slot: Int, _ place: Int, _ rule: Rule, id: String, name: String) {
-        profiles[slot].instances[place].eventID = id
-        profiles[slot].instances[place].eventName = name
-        profiles[slot].instances[place].properties = rule.keepsProperties ? properties?.packed ?? [] : []
     }
 
     // MARK: Cancel

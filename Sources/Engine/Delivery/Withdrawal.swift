@@ -25,8 +25,11 @@ extension Engine {
     private mutating func retraction(_ slot: Int, _ send: Send, _ rule: Rule, cause: String) -> Message {
         clock.sequence += 1
         let customer = text(of: slot)
-        let id = messageID(
-            of: .array([.string(rules.definitions.instance), .string("retract"), .string(send.id)]))
+        let id = messageID { json in
+            json.value(rules.definitions.instance)
+            json.value("retract")
+            json.value(send.id)
+        }
         var data: [(key: String, value: CanonicalJSON)] = [
             ("rule", .string(send.rule)), ("retracts", .string(send.id)), ("customer", .object([("id", .string(customer))])),
             ("because", .array([.string(cause)])),

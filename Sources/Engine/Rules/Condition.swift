@@ -29,6 +29,38 @@ package enum Slot: Hashable, Sendable {
     case nothing(String)
 }
 
+/// `profile.count(EVENT, WINDOW) <sign> NUMBER`, as most conditions of segments are: judged after nearly every event, and so without making
+/// values of it.
+struct CountThreshold: Sendable {
+    let series: Int
+    let window: Milliseconds?
+    private let sign: BinaryOperator
+    private let bound: Int64
+
+    init?(_ comparison: Program.Comparison, of slot: Slot) {
+        guard case .count(let series, let window) = slot, case .int(let bound) = comparison.constant else { return nil }
+        switch comparison.sign {
+        case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual: break
+        default: return nil
+        }
+        self.series = series
+        self.window = window
+        sign = comparison.sign
+        self.bound = Int64(bound)
+    }
+
+    func holds(_ count: Int64) -> Bool {
+        switch sign {
+        case .equal: count == bound
+        case .notEqual: count != bound
+        case .less: count < bound
+        case .lessOrEqual: count <= bound
+        case .greater: count > bound
+        default: count >= bound
+        }
+    }
+}
+
 /// A compiled CEL expression with its references resolved against the rule set.
 package final class Condition: Sendable {
     package let program: Program
@@ -41,12 +73,15 @@ package final class Condition: Sendable {
     /// Of a trigger's condition: its number among those of the rule set that differ. Triggers with the same text share one condition, which is
     /// judged once for each event.
     let number: Int?
+    /// What it is, if it is a count compared with a whole number.
+    let threshold: CountThreshold?
 
     init(
         program: Program, references: [(slot: Slot, keys: [Key], arguments: [Value])], calls: [Slot], text: Located<String>,
         number: Int? = nil
     ) {
         self.number = number
+        threshold = program.comparison.flatMap { CountThreshold($0, of: references[$0.reference].slot) }
         self.program = program
         self.references = references
         self.calls = calls

@@ -25,6 +25,10 @@ package final class Rule: Sendable {
     package let readsProduct: Bool
     /// The interest kinds of its audience.
     package let interestKinds: [InterestKind]
+    /// What its messages' `data` may hold, in their order.
+    let messageMembers: [MessageMember]
+    /// The traits it includes, in the order of the canonical form.
+    let traitsInOrder: [String]
 
     init(
         name: String, per: KeyKind, wait: Milliseconds, restart: Bool, cooldown: Milliseconds, expires: Milliseconds,
@@ -53,6 +57,27 @@ package final class Rule: Sendable {
         self.keepsProperties = keepsProperties
         self.readsProduct = readsProduct
         interestKinds = audience.compactMap(\.interest)
+        messageMembers = MessageMember.inOrder(of: data.map(\.key))
+        traitsInOrder = include.sorted(by: CanonicalJSON.precedes)
+    }
+}
+
+/// A member of a message's `data`.
+enum MessageMember: Sendable {
+    case because, cart, channel, customer, dueAt, key, product, rule, startedAt, subscription, variant
+    /// One that the rule computes, by its place in the rule's `data`.
+    case computed(Int)
+
+    /// All of them and the computed ones in the order of the canonical form, so that a message is written down without sorting.
+    static func inOrder(of computed: [String]) -> [MessageMember] {
+        let own: [(String, MessageMember)] = [
+            ("because", .because), ("cart", .cart), ("channel", .channel), ("customer", .customer), ("due_at", .dueAt),
+            ("key", .key),
+            ("product", .product), ("rule", .rule), ("started_at", .startedAt), ("subscription", .subscription),
+            ("variant", .variant),
+        ]
+        let all = own + computed.enumerated().map { ($1, .computed($0)) }
+        return all.sorted { CanonicalJSON.precedes($0.0, $1.0) }.map(\.1)
     }
 }
 

@@ -12,9 +12,7 @@ struct ProfileScope: Host {
     func load(_ reference: Int, of program: Program) -> Loaded {
         switch condition.references[reference].slot {
         case .count(let index, let window):
-            guard let series = Scope.series(index, profile) else { return .value(.int(0)) }
-            return .value(
-                .int(Int(profile.pointee.series[series].total(now: now, window: window, width: rules.series[index].width))))
+            return .value(.int(Int(profile.pointee.count(index, now: now, window: window, of: rules))))
         case .ever(let mark): return .value(.bool(profile.pointee.marks.contains { $0.definition == mark }))
         case .member(let segment): return .value(.bool(profile.pointee.isMember(of: segment)))
         default: return scope.load(reference, of: program)
@@ -149,9 +147,7 @@ struct Scope: Host {
             let (nanoseconds, overflow) = Int(now - mark.last).multipliedReportingOverflow(by: 1_000_000)
             return .value(.duration(overflow ? (now < mark.last ? -Int.max : Int.max) : nanoseconds))
         case .count(let index, let window):
-            guard let series = Self.series(index, profile) else { return .value(.int(0)) }
-            return .value(
-                .int(Int(profile.pointee.series[series].total(now: now, window: window, width: rules.series[index].width))))
+            return .value(.int(Int(profile.pointee.count(index, now: now, window: window, of: rules))))
         case .sum(let index, let window):
             return .value(.double(live(index, window, profile).reduce(Decimal.zero) { $0 + $1.sum }.double))
         case .average(let index, let window):

@@ -17,6 +17,17 @@ package struct CustomerKey: Hashable, Sendable {
 
     private static let anonymousPrefix = "anonymous:"
 
+    /// The first 16 bytes of `text`, filled up with zeros: they tell most customers apart when they are put in order.
+    var lead: (UInt64, UInt64) {
+        var bytes = (UInt64(0), UInt64(0))
+        withUnsafeMutableBytes(of: &bytes) { bytes in
+            let prefix = isAnonymous ? Self.anonymousPrefix.utf8.count : 0
+            if isAnonymous { for (place, byte) in Self.anonymousPrefix.utf8.enumerated() { bytes[place] = byte } }
+            for place in 0..<min(id.count, bytes.count - prefix) { bytes[prefix + place] = id[place] }
+        }
+        return (bytes.0.bigEndian, bytes.1.bigEndian)
+    }
+
     /// Order by the bytes of `text`.
     static func precedes(_ left: CustomerKey, _ right: CustomerKey) -> Bool {
         guard left.isAnonymous == right.isAnonymous else { return left.text.precedes(right.text) }
@@ -192,5 +203,24 @@ package struct Instance: Sendable, Equatable {
         guard !id.isEmpty else { return }
         because.append(id)
         if because.count > 16 { because.removeFirst() }
+    }
+
+    /// Starts it once more.
+    mutating func restart(_ rule: Rule, at time: Instant, id: String, name: String, properties: JSONView?) {
+        add(because: id)
+        // A late start does not move the deadline back.
+        guard time >= startedAt else { return }
+        startedAt = time
+        due = time + rule.wait
+        phase = .waiting
+        heldSince = nil
+        remember(properties, rule, id: id, name: name)
+    }
+
+    /// Notes the event that last started it.
+    mutating func remember(_ properties: JSONView?, _ rule: Rule, id: String, name: String) {
+        eventID = id
+        eventName = name
+        self.properties = rule.keepsProperties ? properties?.packed ?? [] : []
     }
 }

@@ -68,20 +68,20 @@ struct RecordWriter {
             number: profile.number, isAnonymous: profile.key.isAnonymous, id: profile.key.id, firstSeen: profile.firstSeen,
             lastSeen: profile.lastSeen, locale: profile.locale?.value, timezone: profile.timezone?.value,
             wake: profile.wake == .max ? nil : profile.wake, judgedBy: Int64(bitPattern: profile.judgedBy))
-        record.traits = RecordJSON.array(profile.traits) { trait, json in
+        record.traits = JSONWriter.array(profile.traits) { trait, json in
             json.member("at", trait.at)
             json.member("name", trait.name)
             json.key("value")
             json.value(trait.view)
         }
-        record.carts = RecordJSON.array(profile.carts.list, cart)
-        record.interests = RecordJSON.array(profile.interests, interest)
-        record.subscriptions = RecordJSON.array(profile.subscriptions, subscription)
-        record.segments = RecordJSON.array(profile.segments) { membership, json in
+        record.carts = JSONWriter.array(profile.carts.list, cart)
+        record.interests = JSONWriter.array(profile.interests, interest)
+        record.subscriptions = JSONWriter.array(profile.subscriptions, subscription)
+        record.segments = JSONWriter.array(profile.segments) { membership, json in
             json.member("entered_at", membership.enteredAt)
             json.member("name", rules.segments[membership.segment].name)
         }
-        record.timers = RecordJSON.array(profile.instances, instance)
+        record.timers = JSONWriter.array(profile.instances, instance)
         record.rolling = rolling(profile)
         record.seen = profile.seen.record
         return record
@@ -92,7 +92,7 @@ struct RecordWriter {
         let wake = product.wake(now: now)
         return ProductRecord(
             key: product.key,
-            facts: RecordJSON.object { json in
+            facts: JSONWriter.object { json in
                 json.member("available", facts.available)
                 json.member("available_at", facts.availableAt)
                 json.member("currency", facts.currency)
@@ -104,12 +104,12 @@ struct RecordWriter {
                 json.member("was_available", facts.wasAvailable)
                 json.member("was_price", facts.wasPrice)
             },
-            lines: RecordJSON.array(product.lines, line), seen: product.seen.record,
+            lines: JSONWriter.array(product.lines, line), seen: product.seen.record,
             wake: wake == .max ? nil : wake)
     }
 
-    private func line(_ line: AudienceLine, _ json: inout RecordJSON) {
-        func member(_ key: StaticString, _ places: [AudienceLine.Place], _ json: inout RecordJSON) {
+    private func line(_ line: AudienceLine, _ json: inout JSONWriter) {
+        func member(_ key: StaticString, _ places: [AudienceLine.Place], _ json: inout JSONWriter) {
             json.key(key)
             json.array { json in
                 for place in places {
@@ -131,7 +131,7 @@ struct RecordWriter {
         member("waiting", line.waiting, &json)
     }
 
-    private func cart(_ cart: Cart, _ json: inout RecordJSON) {
+    private func cart(_ cart: Cart, _ json: inout JSONWriter) {
         json.member("id", cart.id)
         json.key("items")
         json.array { json in
@@ -145,7 +145,7 @@ struct RecordWriter {
                     json.member("price", line.price)
                     json.member("price_then", line.priceThen)
                     json.member("product_id", line.product.id)
-                    json.member("quantity", line.quantity.text)
+                    json.member("quantity", text: line.quantity)
                     json.member("since", line.since)
                     json.member("url", line.url)
                     if !line.product.variant.isEmpty { json.member("variant", line.product.variant) }
@@ -160,7 +160,7 @@ struct RecordWriter {
         json.member("touched_at", cart.touchedAt)
     }
 
-    private func interest(_ interest: Interest, _ json: inout RecordJSON) {
+    private func interest(_ interest: Interest, _ json: inout JSONWriter) {
         json.member("count", Int64(interest.count))
         json.member("currency", interest.currency)
         json.member("kind", interest.kind.rawValue)
@@ -171,7 +171,7 @@ struct RecordWriter {
         if !interest.product.variant.isEmpty { json.member("variant", interest.product.variant) }
     }
 
-    private func subscription(_ subscription: Subscription, _ json: inout RecordJSON) {
+    private func subscription(_ subscription: Subscription, _ json: inout JSONWriter) {
         json.member("amount", subscription.amount)
         json.member("attempts", Int64(subscription.attempts))
         json.member("currency", subscription.currency)
@@ -188,7 +188,7 @@ struct RecordWriter {
         json.member("status_at", subscription.statusAt)
     }
 
-    private func instance(_ instance: Instance, _ json: inout RecordJSON) {
+    private func instance(_ instance: Instance, _ json: inout JSONWriter) {
         let phase =
             switch instance.phase {
             case .waiting: "waiting"

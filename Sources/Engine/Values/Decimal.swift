@@ -149,12 +149,11 @@ package struct Decimal: Hashable, Sendable, Comparable {
     }
 
     /// Plain decimal text without an exponent: `59.97`, `-3`, `0.5`.
-    package var text: String {
-        guard scale > 0 else { return String(mantissa) }
-        var digits = String(mantissa.magnitude)
-        if digits.utf8.count <= scale { digits = String(repeating: "0", count: scale + 1 - digits.utf8.count) + digits }
-        let point = digits.utf8.index(digits.endIndex, offsetBy: -scale)
-        return (mantissa < 0 ? "-" : "") + digits[..<point] + "." + digits[point...]
+    package var text: String { withText { String(decoding: $0, as: UTF8.self) } }
+
+    /// The same where it needs no memory of its own.
+    func withText<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        DecimalText.with(negative: mantissa < 0, mantissa.magnitude, scale: scale, body)
     }
 
     /// The text with at least two decimals, as prices are written: `20.00`, `0.125`.

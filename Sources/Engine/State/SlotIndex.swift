@@ -1,8 +1,7 @@
-/// Finds the slot of a customer by its id, or by an anonymous id that is linked to it: open addressing with linear probing over
-/// (hash, slot).
+/// Finds a slot by a hash of what it holds: open addressing with linear probing over (hash, slot).
 ///
 /// Its hash is fixed, not seeded, so that probes are the same in every run. This is on the hot path: one look-up for each event.
-struct CustomerIndex: Sendable {
+struct SlotIndex: Sendable {
     private struct Entry {
         var hash: UInt64
         /// Slot + 1; 0 is an empty place.
@@ -11,12 +10,6 @@ struct CustomerIndex: Sendable {
 
     private var table = [Entry](repeating: Entry(hash: 0, slot: 0), count: 1024)
     private var count = 0
-
-    static func hash(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> UInt64 {
-        StableHash.of(id, seed: isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03)
-    }
-
-    static func hash(isAnonymous: Bool, _ id: [UInt8]) -> UInt64 { id.withUnsafeBytes { hash(isAnonymous: isAnonymous, $0) } }
 
     func find(_ hash: UInt64, matches: (Int) -> Bool) -> Int? {
         let mask = table.count - 1
@@ -65,6 +58,33 @@ struct CustomerIndex: Sendable {
     }
 }
 
+extension CustomerKey {
+    /// By which a customer is found, also by an anonymous id that is linked to it.
+    static func hash(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> UInt64 {
+        StableHash.of(id, seed: isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03)
+    }
+
+    static func hash(isAnonymous: Bool, _ id: [UInt8]) -> UInt64 { id.withUnsafeBytes { hash(isAnonymous: isAnonymous, $0) } }
+}
+
+/// Finds products by their keys; they are numbered in the order in which they come, and none ever goes.
+struct ProductIndex: Sendable {
+    private var index = SlotIndex()
+    private var keys: [ProductKey] = []
+
+    subscript(key: ProductKey) -> Int? { index.find(Self.hash(key)) { keys[$0] == key } }
+
+    mutating func append(_ key: ProductKey) {
+        index.insert(Self.hash(key), slot: keys.count)
+        keys.append(key)
+    }
+
+    private static func hash(_ key: ProductKey) -> UInt64 {
+        let own = StableHash.of(key.id)
+        return key.variant.isEmpty ? own : own ^ StableHash.of(key.variant).byteSwapped
+    }
+}
+
 /// A multiply-and-fold hash over 8 bytes at a time, in the manner of wyhash. It is not stored anywhere.
 enum StableHash {
     static func of(_ bytes: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
@@ -83,9 +103,7 @@ enum StableHash {
     }
 
     static func of(_ text: String) -> UInt64 {
-        let seed: UInt64 = 0xD1B5_4A32_D192_ED03
-        return text.utf8.withContiguousStorageIfAvailable { of(UnsafeRawBufferPointer($0), seed: seed) }
-            ?? Array(text.utf8).withUnsafeBytes { of($0, seed: seed) }
+        text.utf8.span.withUnsafeBytes { of($0, seed: 0xD1B5_4A32_D192_ED03) }
     }
 
     private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
