@@ -59,7 +59,7 @@ final class DecodingQueue: Sendable {
 
     func submit(_ job: DecodingJob) {
         queue.async { [self] in
-            guard let lines = job.take() else { return }
+            guard var lines = job.take() else { return }
             job.finish(decoders.withLock { lines.decoded(by: $0[lines.source]) })
         }
     }

@@ -14,6 +14,11 @@ package struct LineBuffer: Sendable {
         storage = [UInt8](repeating: 0, count: max(0, capacity) + LineBuffer.padding)
     }
 
+    /// A buffer in the memory of another one's bytes.
+    init(reusing bytes: consuming [UInt8]) {
+        storage = bytes.count < LineBuffer.padding ? [UInt8](repeating: 0, count: LineBuffer.padding) : bytes
+    }
+
     /// Makes it empty and keeps the memory.
     package mutating func removeAll() { count = 0 }
 

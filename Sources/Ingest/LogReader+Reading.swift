@@ -63,7 +63,7 @@ extension LogReader {
         case .lines(let offset, let count):
             let lines = RawLines(
                 text: buffer, count: count, offset: offset, source: state.source, sourceName: sources[state.source].name,
-                file: state.number, maxLineBytes: maxLineBytes)
+                file: state.number, maxLineBytes: maxLineBytes, batch: spareBatches.popLast() ?? EventBatch())
             let job = DecodingJob(lines, of: id)
             states[id]?.jobs += 1
             jobs.append(job)
@@ -90,22 +90,22 @@ extension LogReader {
 
     /// Waits for a stretch to be decoded, decoding meanwhile what no other core has begun, and hands its events to the sequencer.
     private mutating func take(_ job: DecodingJob, wallLimit: Instant?, engineNow: Instant, into chunk: inout ReadChunk) {
-        if let lines = job.take() {
+        if var lines = job.take() {
             job.finish(lines.decoded(by: decoders[lines.source]))
         } else {
             for other in jobs where !job.isDone {
-                if let lines = other.take() { other.finish(lines.decoded(by: decoders[lines.source])) }
+                if var lines = other.take() { other.finish(lines.decoded(by: decoders[lines.source])) }
             }
         }
-        guard let lines = job.wait(), let state = states[job.file] else { return }
+        guard var lines = job.wait(), let state = states[job.file] else { return }
         states[job.file]?.jobs -= 1
-        order(lines, of: state, id: job.file, wallLimit: wallLimit, engineNow: engineNow, into: &chunk)
+        order(&lines, of: state, id: job.file, wallLimit: wallLimit, engineNow: engineNow, into: &chunk)
         if states[job.file]?.jobs == 0, tailer.file(job.file) == nil { states[job.file] = nil }
     }
 
     /// Gives decoded events their turn by the file's watermark, in the order of its lines, and refuses what is too late or too early.
     private mutating func order(
-        _ lines: DecodedLines, of state: FileState, id: FileID, wallLimit: Instant?, engineNow: Instant,
+        _ lines: inout DecodedLines, of state: FileState, id: FileID, wallLimit: Instant?, engineNow: Instant,
         into chunk: inout ReadChunk
     ) {
         var notedHeads = state.notedHeads
@@ -119,7 +119,9 @@ extension LogReader {
         let name = sources[state.source].name
         var newest = state.newest
         var refused: [DeadLetter] = []
-        var batch = lines.batch
+        var batch = EventBatch()
+        swap(&batch, &lines.batch)
+        let text = lines.text
         let count = batch.events.count
         var kept = 0
         var next = 0
@@ -135,7 +137,7 @@ extension LogReader {
                     }
                 }
                 func refuse(_ reason: DeadLetter.Reason, _ message: String) {
-                    lines.text.withBytes { bytes in
+                    text.withBytes { bytes in
                         let place = events[first].raw
                         var letter = DeadLetter(
                             reason: reason, message: message,
@@ -182,12 +184,28 @@ extension LogReader {
         }
         states[id]?.newest = newest
         if keepsLines {
-            batch.lines = lines.text.bytes
+            batch.lines = text.bytes
         } else if spareBuffers.count < Self.depth {
-            spareBuffers.append(lines.text)
+            spareBuffers.append(text)
         }
         sequencer.add(batch)
     }
+
+    /// Takes a batch back whose events have been applied: the next stretches are read and decoded into its memory.
+    package mutating func recycle(_ batch: consuming EventBatch) {
+        let isUsual = batch.arena.capacity <= Self.spareBytes && batch.lines.capacity <= Self.spareBytes
+        guard isUsual, spareBatches.count < Self.depth else { return }
+        if !batch.lines.isEmpty, spareBuffers.count < Self.depth {
+            var lines: [UInt8] = []
+            swap(&lines, &batch.lines)
+            spareBuffers.append(LineBuffer(reusing: lines))
+        }
+        batch.removeAll()
+        spareBatches.append(batch)
+    }
+
+    /// What is larger than this is not kept for the next.
+    private static let spareBytes = 4 * stretchBytes
 
     /// Events whose turn is before the watermark, in order.
     package mutating func take(below watermark: Instant) -> EventBatch { sequencer.take(below: watermark) }

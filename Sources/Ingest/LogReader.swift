@@ -124,6 +124,8 @@ package struct LogReader: ~Copyable {
     let ahead: DecodingQueue
     /// Buffers to be filled again.
     var spareBuffers: [LineBuffer] = []
+    /// Batches to be filled again.
+    var spareBatches: [EventBatch] = []
     /// Files whose last line without a newline has been asked for.
     var finals: Set<FileID> = []
     var states: [FileID: FileState] = [:]

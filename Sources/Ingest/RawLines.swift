@@ -11,11 +11,14 @@ struct RawLines: Sendable {
     var sourceName: String
     var file: Int
     var maxLineBytes: Int
+    /// An empty batch, perhaps with room of an earlier one.
+    var batch: EventBatch
 
-    /// Decodes the lines. It depends on nothing but them, so that it may happen on any core.
-    func decoded(by cell: DecoderCell) -> DecodedLines {
+    /// Decodes the lines, and takes the empty batch for it. It depends on nothing but them, so that it may happen on any core.
+    mutating func decoded(by cell: DecoderCell) -> DecodedLines {
         var result = DecodedLines(text: text)
-        result.batch.events.reserveCapacity(count / 256)
+        swap(&result.batch, &batch)
+        result.batch.reserve(lines: count)
         var splitter = LineSplitter(range: 0..<count, offset: offset, maxLineBytes: maxLineBytes)
         text.withBytes { bytes in
             while let line = splitter.next(in: bytes) {
@@ -42,6 +45,14 @@ struct RawLines: Sendable {
             }
         }
         return result
+    }
+}
+
+extension EventBatch {
+    /// Makes room for the events of so many bytes of lines, and for the few that the sequencer adds to them.
+    fileprivate mutating func reserve(lines bytes: Int) {
+        events.reserveCapacity(bytes / 256 + 64)
+        arena.reserveCapacity(bytes / 2)
     }
 }
 

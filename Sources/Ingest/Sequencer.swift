@@ -35,21 +35,52 @@ package struct Sequencer: Sendable {
     }
 
     private static func sort(_ events: inout [Event]) {
-        // Logs are nearly sorted; most chunks need nothing.
-        guard isUnsorted(events) else { return }
-        // An event is large: what is sorted are their places.
-        let sorted = events.withUnsafeBufferPointer { events in
-            var places = events.indices.map { (order: events[$0].order, index: $0) }
-            places.sort { $0.order != $1.order ? $0.order < $1.order : Event.precedes(events[$0.index], events[$1.index]) }
-            return places.map { events[$0.index] }
+        // Logs are nearly sorted: nearly every event is at its place, or a few places from it. One that is not moves there; where there is too much to
+        // move, places are sorted instead, because an event is large.
+        let sorted = events.withUnsafeMutableBufferPointer { events -> [Event]? in
+            var moves = 8 * events.count + 64
+            var next = 1
+            while next < events.count {
+                if Event.precedes(events[next], events[next &- 1]) {
+                    let event = events[next]
+                    var place = next
+                    repeat {
+                        events[place] = events[place &- 1]
+                        place &-= 1
+                        moves &-= 1
+                    } while place > 0 && Event.precedes(event, events[place &- 1])
+                    events[place] = event
+                    if moves < 0 { return sortedByPlaces(UnsafeBufferPointer(events)) }
+                }
+                next &+= 1
+            }
+            return nil
         }
-        events = sorted
+        if let sorted { events = sorted }
     }
 
-    private static func isUnsorted(_ events: [Event]) -> Bool {
-        events.withUnsafeBufferPointer { events in
-            for index in events.indices.dropFirst() where Event.precedes(events[index], events[index - 1]) { return true }
-            return false
+    private static func sortedByPlaces(_ events: UnsafeBufferPointer<Event>) -> [Event] {
+        var places = events.indices.map { (order: events[$0].order, index: $0) }
+        places.sort { $0.order != $1.order ? $0.order < $1.order : Event.precedes(events[$0.index], events[$1.index]) }
+        return places.map { events[$0.index] }
+    }
+
+    /// Puts sorted events among others that are sorted too. They mostly belong before all of those, or among the first.
+    private static func merge(_ others: [Event], into events: inout [Event]) {
+        var (own, other) = (events.count - 1, others.count - 1)
+        events.append(contentsOf: others)
+        var place = events.count - 1
+        events.withUnsafeMutableBufferPointer { events in
+            while other >= 0 {
+                if own >= 0, Event.precedes(others[other], events[own]) {
+                    events[place] = events[own]
+                    own &-= 1
+                } else {
+                    events[place] = others[other]
+                    other &-= 1
+                }
+                place &-= 1
+            }
         }
     }
 
@@ -96,14 +127,17 @@ package struct Sequencer: Sendable {
         } else {
             result = EventBatch()
         }
-        let before = result.events.count
+        var others: [Event] = []
         for index in chunks.indices where due[index] > chunks[index].next {
             for event in chunks[index].batch.events[chunks[index].next..<due[index]] {
-                result.append(event, from: chunks[index].batch)
+                others.append(result.copy(event, from: chunks[index].batch))
             }
             chunks[index].next = due[index]
         }
-        if result.events.count != before { Self.sort(&result.events) }
+        if !others.isEmpty {
+            Self.sort(&others)
+            Self.merge(others, into: &result.events)
+        }
         chunks.removeAll { $0.remaining.isEmpty }
         if let rest { chunks.append(rest) }
         return result

@@ -262,7 +262,7 @@ package struct Pipeline: ~Copyable {
     private mutating func applyAll(below watermark: Instant, wallNow: Instant?) throws {
         while true {
             let bound: Instant
-            var batch: EventBatch
+            let batch: EventBatch
             do {
                 let reads = engine.hasStore && !isWriting
                 if reads { try store?.beginRead() }
@@ -274,7 +274,7 @@ package struct Pipeline: ~Copyable {
                 _ = try advance(batch, from: 0, below: bound)
             }
             if !batch.events.isEmpty || engine.dirtyCount > 0 { isChanged = true }
-            batch.events.removeAll()
+            reader.recycle(batch)
             if bound == watermark { break }
             try commit(wallNow: wallNow, keeping: true)
             if hooks.endsEarly() { break }

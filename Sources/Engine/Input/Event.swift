@@ -79,6 +79,13 @@ package struct EventBatch: Sendable {
 
     package init() {}
 
+    /// Makes it empty and keeps the memory.
+    package mutating func removeAll() {
+        events.removeAll(keepingCapacity: true)
+        arena.removeAll(keepingCapacity: true)
+        lines.removeAll(keepingCapacity: true)
+    }
+
     package func line(of event: Event) -> ArraySlice<UInt8> {
         lines[Int(event.raw.offset)..<Int(event.raw.offset + event.raw.length)]
     }
@@ -117,8 +124,11 @@ package struct EventBatch: Sendable {
         event.traits == 0 ? nil : JSONView(bytes: arena, offset: Int(event.traits) - 1)
     }
 
-    /// Copies an event of another batch, with everything it refers to.
-    package mutating func append(_ event: Event, from other: EventBatch) {
+    /// Adds an event of another batch, with everything it refers to.
+    package mutating func append(_ event: Event, from other: EventBatch) { events.append(copy(event, from: other)) }
+
+    /// Copies everything that an event of another batch refers to, and gives the event with its references to the copies.
+    package mutating func copy(_ event: Event, from other: EventBatch) -> Event {
         var copy = event
         func text(_ text: ArenaText) -> ArenaText { text.isEmpty ? .none : add(other.bytes(text)) }
         func value(_ reference: UInt32) -> UInt32 {
@@ -134,7 +144,7 @@ package struct EventBatch: Sendable {
         copy.raw = event.raw.isEmpty ? .none : add(line: other.line(of: event))
         copy.properties = value(event.properties)
         copy.traits = value(event.traits)
-        events.append(copy)
+        return copy
     }
 }
 
