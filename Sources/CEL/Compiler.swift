@@ -162,8 +162,15 @@ struct Compiler {
             emit(.matches, span, a: regexes.count - 1, height: 0)
             return
         }
+        let known: Int? =
+            if builtin == .size, arguments.count == 1, !arguments[0].isPresenceTest, let reference = arguments[0].reference {
+                emit(.sizeLoad, span, a: reference, height: 0)
+            } else {
+                nil
+            }
         for argument in arguments { compile(argument) }
         emit(.call, span, a: Int(builtin.code), b: arguments.count, height: 1 - arguments.count)
+        if let known { code[known].b = Int32(code.count) }
     }
 
     // MARK: Loops

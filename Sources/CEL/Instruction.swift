@@ -9,6 +9,8 @@ struct Instruction: Sendable {
         case hasReference
         /// Pushes `reference a <operator c> constant b`: the shape of most conditions, without touching the stack for its parts.
         case compareLoad
+        /// Pushes the size of the host's value of reference `a` and goes to `b`, if the host knows it without making the value.
+        case sizeLoad
         /// Calls the host's function `a` with `b` arguments, below them the target if `c` is 1.
         case hostCall
         /// Pushes place `a` of the frame.

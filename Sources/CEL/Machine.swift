@@ -60,6 +60,14 @@ struct Machine {
                     pc += 1
                     continue
                 }
+            case .sizeLoad:
+                if let size = host.size(of: Int(instruction.a), of: program) {
+                    push(.int(size))
+                    pc = Int(instruction.b)
+                } else {
+                    pc += 1
+                }
+                continue
             case .compareLoad:
                 if let value = value(host.load(Int(instruction.a), of: program), instruction),
                     let result = binary(Int(instruction.c), value, program.constants[Int(instruction.b)])

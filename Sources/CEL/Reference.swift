@@ -42,6 +42,12 @@ package protocol Host {
     /// Calls the host function of `program.calls[call]`; `target` is nil for a global function or a plain variable as target.
     /// An argument whose static type is dyn may be of any type here: ``Value/fits(_:)`` tells.
     func call(_ call: Int, of program: Program, target: Value?, arguments: [Value]) -> Loaded
+    /// What `size()` of `program.references[reference]` is, where that is known without making the value; nil: it is to be made.
+    func size(of reference: Int, of program: Program) -> Int?
+}
+
+extension Host {
+    package func size(of reference: Int, of program: Program) -> Int? { nil }
 }
 
 /// A host without data.

@@ -5,14 +5,23 @@ struct EventContext {
     let id: String
     let properties: JSONView?
     /// Products the event names: its own `product_id`, else those of `products`.
-    var mentions: [ProductMention] = []
+    let mentions: [ProductMention]
     /// Those of `products`; nil if there is no such list.
-    var listed: [ProductMention]?
+    let listed: [ProductMention]?
     var cartID: String?
     /// Whether the event says or implies a cart, so that it does not stand for all of them.
     var namesCart = false
     var subscriptionID: String?
     var product: ProductKey? { mentions.first?.product }
+
+    init(_ event: Event, of batch: EventBatch, _ properties: JSONView?, _ rules: RuleSet) {
+        self.event = event
+        name = rules.vocabulary[event.name].name
+        id = batch.string(event.id)
+        self.properties = properties
+        listed = properties.flatMap { ProductMention.list($0) }
+        mentions = properties.flatMap { ProductMention($0) }.map { [$0] } ?? listed ?? []
+    }
 }
 
 extension Engine {
@@ -59,16 +68,10 @@ extension Engine {
         let acting = event.user.isEmpty ? anonymousSlot : userSlot
 
         // Most events only count: they have no effect on carts and the like, and trigger nothing.
-        let acts = rules.acts[Int(event.name.index)]
-        var mentions: [ProductMention] = []
-        var listed: [ProductMention]?
-        if acts, let properties {
-            listed = ProductMention.list(properties)
-            mentions = ProductMention(properties).map { [$0] } ?? listed ?? []
-        }
-        if acts || merging != nil, rules.usesProducts || needsPrice(event.name) {
-            requireProducts(
-                event, mentions, listed, slots: [acting, merging].compactMap { $0 }, isMerging: merging != nil, &missing)
+        var context = rules.acts[Int(event.name.index)] ? EventContext(event, of: batch, properties, rules) : nil
+        if context != nil || merging != nil, rules.usesProducts || needsPrice(event.name) {
+            if let context { require(productsOf: context, &missing) }
+            if hasStore { requireProducts(of: [acting, merging].compactMap { $0 }, event, isMerging: merging != nil, &missing) }
             guard missing.isEmpty else { return false }
         }
 
@@ -101,7 +104,8 @@ extension Engine {
             // The event counts no more, but what it linked does.
             if merging != nil {
                 let changes = judge(slot, rules.segmentOrder, isQuiet: false)
-                for action in [Trigger.Action.cancel, .start] { fire(slot, changes, action) }
+                fire(slot, changes, .cancel)
+                fire(slot, changes, .start)
             }
             settle(slot)
             return true
@@ -115,13 +119,9 @@ extension Engine {
         let isJudged =
             adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
             || changesContext && !rules.segmentsByContext.isEmpty
-        guard acts || isJudged || !rules.calendars.isEmpty else { return true }
+        guard context != nil || isJudged || !rules.calendars.isEmpty else { return true }
 
-        var context: EventContext?
-        if acts {
-            var found = EventContext(
-                event: event, name: rules.vocabulary[event.name].name, id: batch.string(event.id), properties: properties,
-                mentions: mentions, listed: listed)
+        if var found = context.take() {
             change(slot, &found)
             context = found
         }
@@ -130,14 +130,17 @@ extension Engine {
             ? judgeSegments(
                 slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
         // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
-        for action in [Trigger.Action.cancel, .start] {
-            if let context {
-                fire(slot, context, holding(rules.triggers(of: event.name, action)) { $0.holds($1, slot, context) })
-            }
-            if !changes.isEmpty { fire(slot, changes, action) }
-        }
+        fire(slot, context, changes, .cancel)
+        fire(slot, context, changes, .start)
         settle(slot)
         return true
+    }
+
+    private mutating func fire(_ slot: Int, _ context: EventContext?, _ changes: [SegmentChange], _ action: Trigger.Action) {
+        if let context {
+            fire(slot, context, holding(rules.triggers(of: context.event.name, action)) { $0.holds($1, slot, context) })
+        }
+        if !changes.isEmpty { fire(slot, changes, action) }
     }
 
     /// Whether an event is about a product and nobody's, also if it names somebody, as many log libraries make every event do: changes of
@@ -164,16 +167,17 @@ extension Engine {
         profiles[slot].count(event, properties, of: batch, rules, now: clock.now)
     }
 
-    /// Notes the products that the event's effects, conditions or cancelled instances may touch. Those that it names are known from now on.
-    private mutating func requireProducts(
-        _ event: Event, _ mentions: [ProductMention], _ listed: [ProductMention]?, slots: [Int], isMerging: Bool,
-        _ missing: inout Missing
-    ) {
-        for place in mentions.indices { _ = require(mentions[place].product, &missing) }
+    /// The products that an event names are known from now on.
+    private mutating func require(productsOf context: EventContext, _ missing: inout Missing) {
+        for place in context.mentions.indices { _ = require(context.mentions[place].product, &missing) }
         // An event with a product of its own may carry a list besides.
-        if mentions.count == 1, let listed { for place in listed.indices { _ = require(listed[place].product, &missing) } }
-        // What anybody has to do with is resident where nothing is stored.
-        guard hasStore else { return }
+        if context.mentions.count == 1, let listed = context.listed {
+            for place in listed.indices { _ = require(listed[place].product, &missing) }
+        }
+    }
+
+    /// Notes the stored products that the event's effects, conditions or cancelled instances may touch.
+    private mutating func requireProducts(of slots: [Int], _ event: Event, isMerging: Bool, _ missing: inout Missing) {
         for slot in slots {
             for place in profiles[slot].instances.indices {
                 if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }

@@ -87,19 +87,33 @@ extension Engine {
         }
     }
 
-    /// The message of an instance as of now. Absent things are left out, never null. It is written down in the order of the canonical form, so that
-    /// there is nothing to sort.
+    /// The message of an instance as of now.
     mutating func message(_ slot: Int, _ choice: Choice, sequence number: Int64) -> Message {
         let instance = choice.instance
         let rule = choice.rule
         let customer = text(of: slot)
         let id = messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt)
-        let due = instance.heldSince ?? instance.due
-        let expires = due + rule.expires
+        let expires = (instance.heldSince ?? instance.due) + rule.expires
         let computed = rule.data.map { entry -> CanonicalJSON? in
             guard case .value(let value) = evaluate(entry.condition, slot, instance) else { return nil }
             return CanonicalJSON(value)
         }
+        let segments = profiles[slot].segments.map(\.segment)
+        return Message(
+            id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
+            outbox: rule.outbox ?? choice.channel.flatMap { rules.delivery.outboxes[$0] }, channel: choice.channel,
+            variant: choice.variant, segments: segments,
+            json: json(of: choice, slot, customer: customer, id: id, expires: expires, sequence: number, computed))
+    }
+
+    /// A message's bytes. Absent things are left out, never null. They are written down in the order of the canonical form, so that there is nothing
+    /// to sort.
+    private func json(
+        of choice: Choice, _ slot: Int, customer: String, id: String, expires: Instant, sequence number: Int64,
+        _ computed: [CanonicalJSON?]
+    ) -> [UInt8] {
+        let instance = choice.instance
+        let rule = choice.rule
         var json = JSONWriter(capacity: 1024)
         json.object { json in
             json.key("data")
@@ -113,7 +127,7 @@ extension Engine {
                     case .cart: if rule.per == .cart { writeCart(slot, instance.key, to: &json) }
                     case .channel: json.member("channel", choice.channel)
                     case .customer: writeCustomer(slot, customer, rule, to: &json)
-                    case .dueAt: json.member("due_at", time: due)
+                    case .dueAt: json.member("due_at", time: instance.heldSince ?? instance.due)
                     case .key: if !instance.key.isEmpty || rule.per != .customer { json.member("key", instance.key) }
                     case .product: if rule.per == .product, let product = instance.product { write(product, to: &json) }
                     case .rule: json.member("rule", rule.name)
@@ -137,12 +151,8 @@ extension Engine {
             json.member("time", time: clock.now)
             json.member("type", "nudged.message")
         }
-        return Message(
-            id: id, rule: rule.name, customer: profiles[slot].number, time: clock.now, expires: expires, sequence: number,
-            outbox: rule.outbox ?? choice.channel.flatMap { rules.delivery.outboxes[$0] }, channel: choice.channel,
-            variant: choice.variant, segments: profiles[slot].segments.map(\.segment),
-            // Messages are kept by the thousand until they are committed: without the room that was not needed.
-            json: Array(json.bytes[...]))
+        // Messages are kept by the thousand until they are committed: without the room that was not needed.
+        return Array(json.bytes[...])
     }
 
     private func writeCustomer(_ slot: Int, _ customer: String, _ rule: Rule, to json: inout JSONWriter) {

@@ -64,6 +64,14 @@ struct Scope: Host {
         value(of: condition.calls[call], arguments: arguments, keys: [])
     }
 
+    func size(of reference: Int, of program: Program) -> Int? {
+        guard case .cart("items") = condition.references[reference].slot, condition.references[reference].keys.isEmpty,
+            let profile
+        else { return nil }
+        return cartID.flatMap { id in profile.pointee.carts.index(id: id).map { profile.pointee.carts.list[$0].lines.count } }
+            ?? 0
+    }
+
     /// Follows the keys below a slot whose value has been built; properties and traits have followed them already.
     private func walk(_ loaded: Loaded, _ slot: Slot, _ keys: [Key]) -> Loaded {
         switch slot {

@@ -48,12 +48,16 @@ extension String {
 
     /// The same bytes, without Unicode normalisation.
     package func same(as other: String) -> Bool {
-        let (left, right) = (utf8, other.utf8)
-        return left.span.withUnsafeBytes { left in right.span.withUnsafeBytes { areEqual(left, $0) } }
+        let result = utf8.withContiguousStorageIfAvailable { left in
+            other.utf8.withContiguousStorageIfAvailable { areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer($0)) }
+        }
+        return result.flatMap { $0 } ?? utf8.elementsEqual(other.utf8)
     }
 
     /// Whether these are its bytes.
-    func same(as bytes: UnsafeRawBufferPointer) -> Bool { utf8.span.withUnsafeBytes { areEqual($0, bytes) } }
+    func same(as bytes: UnsafeRawBufferPointer) -> Bool {
+        utf8.withContiguousStorageIfAvailable { areEqual(UnsafeRawBufferPointer($0), bytes) } ?? utf8.elementsEqual(bytes)
+    }
 }
 
 extension [UInt8] {
