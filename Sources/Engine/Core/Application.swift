@@ -1,6 +1,7 @@
 /// What applying one event has found out about it, for conditions and triggers.
 struct EventContext {
-    let event: Event
+    let event: EventName
+    let time: Instant
     let name: String
     let id: String
     let properties: JSONView?
@@ -15,13 +16,33 @@ struct EventContext {
     var product: ProductKey? { mentions.first?.product }
 
     init(_ event: Event, of batch: EventBatch, _ properties: JSONView?, _ rules: RuleSet) {
-        self.event = event
+        self.event = event.name
+        time = event.time
         name = rules.vocabulary[event.name].name
         id = batch.string(event.id)
         self.properties = properties
         listed = properties.flatMap { ProductMention.list($0) }
         mentions = properties.flatMap { ProductMention($0) }.map { [$0] } ?? listed ?? []
     }
+}
+
+/// Whom an event of a customer is about, as far as known before it is applied.
+private struct Actors {
+    var user: Int?
+    var anonymous: Int?
+    /// The anonymous profile that the event makes the user's.
+    var merging: Int?
+}
+
+/// What counting an event has come to.
+private struct Arrival {
+    let slot: Int
+    /// Nobody has been judged by any segments before.
+    let isNew: Bool
+    /// The segments have changed since the customer was judged last.
+    let adopts: Bool
+    let isMerged: Bool
+    let changesContext: Bool
 }
 
 extension Engine {
@@ -51,7 +72,7 @@ extension Engine {
         }
 
         // Who. Nothing is changed until all that is needed is resident.
-        var userSlot = event.user.isEmpty ? nil : batch.withBytes(event.user) { find(isAnonymous: false, $0) }
+        let userSlot = event.user.isEmpty ? nil : batch.withBytes(event.user) { find(isAnonymous: false, $0) }
         // Nearly every event of a known visitor names both ids, which belong together already.
         let anonymousSlot =
             event.anonymous.isEmpty
@@ -65,33 +86,72 @@ extension Engine {
         let merging =
             userSlot != anonymousSlot
             ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
-        let acting = event.user.isEmpty ? anonymousSlot : userSlot
-
+        let actors = Actors(user: userSlot, anonymous: anonymousSlot, merging: merging)
         // Most events only count: they have no effect on carts and the like, and trigger nothing.
-        var context = rules.acts[Int(event.name.index)] ? EventContext(event, of: batch, properties, rules) : nil
-        if context != nil || merging != nil, rules.usesProducts || needsPrice(event.name) {
-            if let context { require(productsOf: context, &missing) }
-            if hasStore { requireProducts(of: [acting, merging].compactMap { $0 }, event, isMerging: merging != nil, &missing) }
+        return rules.acts[Int(event.name.index)]
+            ? act(event, properties, actors, of: batch, &missing) : onlyCount(event, properties, actors, of: batch, &missing)
+    }
+
+    private mutating func onlyCount(
+        _ event: Event, _ properties: JSONView?, _ actors: Actors, of batch: EventBatch, _ missing: inout Missing
+    ) -> Bool {
+        if actors.merging != nil {
+            requireProducts(of: actors, event, &missing)
             guard missing.isEmpty else { return false }
         }
+        guard let arrival = count(event, properties, actors, of: batch) else { return true }
+        guard isJudged(event, arrival) || !rules.calendars.isEmpty else { return true }
+        let changes = judgeSegments(event, arrival)
+        if !changes.isEmpty {
+            fire(arrival.slot, changes, .cancel)
+            fire(arrival.slot, changes, .start)
+        }
+        settle(arrival.slot)
+        return true
+    }
 
+    private mutating func act(
+        _ event: Event, _ properties: JSONView?, _ actors: Actors, of batch: EventBatch, _ missing: inout Missing
+    ) -> Bool {
+        var context = EventContext(event, of: batch, properties, rules)
+        if rules.usesProducts || needsPrice(event.name) { require(productsOf: context, &missing) }
+        requireProducts(of: actors, event, &missing)
+        guard missing.isEmpty else { return false }
+        guard let arrival = count(event, properties, actors, of: batch) else { return true }
+        change(arrival.slot, &context)
+        let changes = judgeSegments(event, arrival)
+        // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
+        fire(arrival.slot, context, changes, .cancel)
+        fire(arrival.slot, context, changes, .start)
+        settle(arrival.slot)
+        return true
+    }
+
+    private mutating func fire(
+        _ slot: Int, _ context: borrowing EventContext, _ changes: [SegmentChange], _ action: Trigger.Action
+    ) {
+        fire(slot, context, holding(rules.triggers(of: context.event, action), slot, context))
+        if !changes.isEmpty { fire(slot, changes, action) }
+    }
+
+    /// Counts an event: whose it is, and what is kept of every event. Nil if it is the same as one that counted.
+    private mutating func count(_ event: Event, _ properties: JSONView?, _ actors: Actors, of batch: EventBatch) -> Arrival? {
         clock.now = max(clock.now, event.order)
         counters.events += 1
         if event.isLate { counters.late += 1 }
         var slot: Int
         if !event.user.isEmpty {
-            if userSlot == nil { userSlot = create(isAnonymous: false, batch.bytes(event.user), at: event.time) }
-            slot = userSlot ?? 0
+            slot = actors.user ?? create(isAnonymous: false, batch.bytes(event.user), at: event.time)
             if !event.anonymous.isEmpty {
-                if let merging {
+                if let merging = actors.merging {
                     merge(merging, into: slot)
-                } else if anonymousSlot == nil {
+                } else if actors.anonymous == nil {
                     link(Array(batch.bytes(event.anonymous)), to: slot)
                     touch(slot)
                 }
             }
         } else {
-            slot = anonymousSlot ?? create(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
+            slot = actors.anonymous ?? create(isAnonymous: true, batch.bytes(event.anonymous), at: event.time)
         }
         touch(slot)
 
@@ -102,45 +162,33 @@ extension Engine {
         {
             counters.duplicates += 1
             // The event counts no more, but what it linked does.
-            if merging != nil {
+            if actors.merging != nil {
                 let changes = judge(slot, rules.segmentOrder, isQuiet: false)
                 fire(slot, changes, .cancel)
                 fire(slot, changes, .start)
             }
             settle(slot)
-            return true
+            return nil
         }
-
-        let isNew = profiles[slot].judgedBy == 0
-        let adopts = profiles[slot].judgedBy != rules.judgement
+        let judgedBy = profiles[slot].judgedBy
         update(slot, event, properties, batch)
         if !rules.delivery.conversions.isEmpty { convert(slot, event, properties) }
-        let changesContext = event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty
-        let isJudged =
-            adopts || merging != nil || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
-            || changesContext && !rules.segmentsByContext.isEmpty
-        guard context != nil || isJudged || !rules.calendars.isEmpty else { return true }
-
-        if var found = context.take() {
-            change(slot, &found)
-            context = found
-        }
-        let changes =
-            isJudged
-            ? judgeSegments(
-                slot, event: event, all: merging != nil || adopts, changesContext: changesContext, isQuiet: adopts && !isNew) : []
-        // What both starts and cancels a rule cancels first, be it the event or a segment that it led into.
-        fire(slot, context, changes, .cancel)
-        fire(slot, context, changes, .start)
-        settle(slot)
-        return true
+        return Arrival(
+            slot: slot, isNew: judgedBy == 0, adopts: judgedBy != rules.judgement, isMerged: actors.merging != nil,
+            changesContext: event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty)
     }
 
-    private mutating func fire(_ slot: Int, _ context: EventContext?, _ changes: [SegmentChange], _ action: Trigger.Action) {
-        if let context {
-            fire(slot, context, holding(rules.triggers(of: context.event.name, action)) { $0.holds($1, slot, context) })
-        }
-        if !changes.isEmpty { fire(slot, changes, action) }
+    /// Whether the event may have changed who is in which segment.
+    private func isJudged(_ event: Event, _ arrival: Arrival) -> Bool {
+        arrival.adopts || arrival.isMerged || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
+            || arrival.changesContext && !rules.segmentsByContext.isEmpty
+    }
+
+    private mutating func judgeSegments(_ event: Event, _ arrival: Arrival) -> [SegmentChange] {
+        guard isJudged(event, arrival) else { return [] }
+        return judgeSegments(
+            arrival.slot, event: event, all: arrival.isMerged || arrival.adopts, changesContext: arrival.changesContext,
+            isQuiet: arrival.adopts && !arrival.isNew)
     }
 
     /// Whether an event is about a product and nobody's, also if it names somebody, as many log libraries make every event do: changes of
@@ -177,12 +225,15 @@ extension Engine {
     }
 
     /// Notes the stored products that the event's effects, conditions or cancelled instances may touch.
-    private mutating func requireProducts(of slots: [Int], _ event: Event, isMerging: Bool, _ missing: inout Missing) {
-        for slot in slots {
+    private mutating func requireProducts(of actors: Actors, _ event: Event, _ missing: inout Missing) {
+        // What anybody has to do with is resident where nothing is stored.
+        guard hasStore, rules.usesProducts || needsPrice(event.name) else { return }
+        let acting = event.user.isEmpty ? actors.anonymous : actors.user
+        for case let slot? in [acting, actors.merging] {
             for place in profiles[slot].instances.indices {
                 if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }
             }
-            if isMerging || event.name == StateEvent.orderCompleted.eventName {
+            if actors.merging != nil || event.name == StateEvent.orderCompleted.eventName {
                 for interest in profiles[slot].interests where rules.indexes(interest.kind) {
                     _ = require(interest.product, &missing)
                 }

@@ -2,8 +2,7 @@
 extension Engine {
     /// Carries out what the state understands of the event, and finds its cart, products and subscription.
     mutating func change(_ slot: Int, _ context: inout EventContext) {
-        let event = context.event
-        let state = StateEvent(rawValue: event.name.index)
+        let state = StateEvent(rawValue: context.event.index)
         context.subscriptionID = Subscription.id(context.properties)
         let before = rules.indexesCarts ? cartProducts(slot) : []
         profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
@@ -22,13 +21,13 @@ extension Engine {
             if let found = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) {
                 place = found
             } else {
-                profiles[slot].subscriptions.append(Subscription(id: id, at: event.time))
+                profiles[slot].subscriptions.append(Subscription(id: id, at: context.time))
                 place = profiles[slot].subscriptions.count - 1
             }
-            if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: event.time) }
+            if let state { profiles[slot].subscriptions[place].apply(state, context.properties, at: context.time) }
             context.cartID = profiles[slot].carts.target(of: context.properties)
         case .consentChanged, .unsubscribed, .emailBounced, .emailMarkedAsSpam:
-            if let state { profiles[slot].consent.apply(state, context.properties, at: event.time) }
+            if let state { profiles[slot].consent.apply(state, context.properties, at: context.time) }
             context.cartID = profiles[slot].carts.target(of: context.properties)
         default:
             context.cartID = profiles[slot].carts.target(of: context.properties)
@@ -38,7 +37,7 @@ extension Engine {
     }
 
     private mutating func changeCart(_ slot: Int, _ state: StateEvent, _ context: inout EventContext) {
-        let time = context.event.time
+        let time = context.time
         let properties = context.properties
         let listed = context.listed
         let id: String
@@ -67,7 +66,7 @@ extension Engine {
 
     private mutating func changeInterest(_ slot: Int, _ state: StateEvent, _ context: EventContext) {
         guard let mention = context.mentions.first else { return }
-        let time = context.event.time
+        let time = context.time
         switch state {
         case .backInStockCancelled: forgetInterests(slot, in: mention.product, kinds: [.waitlist], until: time)
         case .productRemovedFromWishlist: forgetInterests(slot, in: mention.product, kinds: [.wishlist], until: time)

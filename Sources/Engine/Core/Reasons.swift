@@ -10,10 +10,10 @@ extension Engine {
 
     /// An instance that was held for too long: which gate held it at the end.
     func holder(_ slot: Int, _ place: Int, _ rule: Rule) -> String {
-        var candidate = Candidate(
-            profiles[slot].instances[place], rule, profiles[slot], rules.delivery, now: clock.now, sha256: sha256, isTraced: true)
-        guard case .hold = candidate.pass(Gates.inOrder), let step = candidate.steps.last else { return "" }
-        return step.gate + ": " + step.saw
+        asCandidate(slot, place, rule, isTraced: true) { candidate in
+            guard case .hold = candidate.pass(Gates.inOrder), let step = candidate.steps.last else { return "" }
+            return step.gate + ": " + step.saw
+        }
     }
 }
 

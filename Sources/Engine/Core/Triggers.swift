@@ -1,6 +1,15 @@
 import CEL
 
 extension Engine {
+    /// Which triggers of these groups the event fires.
+    mutating func holding(_ groups: [TriggerGroup], _ slot: Int, _ context: borrowing EventContext) -> [Int] {
+        // Most events trigger but one rule, without asking anything.
+        if groups.isEmpty { return [] }
+        if groups.count == 1, groups[0].condition == nil { return groups[0].places }
+        let context = copy context
+        return holding(groups) { $0.holds($1, slot, context) }
+    }
+
     /// Which triggers of these groups have a condition that holds, in the order of their rules. A condition is judged once for all rules that ask it;
     /// nothing that a trigger does is seen by another's condition.
     mutating func holding(_ groups: [TriggerGroup], _ holds: (inout Engine, Condition) -> Bool) -> [Int] {
@@ -17,14 +26,14 @@ extension Engine {
     /// Cancels or starts what an event triggers for its customer, rules in their order.
     mutating func fire(_ slot: Int, _ context: borrowing EventContext, _ places: [Int]) {
         guard !places.isEmpty else { return }
-        let triggers = rules.triggersByEvent[Int(context.event.name.index)]
+        let triggers = rules.triggersByEvent[Int(context.event.index)]
         for place in places {
             let number = triggers[place].rule
             let rule = rules.rules[number]
             switch triggers[place].action {
             case .cancel:
                 cancel(
-                    slot, number, keys: cancelKeys(rule, context), at: context.event.time, by: context.id, name: context.name)
+                    slot, number, keys: cancelKeys(rule, context), at: context.time, by: context.id, name: context.name)
             case .start:
                 switch rule.per {
                 case .customer: start(slot, number, rule, key: "", product: nil, by: context)
@@ -67,7 +76,7 @@ extension Engine {
             var scope = Scope(condition: condition, rules: rules, profile: profile, now: now)
             scope.eventName = context.name
             scope.eventID = context.id
-            scope.eventTime = context.event.time
+            scope.eventTime = context.time
             scope.properties = context.properties
             scope.cartID = context.cartID
             scope.product = context.product
@@ -96,7 +105,7 @@ extension Engine {
         _ slot: Int, _ number: Int, _ rule: Rule, key: String, product: ProductKey?, by context: borrowing EventContext
     ) {
         start(
-            slot, number, rule, key: key, product: product, at: context.event.time, id: context.id, name: context.name,
+            slot, number, rule, key: key, product: product, at: context.time, id: context.id, name: context.name,
             properties: context.properties)
     }
 

@@ -15,23 +15,27 @@ extension Engine {
         }
     }
 
-    /// Asks the gates. Their view of the profile ends here: while it lives, whatever changes in the profile would be copied.
+    /// Asks the gates.
     private mutating func pass(_ slot: Int, _ place: Int, _ rule: Rule) -> (GateAnswer, Choice) {
-        var candidate = candidate(slot, place, rule)
-        let answer = candidate.pass(Gates.inOrder)
+        let (answer, choice, steps) = asCandidate(slot, place, rule, isTraced: isTracing) { candidate in
+            (candidate.pass(Gates.inOrder), candidate.choice, candidate.steps)
+        }
         if isTracing {
             output.passages.append(
-                Passage(
-                    rule: rule.name, customer: text(of: slot), key: candidate.instance.key, at: clock.now, steps: candidate.steps)
-            )
+                Passage(rule: rule.name, customer: text(of: slot), key: choice.instance.key, at: clock.now, steps: steps))
         }
-        return (answer, candidate.choice)
+        return (answer, choice)
     }
 
-    func candidate(_ slot: Int, _ place: Int, _ rule: Rule) -> Candidate {
-        Candidate(
-            profiles[slot].instances[place], rule, profiles[slot], rules.delivery, now: clock.now, sha256: sha256,
-            isTraced: isTracing)
+    /// Gives an instance as gates see it.
+    func asCandidate<Result>(
+        _ slot: Int, _ place: Int, _ rule: Rule, isTraced: Bool, _ body: (inout Candidate) -> Result
+    ) -> Result {
+        withUnsafePointer(to: profiles[slot]) { profile in
+            var candidate = Candidate(
+                profile.pointee.instances[place], rule, profile, rules, now: clock.now, sha256: sha256, isTraced: isTraced)
+            return body(&candidate)
+        }
     }
 
     private mutating func publish(_ slot: Int, _ place: Int, _ choice: Choice) {
@@ -77,12 +81,14 @@ extension Engine {
         guard profiles[slot].instances.contains(where: { $0.phase == .held }) else { return }
         for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase == .held {
             let rule = rules.rules[profiles[slot].instances[place].rule]
-            var candidate = candidate(slot, place, rule)
-            candidate.instance.waitedForHourOf = nil
-            if case .hold(let until) = candidate.pass(Gates.inOrder) {
-                let heldSince = candidate.instance.heldSince ?? candidate.instance.due
+            let (answer, instance) = asCandidate(slot, place, rule, isTraced: false) { candidate in
+                candidate.instance.waitedForHourOf = nil
+                return (candidate.pass(Gates.inOrder), candidate.instance)
+            }
+            if case .hold(let until) = answer {
+                let heldSince = instance.heldSince ?? instance.due
                 profiles[slot].instances[place].due = max(clock.now, min(until, heldSince + rule.expires))
-                profiles[slot].instances[place].waitedForHourOf = candidate.instance.waitedForHourOf
+                profiles[slot].instances[place].waitedForHourOf = instance.waitedForHourOf
             } else {
                 // Judged in full, in its turn among the timers of this millisecond.
                 profiles[slot].instances[place].due = clock.now

@@ -25,11 +25,12 @@ package struct Choice: Sendable {
     package internal(set) var variant: String?
 }
 
-/// A message that is about to be sent: what gates see, and what they decide of it.
-package struct Candidate: Sendable {
+/// A message that is about to be sent: what gates see, and what they decide of it. It borrows the profile by address, as `Scope` does, and never
+/// outlives the call that made it.
+package struct Candidate {
     package internal(set) var choice: Choice
-    package let profile: Profile
-    package let policy: DeliveryPolicy
+    private let address: UnsafePointer<Profile>
+    private let rules: RuleSet
     package let now: Instant
     let sha256: @Sendable ([UInt8]) -> [UInt8]
 
@@ -39,18 +40,20 @@ package struct Candidate: Sendable {
     private var seen = ""
 
     init(
-        _ instance: Instance, _ rule: Rule, _ profile: Profile, _ policy: DeliveryPolicy, now: Instant,
+        _ instance: Instance, _ rule: Rule, _ profile: UnsafePointer<Profile>, _ rules: RuleSet, now: Instant,
         sha256: @escaping @Sendable ([UInt8]) -> [UInt8], isTraced: Bool = false
     ) {
         choice = Choice(instance: instance, rule: rule)
-        self.profile = profile
-        self.policy = policy
+        address = profile
+        self.rules = rules
         self.now = now
         self.sha256 = sha256
         self.isTraced = isTraced
     }
 
     package var rule: Rule { choice.rule }
+    package var profile: Profile { _read { yield address.pointee } }
+    package var policy: DeliveryPolicy { _read { yield rules.delivery } }
 
     package internal(set) var instance: Instance {
         get { choice.instance }

@@ -21,12 +21,13 @@ extension Inspection {
     package func gates(
         of rule: Int, _ instance: Instance?, sha256: @escaping @Sendable ([UInt8]) -> [UInt8]
     ) -> [GateStep] {
-        var candidate = Candidate(
-            instance ?? Instance(rule: rule, key: "", startedAt: now, due: now), rules.rules[rule], profile, rules.delivery,
-            now: now,
-            sha256: sha256, isTraced: true)
-        _ = candidate.pass(Gates.inOrder)
-        return candidate.steps
+        withUnsafePointer(to: profile) { profile in
+            var candidate = Candidate(
+                instance ?? Instance(rule: rule, key: "", startedAt: now, due: now), rules.rules[rule], profile, rules, now: now,
+                sha256: sha256, isTraced: true)
+            _ = candidate.pass(Gates.inOrder)
+            return candidate.steps
+        }
     }
 
     /// Where an instance stands among those who want the same product.
