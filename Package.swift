@@ -26,6 +26,7 @@ let package = Package(
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
         .target(name: "CUnusedBytes", dependencies: ["CSQLite"]),
+        .target(name: "CLogBuffer", dependencies: ["CSQLite"]),
 
         // The pure core: nothing but the standard library.
         .target(name: "CEL", swiftSettings: settings),
@@ -34,7 +35,7 @@ let package = Package(
         // Input and output: three that never import each other.
         .target(
             name: "Ingest", dependencies: ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux"], swiftSettings: settings),
-        .target(name: "Storage", dependencies: ["Engine", "CSQLite", "CUnusedBytes"], swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Engine", "CSQLite", "CUnusedBytes", "CLogBuffer"], swiftSettings: settings),
         .target(name: "Outbox", dependencies: ["Engine", "CLinux"], swiftSettings: settings),
 
         // YAML to values; the one place that knows the configuration's spelling.

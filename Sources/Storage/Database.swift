@@ -1,3 +1,4 @@
+import CLogBuffer
 import CSQLite
 import CUnusedBytes
 
@@ -36,6 +37,12 @@ final class Database {
     func zeroUnusedBytes() throws(StoreError) {
         try execute("PRAGMA max_page_count=\(NUDGED_MOST_PAGES)", doing: "open the database")
         let code = nudged_zero_unused_bytes(handle)
+        guard code == SQLITE_OK else { throw error(code, doing: "open the database") }
+    }
+
+    /// From now on what is written to the log of changes goes to its file in large pieces.
+    func gatherLog() throws(StoreError) {
+        let code = nudged_gather_log(handle)
         guard code == SQLITE_OK else { throw error(code, doing: "open the database") }
     }
 

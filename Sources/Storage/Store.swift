@@ -48,6 +48,7 @@ package final class Store {
             try configure(database, durable: true)
             if vfs == nil { try database.zeroUnusedBytes() }
             try migrate(database)
+            try database.gatherLog()
             return Store(database, directory: directory, lock: lock)
         } catch {
             close(lock)

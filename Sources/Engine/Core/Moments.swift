@@ -33,6 +33,7 @@ extension Engine {
 
     /// Slots in the order of their customers. When buckets leave their windows, thousands are woken at once.
     private func inOrder(_ slots: [Int]) -> [Int] {
+        let profiles = profiles
         var entries = slots.map { (lead: profiles[$0].key.lead, slot: $0) }
         entries.sort { left, right in
             left.lead != right.lead
