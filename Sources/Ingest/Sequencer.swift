@@ -130,6 +130,9 @@ package struct Sequencer: Sendable {
         var others: [Event] = []
         for index in chunks.indices where due[index] > chunks[index].next {
             for event in chunks[index].batch.events[chunks[index].next..<due[index]] {
+                // It waits no longer, so nobody needs its line.
+                var event = event
+                event.raw = .none
                 others.append(result.copy(event, from: chunks[index].batch))
             }
             chunks[index].next = due[index]

@@ -101,7 +101,7 @@ package final class Store {
             """
             PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
             PRAGMA wal_autocheckpoint=\(Self.checkpointBytes / (try database.integer("PRAGMA page_size") ?? 4096));
-            PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY
+            PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY
             """, doing: "open the database")
     }
 

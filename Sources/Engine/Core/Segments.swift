@@ -21,7 +21,13 @@ extension Engine {
     mutating func judge(_ slot: Int, _ indices: [Int], isQuiet: Bool) -> [SegmentChange] {
         var changes: [SegmentChange] = []
         for segment in indices {
-            let isIn = evaluate(rules.segments[segment].condition, slot)
+            let isIn: Bool
+            if let threshold = rules.thresholds[segment] {
+                isIn = threshold.holds(
+                    profiles[slot].count(threshold.series, now: clock.now, window: threshold.window, of: rules))
+            } else {
+                isIn = evaluate(rules.segments[segment].condition, slot)
+            }
             let wasIn = profiles[slot].isMember(of: segment)
             guard isIn != wasIn else { continue }
             if isIn {
@@ -38,13 +44,10 @@ extension Engine {
         return changes
     }
 
-    /// A segment's or trigger's condition on the profile alone.
+    /// A segment's condition on the profile alone.
     private mutating func evaluate(_ condition: Condition, _ slot: Int) -> Bool {
         let now = clock.now
         let rules = rules
-        if let threshold = condition.threshold {
-            return threshold.holds(profiles[slot].count(threshold.series, now: now, window: threshold.window, of: rules))
-        }
         let result = profiles.withUnsafeBufferPointer { profiles -> Evaluation? in
             guard let first = profiles.baseAddress else { return nil }
             return condition.program.evaluate(

@@ -202,6 +202,8 @@ package final class RuleSet: Sendable {
     package let timeZone: @Sendable (String) -> TimeZone?
     /// All segments, those a segment is made of before it.
     let segmentOrder: [Int]
+    /// By segment: what its condition is, if that is a count compared with a number.
+    let thresholds: [CountThreshold?]
     /// For each segment, those made of it, directly or not.
     let dependents: [[Int]]
     /// Whether some trigger's condition reads `product`.
@@ -256,6 +258,7 @@ package final class RuleSet: Sendable {
         self.judgement = judgement
         self.timeZone = timeZone
         self.segmentOrder = segmentOrder
+        thresholds = segments.map(\.condition.threshold)
         self.dependents = dependents
         self.readsProductInTriggers = readsProductInTriggers
         self.usesProducts = usesProducts

@@ -79,16 +79,16 @@ package struct Cart: Sendable, Equatable {
     }
 }
 
-/// A product as an event names it: in its properties, or as an element of `products`.
+/// A product as an event names it: in its properties, or as an element of `products`. Names and addresses are read when they are asked for, which
+/// only carts do.
 package struct ProductMention: Sendable {
-    package var product: ProductKey
+    package let product: ProductKey
     /// Nil if the event does not say.
-    package var quantity: Decimal?
-    package var price: Decimal?
-    package var currency: String?
-    package var name: String?
-    package var url: String?
-    package var imageURL: String?
+    package let quantity: Decimal?
+    package let price: Decimal?
+    package let currency: String?
+    private let view: JSONView
+    private let places: Places
 
     /// Reads the product fields of an object; nil if it names no product. `sku` stands in for a missing `product_id`.
     package init?(_ view: JSONView, currency fallback: String? = nil) {
@@ -108,23 +108,24 @@ package struct ProductMention: Sendable {
             case nil: break
             }
         }
-        func text(_ place: Int) -> String? {
-            guard place > 0, let text = JSONView(bytes: view.bytes, offset: place).identifier, !text.isEmpty else { return nil }
-            return text
-        }
-        func decimal(_ place: Int) -> Decimal? { place > 0 ? JSONView(bytes: view.bytes, offset: place).decimal : nil }
-        guard let id = text(places.id) ?? text(places.sku) else { return nil }
-        product = ProductKey(id: id, variant: text(places.variant) ?? "")
-        quantity = decimal(places.quantity)
-        price = decimal(places.price)
-        currency = text(places.currency) ?? fallback
-        name = text(places.name)
-        url = text(places.url)
-        imageURL = text(places.imageURL)
+        self.view = view
+        self.places = places
+        guard let id = view.text(at: places.id) ?? view.text(at: places.sku) else { return nil }
+        product = ProductKey(id: id, variant: view.text(at: places.variant) ?? "")
+        quantity = view.decimal(at: places.quantity)
+        price = view.decimal(at: places.price)
+        currency = view.text(at: places.currency) ?? fallback
     }
 
+    package var name: String? { view.text(at: places.name) }
+    package var url: String? { view.text(at: places.url) }
+    package var imageURL: String? { view.text(at: places.imageURL) }
+
+    /// Whether a text is the name that the event gives.
+    func names(_ text: String?) -> Bool { view.isText(text, at: places.name) }
+
     /// Where an object's product fields are; 0 is none. The last of a repeated key counts.
-    private struct Places {
+    private struct Places: Sendable {
         var id = 0, sku = 0, variant = 0, quantity = 0, price = 0, currency = 0, name = 0, url = 0, imageURL = 0
     }
 
@@ -155,6 +156,21 @@ package struct ProductMention: Sendable {
         guard let products = properties["products"], products.tag == .array else { return nil }
         let currency = properties["currency"]?.identifier
         return products.elements.compactMap { ProductMention($0, currency: currency) }
+    }
+}
+
+extension JSONView {
+    /// The text or number of the value at an offset, 0 for none; nil if it is empty.
+    fileprivate func text(at place: Int) -> String? {
+        guard place > 0, let text = JSONView(bytes: bytes, offset: place).identifier, !text.isEmpty else { return nil }
+        return text
+    }
+
+    fileprivate func decimal(at place: Int) -> Decimal? { place > 0 ? JSONView(bytes: bytes, offset: place).decimal : nil }
+
+    fileprivate func isText(_ text: String?, at place: Int) -> Bool {
+        guard place > 0, let text, let own = JSONView(bytes: bytes, offset: place).stringBytes else { return false }
+        return own.withUnsafeBytes { text.same(as: $0) }
     }
 }
 
@@ -371,7 +387,8 @@ extension CartLine {
         if time >= describedAt {
             price = mention.price ?? price
             currency = mention.currency ?? currency
-            name = mention.name ?? name
+            // Mostly it is the one that is there already.
+            if !mention.names(name) { name = mention.name ?? name }
             url = mention.url ?? url
             imageURL = mention.imageURL ?? imageURL
             describedAt = time
