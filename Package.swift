@@ -74,7 +74,7 @@ let package = Package(
             dependencies: [
                 "Pipeline", "Configuration", "Simulation", "Engine", "Ingest", "Storage", "Outbox", "Templates",
                 "CrashSimulation",
-                "CCompression", "CSQLite", "nudged",
+                "CCompression", "CLogBuffer", "CSQLite", "nudged",
             ],
             swiftSettings: settings),
         .testTarget(name: "CommandTests", dependencies: ["nudged", "CSQLite"], swiftSettings: settings),

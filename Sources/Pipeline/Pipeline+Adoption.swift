@@ -41,13 +41,13 @@ extension Pipeline {
     /// Judges the next piece, and commits it.
     mutating func adoptMore(wallNow: Instant?) throws {
         guard let store, let cursor = adoption?.cursor else { return }
-        let numbers = try store.customerNumbers(after: cursor, limit: max(4, min(Self.adoptedAtOnce, settings.profileLimit / 4)))
+        let numbers = try store.customerNumbers(after: cursor, limit: max(4, min(Self.adoptedAtOnce, profileLimit / 4)))
         // To be brought in is to be judged.
         for number in numbers where !engine.isResident(number) && !engine.isGone(number) { try bringIn(number: number) }
         adoption = Adoption(cursor: numbers.last ?? cursor, isComplete: numbers.isEmpty)
         try commit(wallNow: wallNow, keeping: true)
         // None of them is more likely to be needed soon than any other.
-        engine.shrink(to: 0)
+        engine.shrink(toBytes: 0)
         guard numbers.isEmpty else { return }
         adoption = nil
         engine.isAdopting = false

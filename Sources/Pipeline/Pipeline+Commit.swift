@@ -25,7 +25,9 @@ extension Pipeline {
     private static let lingeringLines = 20_000
 
     /// Writes what has changed in one transaction, then publishes.
-    mutating func commit(wallNow: Instant?, keeping: Bool = false) throws {
+    ///
+    /// - Parameter isWhole: false without a store, for the messages and decisions of a part of a batch: nothing has to be together.
+    mutating func commit(wallNow: Instant?, keeping: Bool = false, isWhole: Bool = true) throws {
         guard isChanged || keeping || isWriting || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else {
             return
         }
@@ -33,7 +35,7 @@ extension Pipeline {
         // What has been read is applied, or its lines are kept: a position lies behind both.
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
         let began = hooks.seconds()
-        var changes = engine.takeChanges(records: store != nil)
+        var changes = isWhole ? engine.takeChanges(records: store != nil) : engine.takeOutput()
         let written = settledStaging()
         if let render = settings.render {
             let sequences = changes.output.messages.map(\.sequence)
@@ -103,8 +105,8 @@ extension Pipeline {
         tally.batchLines.observe(Double(tally.lines - committedLines))
         committedLines = tally.lines
         storedWake = nil
-        if engine.residentCustomers > settings.profileLimit { engine.hasStore = true }
-        engine.shrink(to: settings.profileLimit)
+        if engine.residentBytes > settings.memory { engine.hasStore = true }
+        engine.shrink(toBytes: settings.memory)
         if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
     }
 

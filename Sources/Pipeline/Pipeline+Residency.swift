@@ -7,7 +7,7 @@ extension Pipeline {
     mutating func wake(below watermark: Instant) throws -> Instant {
         guard let store, engine.hasStore, let next = try nextStoredWake(), next < watermark else { return watermark }
         for key in try store.productWakes(before: watermark) where !engine.isResident(key) { try bringIn(product: key) }
-        let limit = max(4, min(Self.batchWakes, settings.profileLimit / 4))
+        let limit = max(4, min(Self.batchWakes, profileLimit / 4))
         // Who is resident is in the engine's own queue; the stored wake may be long out of date.
         let wakes = try store.wakes(from: wakesTaken, before: watermark, limit: limit) {
             engine.isResident($0) || engine.isGone($0)
@@ -30,6 +30,12 @@ extension Pipeline {
         // Those before it are resident from now on, or have been; a profile that is released is due later than the engine's time.
         wakesTaken = wakes.count == limit ? min(bound, wakes.last?.at ?? bound) : watermark
         return bound
+    }
+
+    /// About how many profiles the configured memory holds: by what those take that are here, but no more than if they took little.
+    var profileLimit: Int {
+        let mean = engine.residentBytes / max(1, engine.residentCustomers)
+        return max(8, settings.memory / max(Settings.profileBytes, mean))
     }
 
     mutating func bringIn(_ missing: Missing) throws {
@@ -78,10 +84,11 @@ extension Pipeline {
             members: members.map { (customer: $0.key, enteredAt: $0.value) }.sorted { $0.customer < $1.customer }, of: segment)
     }
 
-    /// A replay whose state outgrows its memory goes on with a temporary store.
+    /// A replay whose state outgrows its memory goes on with a temporary store, which gets all there is with the next commit.
     mutating func spill() throws {
-        guard store == nil, engine.residentCustomers > settings.profileLimit else { return }
+        guard store == nil, engine.residentBytes > settings.memory else { return }
         store = try Store.temporary()
+        engine.touchEverything()
         engine.explainsDecisions = true
     }
 

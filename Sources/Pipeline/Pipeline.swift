@@ -201,13 +201,12 @@ package struct Pipeline: ~Copyable {
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             stageAhead()
             if engine.output.decisions.count >= Self.keptDecisions {
-                // Without a store nothing has to be together.
-                if store == nil { try commit(wallNow: wallNow) } else if isDurable { try writeDecisions() }
+                if store == nil { try commit(wallNow: wallNow, isWhole: false) } else if isDurable { try writeDecisions() }
             }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
-                    tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= settings.profileLimit / 2
+                    tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= profileLimit / 2
                     || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
             }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp

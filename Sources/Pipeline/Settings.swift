@@ -62,8 +62,6 @@ package struct Settings: Sendable {
 
     package init(sources: [LogSource]) { self.sources = sources }
 
-    /// About what a profile takes in memory; measured on the simulated shop, where it is 1 to 2 KiB.
+    /// What a profile is taken to need at least, where it is to be said how many may be brought in at once.
     static let profileBytes = 3 << 10
-
-    package var profileLimit: Int { max(8, memory / Self.profileBytes) }
 }

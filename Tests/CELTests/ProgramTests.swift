@@ -51,6 +51,31 @@ import Testing
         #expect(try environment.compile("[1, 2].map(i, twice(i))").evaluate(host).value == .list([.int(2), .int(4)]))
     }
 
+    @Test("a host that knows a size need not make the value") func knownSize() throws {
+        /// Knows the size of `items`, and of nothing else.
+        struct Sized: Host {
+            var bindings = Bindings(variables: ["text": .string("abc"), "list": .list([.int(1)])])
+
+            func size(of reference: Int, of program: Program) -> Int? {
+                if case .path("items", []) = program.references[reference] { 7 } else { nil }
+            }
+
+            func load(_ reference: Int, of program: Program) -> Loaded { bindings.load(reference, of: program) }
+            func has(_ reference: Int, of program: Program) -> Bool { bindings.has(reference, of: program) }
+            func call(_ call: Int, of program: Program, target: Value?, arguments: [Value]) -> Loaded { .absent }
+        }
+        var environment = Environment()
+        environment.declare("items", .list(.int))
+        environment.declare("list", .list(.int))
+        environment.declare("text", .string)
+        func value(_ text: String) throws -> Evaluation { try environment.compile(text).evaluate(Sized()) }
+        // `items` itself is absent: to make it would be an error.
+        #expect(try value("size(items) > 6 && size(text) == 3 && list.size() + items.size() == 8").value == .bool(true))
+        #expect(try value("[size(items), size(list)].exists(n, n == size(items))").value == .bool(true))
+        #expect(try value("size(items) > 7 ? 'more' : 'less'").value == .string("less"))
+        #expect(try value("items.exists(i, i > 0)").error != nil)
+    }
+
     @Test("constants are folded") func folding() throws {
         let program = try Environment().compile(
             "duration('1h') + duration('30m') * 1 == duration('90m')".replacing(" * 1", with: ""))

@@ -311,7 +311,7 @@ struct Driver {
             switch mode {
             case .alone: break
             case .restarted: engine = Engine(rules: rules, clock: store.clock, hasStore: true, sha256: SHA256.hash)
-            case .evicted: engine.shrink(to: 1)
+            case .evicted: engine.shrink(toBytes: 1)
             }
             // What is not below the watermark comes again with the next batch.
             from += next

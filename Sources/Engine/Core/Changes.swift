@@ -21,16 +21,25 @@ extension Engine {
     /// How many profiles have changed since the last commit; they cannot be released before it.
     package var dirtyCount: Int { dirtySlots.count }
 
-    /// Takes what is to be committed. With `records` false (a replay without a store) only messages and decisions are taken.
-    package mutating func takeChanges(records: Bool = true) -> Changes {
+    /// Takes messages, decisions and the like alone, for who keeps no records.
+    package mutating func takeOutput() -> Changes {
         var changes = Changes()
+        changes.output = output
+        changes.clock = clock
+        output = Output()
+        return changes
+    }
+
+    /// Takes what is to be committed; without `records` (a replay without a store) nothing of the profiles and products.
+    package mutating func takeChanges(records: Bool = true) -> Changes {
+        var changes = takeOutput()
         let writer = RecordWriter(rules: rules)
         if records {
             var dirty: [(number: Int64, slot: Int)] = []
             dirty.reserveCapacity(dirtySlots.count)
             for slot in dirtySlots where isUsed[slot] && isDirty[slot] {
                 dirty.append((profiles[slot].number, slot))
-                output.running += profiles[slot].instances.count - profiles[slot].storedInstances
+                changes.output.running += profiles[slot].instances.count - profiles[slot].storedInstances
                 profiles[slot].storedInstances = profiles[slot].instances.count
                 // A slot that was given to somebody else is in the list twice.
                 isDirty[slot] = false
@@ -45,17 +54,35 @@ extension Engine {
                 }
             }
         }
-        for slot in dirtySlots { isDirty[slot] = false }
+        for slot in dirtySlots {
+            isDirty[slot] = false
+            if isUsed[slot] { measure(slot) }
+        }
         for index in dirtyProducts {
             productDirty[index] = false
             products[index].followerChanges.removeAll()
         }
         dirtySlots.removeAll(keepingCapacity: true)
         dirtyProducts.removeAll(keepingCapacity: true)
-        changes.output = output
-        changes.clock = clock
-        output = Output()
         return changes
+    }
+
+    /// Makes the next commit hold all that is resident, for a store that holds nothing yet.
+    package mutating func touchEverything() {
+        output.links.removeAll()
+        output.memberships.removeAll()
+        for slot in profiles.indices where isUsed[slot] {
+            touch(slot)
+            let number = profiles[slot].number
+            for link in profiles[slot].links { output.links.append((link, number)) }
+            for membership in profiles[slot].segments {
+                output.memberships.append((membership.segment, number, membership.enteredAt))
+            }
+        }
+        for index in products.indices {
+            touch(product: index)
+            products[index].followerChanges = products[index].followers.map { ($0, false) }
+        }
     }
 
     /// Takes the decisions so far, to be written before the rest of their batch: thousands of them take as much memory as the profiles.
@@ -136,17 +163,20 @@ extension Engine {
         providedMembers[segment] = members
     }
 
-    /// Releases profiles until at most `limit` are resident, the clean ones that were seen least recently first; call after a commit.
-    package mutating func shrink(to limit: Int) {
+    /// Releases profiles until they take at most `limit` bytes, the clean ones that were seen least recently first; call after a commit.
+    package mutating func shrink(toBytes limit: Int) {
         absent.removeAll(keepingCapacity: true)
         absentProducts.removeAll(keepingCapacity: true)
         gone.removeAll(keepingCapacity: true)
-        guard hasStore, slotByNumber.count > limit else { return }
-        let target = limit * 3 / 4
+        guard hasStore, residentBytes > limit else { return }
+        let target = limit / 4 * 3
         var candidates: [(slot: Int, seen: Instant)] = []
         for slot in profiles.indices where isUsed[slot] && !isDirty[slot] { candidates.append((slot, profiles[slot].lastSeen)) }
         candidates.sort { $0.seen != $1.seen ? $0.seen < $1.seen : $0.slot < $1.slot }
-        for candidate in candidates.prefix(max(0, slotByNumber.count - target)) { release(candidate.slot) }
+        for candidate in candidates {
+            if residentBytes <= target { break }
+            release(candidate.slot)
+        }
         dropForgottenWakes()
     }
 }

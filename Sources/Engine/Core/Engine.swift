@@ -23,6 +23,9 @@ package struct Engine: Sendable {
     var profiles: ContiguousArray<Profile> = []
     var isUsed: [Bool] = []
     var isDirty: [Bool] = []
+    /// What each profile took in memory when it was last measured, and all of them together.
+    var footprints: [Int] = []
+    package internal(set) var residentBytes = 0
     var freeSlots: [Int] = []
     var index = SlotIndex()
     var slotByNumber: [Int64: Int] = [:]
@@ -306,8 +309,16 @@ extension Engine {
             profiles.append(profile)
             isUsed.append(true)
             isDirty.append(false)
+            footprints.append(0)
         }
+        measure(slot)
         return slot
+    }
+
+    mutating func measure(_ slot: Int) {
+        let footprint = profiles[slot].footprint
+        residentBytes += footprint - footprints[slot]
+        footprints[slot] = footprint
     }
 
     mutating func link(_ anonymous: [UInt8], to slot: Int) {
@@ -321,6 +332,8 @@ extension Engine {
         for hash in keyHashes(slot) { index.remove(hash, slot: slot) }
         slotByNumber[profiles[slot].number] = nil
         isUsed[slot] = false
+        residentBytes -= footprints[slot]
+        footprints[slot] = 0
         profiles[slot] = Profile(number: 0, key: CustomerKey(isAnonymous: false, id: []), firstSeen: 0)
         freeSlots.append(slot)
     }

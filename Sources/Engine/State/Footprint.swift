@@ -1,0 +1,50 @@
+/// About how many bytes of memory a value takes beside its own place: what its arrays and longer texts have allocated. Good to a tenth or so; by this
+/// the cache of profiles is kept within its bound.
+private func allocated<Element>(_ array: [Element]) -> Int {
+    // The array's header and that of the allocator.
+    array.capacity == 0 ? 0 : 40 + array.capacity * MemoryLayout<Element>.stride
+}
+
+/// Texts of up to 15 bytes need nothing beside their place.
+private func allocated(_ text: String?) -> Int {
+    guard let count = text?.utf8.count, count > 15 else { return 0 }
+    return 48 + count
+}
+
+private func allocated(_ product: ProductKey?) -> Int { allocated(product?.id) + allocated(product?.variant) }
+
+extension Profile {
+    /// About how many bytes of memory the profile takes, with its place in the engine's indexes.
+    var footprint: Int {
+        var bytes = MemoryLayout<Profile>.stride + 96 + allocated(key.id)
+        bytes += allocated(locale?.value) + allocated(timezone?.value)
+        bytes += allocated(traits) + traits.reduce(0) { $0 + allocated($1.name) + allocated($1.value) }
+        bytes += allocated(carts.list)
+        for cart in carts.list {
+            bytes += allocated(cart.id) + allocated(cart.lines) + allocated(cart.links)
+            for link in cart.links { bytes += allocated(link) }
+            for line in cart.lines {
+                bytes += allocated(line.product) + allocated(line.name) + allocated(line.url) + allocated(line.imageURL)
+            }
+        }
+        bytes += allocated(interests) + interests.reduce(0) { $0 + allocated($1.product) }
+        bytes += allocated(subscriptions) + subscriptions.reduce(0) { $0 + allocated($1.id) }
+        bytes += allocated(marks) + allocated(segments) + allocated(sent) + allocated(calendarDays) + allocated(activity.cells)
+        bytes += allocated(series)
+        for series in series {
+            bytes += allocated(series.counts) + allocated(series.buckets)
+            for bucket in series.buckets { bytes += allocated(bucket.value) }
+        }
+        bytes += allocated(instances)
+        for instance in instances {
+            bytes += allocated(instance.key) + allocated(instance.product) + allocated(instance.eventID)
+            bytes += allocated(instance.because) + allocated(instance.properties)
+            for id in instance.because { bytes += allocated(id) }
+        }
+        bytes += allocated(past) + past.reduce(0) { $0 + allocated($1.key) + allocated($1.endedStarts) }
+        bytes += allocated(sends) + sends.reduce(0) { $0 + allocated($1.key) + allocated($1.id) + allocated($1.rule) }
+        bytes += allocated(consent.statements) + allocated(seen.entries)
+        bytes += allocated(links) + links.reduce(0) { $0 + allocated($1) + 32 }
+        return bytes
+    }
+}
