@@ -54,3 +54,28 @@ import Testing
                 == #"{"a":"x","c":"1970-01-01T00:00:00.000Z","d\"":[true,{}],"e":"-12.5"}"#)
     }
 }
+
+/// What the program has written is read back as it was.
+@Suite struct JSONTextTests {
+    private func read(_ text: String) -> String? {
+        JSONText.pack(Array(text.utf8)).map { CanonicalJSON(JSONView(bytes: $0, offset: 0)).text }
+    }
+
+    @Test(
+        arguments: [
+            ("0", "0"), ("-0", "0"), ("7", "7"), ("-12", "-12"), ("123456789012345678", "123456789012345680"), ("1.5", "1.5"),
+            ("-2e3", "-2000"), ("9223372036854775807", "9223372036854776000"), ("-", nil),
+            ("+", nil),
+            (#""""#, #""""#), (#""a\"b\\c\n\u0001é""#, #""a\"b\\c\n\u0001é""#), (#""\ud83d\ude00""#, #""😀""#), (#""a"#, nil),
+            (#" [ 1 , "x" , null , true ] "#, #"[1,"x",null,true]"#), (#"{"a":{"b\"":[]},"c":-1}"#, #"{"a":{"b\"":[]},"c":-1}"#),
+            ("[1 2]", nil), (#"{"a" 1}"#, nil), ("[1]]", nil), ("", nil),
+        ] as [(String, String?)])
+    func aTextIsReadBack(_ text: String, _ expected: String?) { #expect(read(text) == expected) }
+
+    @Test func wholeNumbersKeepAllTheirDigits() throws {
+        for number in [Int64.max, .min, 999_999_999_999_999_999, -999_999_999_999_999_999, 1_000_000_000_000_000_000] {
+            let packed = try #require(JSONText.pack(Array(String(number).utf8)))
+            #expect(JSONView(bytes: packed, offset: 0).int64 == number)
+        }
+    }
+}

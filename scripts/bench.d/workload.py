@@ -49,9 +49,11 @@ def percentile(values, share):
 
 
 def release_binary():
-    """Builds the release product if it is not up to date, and says where it is."""
+    """Builds the program as the package has it (scripts/package) if it is not up to date, and says where it is. Swift's own libraries are linked
+    in: calls into a shared one take a sixth of a replay's time."""
     subprocess.run(["scripts/setup"], cwd=ROOT, check=True)
-    build = ["swift", "build", "-c", "release", "--product", "nudged"]
+    build = [
+        "swift", "build", "-c", "release", "--static-swift-stdlib", "--scratch-path", ".build/package", "--product", "nudged"]
     say("building the release product …")
     done = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:

@@ -23,7 +23,12 @@ package enum JSONText {
         }
 
         private mutating func space() {
-            while position < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[position]) { position += 1 }
+            while position < text.count {
+                switch text[position] {
+                case 0x20, 0x09, 0x0A, 0x0D: position += 1
+                default: return
+                }
+            }
         }
 
         private mutating func take(_ byte: UInt8) -> Bool {
@@ -50,8 +55,9 @@ package enum JSONText {
                 if !take(UInt8(ascii: "}")) {
                     repeat {
                         space()
-                        guard let key = string(), take(UInt8(ascii: ":")) else { return false }
+                        guard let key = string() else { return false }
                         writer.key(key)
+                        guard take(UInt8(ascii: ":")) else { return false }
                         guard value(depth: depth + 1) else { return false }
                         count += 1
                     } while take(UInt8(ascii: ","))
@@ -91,7 +97,20 @@ package enum JSONText {
 
         private mutating func number() -> Bool {
             let start = position
-            while position < text.count, "+-.eE0123456789".utf8.contains(text[position]) { position += 1 }
+            // Nearly all are counts and times: up to 18 digits, which fit.
+            var whole: Int64 = 0
+            let isNegative = position < text.count && text[position] == UInt8(ascii: "-")
+            if isNegative { position += 1 }
+            let first = position
+            while position < text.count, position - first < 18, text[position] &- UInt8(ascii: "0") <= 9 {
+                whole = whole * 10 + Int64(text[position] &- UInt8(ascii: "0"))
+                position += 1
+            }
+            if position > first, position == text.count || !Self.isOfNumber(text[position]) {
+                writer.int(isNegative ? -whole : whole)
+                return true
+            }
+            while position < text.count, Self.isOfNumber(text[position]) { position += 1 }
             let digits = String(decoding: text[start..<position], as: UTF8.self)
             if let int = Int64(digits) {
                 writer.int(int)
@@ -103,15 +122,34 @@ package enum JSONText {
             return true
         }
 
-        private mutating func string() -> [UInt8]? {
+        private static func isOfNumber(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "e"), UInt8(ascii: "E"):
+                true
+            default: false
+            }
+        }
+
+        private mutating func string() -> ArraySlice<UInt8>? {
             guard position < text.count, text[position] == UInt8(ascii: "\"") else { return nil }
             position += 1
-            var result: [UInt8] = []
+            let start = position
+            while position < text.count, text[position] != UInt8(ascii: "\""), text[position] != UInt8(ascii: "\\") {
+                position += 1
+            }
+            guard position < text.count else { return nil }
+            // Without an escape it stands there as it is.
+            if text[position] == UInt8(ascii: "\"") {
+                position += 1
+                return text[start..<(position - 1)]
+            }
+            var result = Array(text[start..<position])
             while position < text.count {
                 let byte = text[position]
                 position += 1
                 switch byte {
-                case UInt8(ascii: "\""): return result
+                case UInt8(ascii: "\""): return result[...]
                 case UInt8(ascii: "\\"):
                     guard position < text.count else { return nil }
                     let escape = text[position]
