@@ -169,7 +169,7 @@ extension Engine {
         absentProducts.removeAll(keepingCapacity: true)
         gone.removeAll(keepingCapacity: true)
         guard hasStore, residentBytes > limit else { return }
-        let target = limit / 4 * 3
+        let target = limit / 16 * 15
         var candidates: [(slot: Int, seen: Instant)] = []
         for slot in profiles.indices where isUsed[slot] && !isDirty[slot] { candidates.append((slot, profiles[slot].lastSeen)) }
         candidates.sort { $0.seen != $1.seen ? $0.seen < $1.seen : $0.slot < $1.slot }
