@@ -26,9 +26,8 @@ package struct Sequencer: Sendable {
     package var earliest: Instant? { chunks.compactMap { $0.remaining.first?.order }.min() }
 
     /// Takes in decoded events, in any order.
-    package mutating func add(_ batch: EventBatch) {
+    package mutating func add(_ batch: consuming EventBatch) {
         guard !batch.events.isEmpty else { return }
-        var batch = batch
         Self.sort(&batch.events)
         chunks.append(Chunk(batch: batch))
         if chunks.count > 32 { consolidate() }
