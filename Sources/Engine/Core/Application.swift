@@ -114,7 +114,7 @@ extension Engine {
         _ event: Event, _ properties: JSONView?, _ actors: Actors, of batch: EventBatch, _ missing: inout Missing
     ) -> Bool {
         var context = EventContext(event, of: batch, properties, rules)
-        if rules.usesProducts || needsPrice(event.name) { require(productsOf: context, &missing) }
+        if concernsProducts(event.name) { require(productsOf: context, &missing) }
         requireProducts(of: actors, event, &missing)
         guard missing.isEmpty else { return false }
         guard let arrival = count(event, properties, actors, of: batch) else { return true }
@@ -227,7 +227,7 @@ extension Engine {
     /// Notes the stored products that the event's effects, conditions or cancelled instances may touch.
     private mutating func requireProducts(of actors: Actors, _ event: Event, _ missing: inout Missing) {
         // What anybody has to do with is resident where nothing is stored.
-        guard hasStore, rules.usesProducts || needsPrice(event.name) else { return }
+        guard hasStore, concernsProducts(event.name) else { return }
         let acting = event.user.isEmpty ? actors.anonymous : actors.user
         for case let slot? in [acting, actors.merging] {
             for place in profiles[slot].instances.indices {
@@ -244,8 +244,10 @@ extension Engine {
         }
     }
 
-    private func needsPrice(_ name: EventName) -> Bool {
-        switch StateEvent(rawValue: name.index) {
+    /// Whether an event can concern product records at all: some rule asks for them, or an interest notes the price of now.
+    private func concernsProducts(_ name: EventName) -> Bool {
+        if rules.usesProducts { return true }
+        return switch StateEvent(rawValue: name.index) {
         case .backInStockRequested, .productAddedToWishlist: true
         case .productViewed: rules.keepsViews
         default: false

@@ -177,8 +177,9 @@ extension Engine {
     }
 
     private func writeCart(_ slot: Int, _ id: String, to json: inout JSONWriter) {
-        let lines = profiles[slot].carts.index(id: id).map { profiles[slot].carts.list[$0].lines } ?? []
-        let total = lines.isEmpty ? nil : Cart.total(of: lines)
+        let cart = profiles[slot].carts.index(id: id).map { profiles[slot].carts.list[$0] }
+        let lines = cart?.lines ?? []
+        let total = lines.isEmpty ? nil : cart?.total
         json.key("cart")
         json.object { json in
             json.member("currency", total?.currency)

@@ -193,8 +193,7 @@ extension Engine {
             guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else {
                 continue
             }
-            start(
-                slot, trigger.rule, rules.rules[trigger.rule], key: "", product: nil, at: at, id: "", name: "", properties: nil)
+            start(slot, trigger.rule, key: "", product: nil, at: at, id: "", name: "", properties: nil)
         }
     }
 }

@@ -36,12 +36,12 @@ extension Engine {
                     slot, number, keys: cancelKeys(rule, context), at: context.time, by: context.id, name: context.name)
             case .start:
                 switch rule.per {
-                case .customer: start(slot, number, rule, key: "", product: nil, by: context)
-                case .cart: start(slot, number, rule, key: context.cartID ?? "", product: nil, by: context)
-                case .subscription: start(slot, number, rule, key: context.subscriptionID ?? "", product: nil, by: context)
+                case .customer: start(slot, number, key: "", product: nil, by: context)
+                case .cart: start(slot, number, key: context.cartID ?? "", product: nil, by: context)
+                case .subscription: start(slot, number, key: context.subscriptionID ?? "", product: nil, by: context)
                 case .product:
                     for mention in context.mentions {
-                        start(slot, number, rule, key: mention.product.text, product: mention.product, by: context)
+                        start(slot, number, key: mention.product.text, product: mention.product, by: context)
                     }
                 }
             }
@@ -59,7 +59,7 @@ extension Engine {
                 case .start:
                     if rules.rules[trigger.rule].hasAudience { continue }
                     start(
-                        slot, trigger.rule, rules.rules[trigger.rule], key: "", product: nil, at: clock.now, id: "",
+                        slot, trigger.rule, key: "", product: nil, at: clock.now, id: "",
                         name: rules.segments[change.segment].name, properties: nil)
                 }
             }
@@ -102,18 +102,19 @@ extension Engine {
     // MARK: Start
 
     private mutating func start(
-        _ slot: Int, _ number: Int, _ rule: Rule, key: String, product: ProductKey?, by context: borrowing EventContext
+        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, by context: borrowing EventContext
     ) {
         start(
-            slot, number, rule, key: key, product: product, at: context.time, id: context.id, name: context.name,
+            slot, rule, key: key, product: product, at: context.time, id: context.id, name: context.name,
             properties: context.properties)
     }
 
-    /// Starts or restarts an instance of a rule without an audience; `number` is the rule's.
+    /// Starts or restarts an instance of a rule without an audience.
     mutating func start(
-        _ slot: Int, _ number: Int, _ rule: Rule, key: String, product: ProductKey?, at time: Instant, id: String, name: String,
+        _ slot: Int, _ number: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String,
         properties: JSONView?
     ) {
+        let rule = rules.rules[number]
         guard mayStart(slot, number, key: key, at: time) else { return }
         for place in profiles[slot].instances.indices
         where profiles[slot].instances[place].rule == number && profiles[slot].instances[place].key.same(as: key) {

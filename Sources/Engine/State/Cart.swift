@@ -64,9 +64,7 @@ package struct Cart: Sendable, Equatable {
     }
 
     /// Price × quantity over the lines, if every line has a price and all are of one currency: currencies are never added up.
-    package var total: (amount: Decimal, currency: String?)? { Self.total(of: lines) }
-
-    static func total(of lines: [CartLine]) -> (amount: Decimal, currency: String?)? {
+    package var total: (amount: Decimal, currency: String?)? {
         guard let first = lines.first else { return (.zero, nil) }
         var sum = Decimal.zero
         for line in lines {
