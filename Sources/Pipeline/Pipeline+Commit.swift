@@ -151,9 +151,20 @@ extension Pipeline {
         output.decisions = engine.takeDecisions()
         if let render = settings.render { output.render { Rendering.all($0, render, except: []) } }
         count(output.decisions)
+        try beginWriting(store)
+        try store.write(output.decisions)
+    }
+
+    /// Writes the ids that were moved so far, likewise.
+    mutating func writeMovedIDs() throws {
+        guard let store else { return }
+        try beginWriting(store)
+        try store.write(engine.takeMovedIDs(), engine.rules.definitions, now: engine.clock.now)
+    }
+
+    private mutating func beginWriting(_ store: Store) throws {
         if !isWriting { try store.begin() }
         isWriting = true
-        try store.write(output.decisions)
     }
 
     mutating func count(_ decisions: [Decision]) {

@@ -43,6 +43,7 @@ extension Pipeline {
         for number in missing.numbers where !engine.isResident(number) { try bringIn(number: number) }
         for product in missing.products where !engine.isResident(product) { try bringIn(product: product) }
         for segment in missing.members { try provideMembers(of: segment) }
+        for number in missing.movedIDs { try provideMovedIDs(of: number) }
     }
 
     mutating func bringIn(customers keys: [CustomerKey]) throws {
@@ -84,12 +85,20 @@ extension Pipeline {
             members: members.map { (customer: $0.key, enteredAt: $0.value) }.sorted { $0.customer < $1.customer }, of: segment)
     }
 
+    /// The ids of a customer that were moved to the store, with those of visitors who have become the customer since the last commit.
+    private mutating func provideMovedIDs(of number: Int64) throws {
+        guard let store else { return }
+        let visitors = engine.output.merged.filter { $0.into == number }.map(\.from)
+        engine.provide(ids: try store.movedIDs(of: [number] + visitors), of: number)
+    }
+
     /// A replay whose state outgrows its memory goes on with a temporary store, which gets all there is with the next commit.
     mutating func spill() throws {
         guard store == nil, engine.residentBytes > settings.memory else { return }
         store = try Store.temporary()
         engine.touchEverything()
         engine.explainsDecisions = true
+        engine.movesIDs = true
     }
 
     /// When the next of those who are stored and have not been brought in is due; the stored time of whoever is resident may be out of date.

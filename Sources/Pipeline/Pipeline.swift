@@ -131,6 +131,7 @@ package struct Pipeline: ~Copyable {
             resuming: positions, keepsLines: store?.directory != nil)
         engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: !isEmpty, sha256: Digest.sha256)
         engine.explainsDecisions = store != nil
+        engine.movesIDs = store != nil
         engine.isAdopting = adoption != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones
@@ -203,6 +204,7 @@ package struct Pipeline: ~Copyable {
             if engine.output.decisions.count >= Self.keptDecisions {
                 if store == nil { try commit(wallNow: wallNow, isWhole: false) } else if isDurable { try writeDecisions() }
             }
+            if engine.output.movedIDs.count >= Self.keptIDs { try writeMovedIDs() }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
@@ -218,6 +220,8 @@ package struct Pipeline: ~Copyable {
     private static let batchMessages = 8000
     /// How many decisions are held before they are passed on: by a replay to whoever wants them, else into the batch's transaction.
     private static let keptDecisions = 500
+    /// How many pieces of moved ids are held before they are written.
+    private static let keptIDs = 500
     /// How many customers for whom something is due are worked off between two commits.
     static let batchWakes = 4000
 

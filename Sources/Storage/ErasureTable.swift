@@ -37,10 +37,10 @@ extension Store {
             if erasure.isForgotten { try files.run() }
             for sql in [
                 "DELETE FROM message WHERE customer=?", "DELETE FROM decision WHERE customer=?",
-                "DELETE FROM link WHERE customer=?",
+                "DELETE FROM link WHERE customer=?", "DELETE FROM seen_earlier WHERE customer=?",
             ] {
                 // An idle profile's messages and decisions have a retention of their own.
-                if !erasure.isForgotten, !sql.contains("link") { continue }
+                if !erasure.isForgotten, !sql.contains("link"), !sql.contains("seen_earlier") { continue }
                 let statement = try database.statement(sql)
                 statement.bind(1, number)
                 try statement.run()

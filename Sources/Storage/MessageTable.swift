@@ -191,10 +191,10 @@ extension Store {
         return try statement.step() ? Int(statement.integer(0)) : 0
     }
 
-    /// What was decided and sent while a customer was anonymous becomes the user's.
+    /// What was decided, sent and seen while a customer was anonymous becomes the user's.
     package func moveHistory(_ merged: [(from: Int64, into: Int64)]) throws(StoreError) {
         guard !merged.isEmpty else { return }
-        for table in ["decision", "message"] {
+        for table in ["decision", "message", "seen_earlier"] {
             // Most have none, and looking is a fraction of an update that changes nothing.
             let look = try database.statement("SELECT 1 FROM \(table) WHERE customer=? LIMIT 1")
             let move = try database.statement("UPDATE \(table) SET customer=? WHERE customer=?")
@@ -293,6 +293,7 @@ extension Store {
         let removed = try remove(changes.output.removed)
         let added = try countNew(changes.numbers)
         try write(customers: records)
+        try write(changes.output.movedIDs, rules.definitions, now: changes.clock.now)
         try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)
         try write(changes.products)

@@ -120,5 +120,9 @@ enum Schema {
         """,
         totals,
         countedByWriter,
+        """
+        CREATE TABLE seen_earlier (number INTEGER PRIMARY KEY, customer INTEGER NOT NULL, newest INTEGER NOT NULL, ids BLOB NOT NULL);
+        CREATE INDEX seen_earlier_by_customer ON seen_earlier (customer);
+        """,
     ]
 }

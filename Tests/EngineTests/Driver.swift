@@ -126,6 +126,10 @@ struct OrderedLine: Sendable {
 struct Told: Equatable, Sendable {
     var decisions: [String] = []
     var messages: [String] = []
+    /// Events that were dropped as copies; told if the driver is asked to.
+    var duplicates = 0
+    /// How many ids the store was given, likewise.
+    var movedIDs = 0
 
     mutating func add(_ output: Output) {
         decisions += output.decisions.map {
@@ -154,11 +158,17 @@ struct MemoryStore: Sendable {
     var products: [ProductKey: ProductRecord] = [:]
     var followers: [ProductKey: [Follower]] = [:]
     var members: [Int: [Int64: Instant]] = [:]
+    var movedIDs: [Int64: [SeenID]] = [:]
 
     mutating func commit(_ changes: Changes, of engine: Engine) {
         clock = changes.clock
+        for moved in changes.output.movedIDs { movedIDs[moved.customer, default: []] += moved.ids }
+        for (from, into) in changes.output.merged {
+            movedIDs[into, default: []] += movedIDs.removeValue(forKey: from) ?? []
+        }
         for number in changes.output.removed {
             customers[number] = nil
+            movedIDs[number] = nil
             for segment in members.keys { members[segment]?[number] = nil }
         }
         for record in changes.slots.map({ engine.record($0) }) {
@@ -220,6 +230,10 @@ struct MemoryStore: Sendable {
                 members: (members[segment] ?? [:]).sorted { $0.key < $1.key }.map { (customer: $0.key, enteredAt: $0.value) },
                 of: segment)
         }
+        for number in missing.movedIDs {
+            let merged = engine.output.merged.filter { $0.into == number }.map(\.from)
+            engine.provide(ids: ([number] + merged).flatMap { movedIDs[$0] ?? [] }, of: number)
+        }
         engine.markAbsent(absent, absentProducts)
     }
 }
@@ -239,6 +253,7 @@ struct Driver {
 
     var rules: RuleSet
     var mode = Mode.alone
+    var countsDuplicates = false
 
     /// Stands for an id: two FNV-1a hashes, quicker than SHA-256 and as good for a handful of ids.
     static func digest(_ id: String) -> IDDigest {
@@ -280,8 +295,10 @@ struct Driver {
     /// Applies lines (sorted) in batches that end at the cuts (numbers of lines), then all timers up to `end`.
     func run(_ lines: [OrderedLine], until end: Instant, cuts: [Int] = []) throws -> Told {
         var engine = Engine(rules: rules, hasStore: mode != .alone, sha256: SHA256.hash)
+        engine.movesIDs = mode != .alone
         var store = MemoryStore()
         var told = Told()
+        var duplicates = 0
         var from = 0
         for cut in cuts.sorted() + [lines.count] where cut >= from {
             let isLast = cut == lines.count
@@ -307,10 +324,17 @@ struct Driver {
             }
             let changes = engine.takeChanges(records: mode != .alone)
             told.add(changes.output)
+            if countsDuplicates { told.movedIDs += changes.output.movedIDs.reduce(0) { $0 + $1.ids.count } }
             if mode != .alone { store.commit(changes, of: engine) }
+            if countsDuplicates {
+                told.duplicates += engine.counters.duplicates - duplicates
+                duplicates = mode == .restarted ? 0 : engine.counters.duplicates
+            }
             switch mode {
             case .alone: break
-            case .restarted: engine = Engine(rules: rules, clock: store.clock, hasStore: true, sha256: SHA256.hash)
+            case .restarted:
+                engine = Engine(rules: rules, clock: store.clock, hasStore: true, sha256: SHA256.hash)
+                engine.movesIDs = true
             case .evicted: engine.shrink(toBytes: 1)
             }
             // What is not below the watermark comes again with the next batch.

@@ -232,7 +232,8 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
         #expect(isSeen)
     }
 
-    /// Against a list of all that ever counted, with late events, repetitions, and profiles that are stored and read in between.
+    /// Against a list of all that ever counted, with late events, repetitions, and profiles that are stored and read in between, some of whose ids are
+    /// moved to a store.
     @Test(arguments: UInt64(1)...12) func theyAreWhatAListOfAllWouldSay(seed: UInt64) {
         var random = Seeded(state: seed)
         // So many within the span, every other time, that there is a filter.
@@ -241,23 +242,48 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
         let lateFor = Milliseconds(random.below(5000))
         var ids = SeenIDs()
         var all: [SeenID] = []
+        var moved: [SeenID] = []
+        let moves = seed % 3 != 0
         var now: Instant = 1_750_000_000_000
         for step in 0..<(isBusy ? 1500 : 600) {
             now += Instant(random.below(3) == 0 ? random.below(400) : random.below(20))
             let time = random.below(4) == 0 ? now - Instant(random.below(Int(lateFor) + 1)) : now
             let digest = IDDigest(high: .max, low: UInt64(random.below(isBusy ? 3000 : 150)))
             let expected = all.contains { $0.digest == digest && time - $0.at < dedupe }
+            let needed = ids.needsMoved(at: time, dedupe: dedupe) ? moved : []
             #expect(
-                ids.sees(digest, at: time, now: now, dedupe: dedupe, lateFor: lateFor) == expected, "seed \(seed), step \(step)")
+                ids.sees(digest, at: time, now: now, dedupe: dedupe, lateFor: lateFor, moved: needed) == expected,
+                "seed \(seed), step \(step)")
             if !expected { all.append(SeenID(digest: digest, at: time)) }
+            if moves, random.below(3) == 0, let older = ids.takeOlder(now: now, dedupe: dedupe, lateFor: lateFor) {
+                moved += older
+            }
             if random.below(40) == 0, let record = ids.record {
-                let entries = ids.entries
+                #expect(SeenIDs(record: record) == ids, "seed \(seed), step \(step)")
                 ids = SeenIDs(record: record)
-                #expect(ids.entries == entries, "seed \(seed), step \(step)")
             }
         }
         #expect(ids.entries == Array(all.suffix(ids.entries.count)), "seed \(seed)")
         #expect(ids.entries.count < (isBusy ? 1400 : 450), "seed \(seed)")
+        if moves, !isBusy {
+            #expect(moved.count > 100, "seed \(seed)")
+            #expect(moved == all.filter(moved.contains), "seed \(seed)")
+        }
+    }
+
+    /// A longer `dedupe` makes ids of some that were moved under a shorter one that events in order may still repeat.
+    @Test func aLongerSpanAsksForWhatWasMoved() {
+        var ids = SeenIDs()
+        for time in 0..<40 {
+            _ = ids.sees(Driver.digest("m\(time)"), at: Instant(time * 10), now: Instant(time * 10), dedupe: 100, lateFor: 10_000)
+        }
+        let moved = ids.takeOlder(now: 390, dedupe: 100, lateFor: 10_000) ?? []
+        #expect(moved.count == 30 && ids.entries.count == 10)
+        #expect(!ids.needsMoved(at: 390, dedupe: 100))
+        #expect(ids.needsMoved(at: 389, dedupe: 100))
+        #expect(ids.needsMoved(at: 390, dedupe: 200))
+        let isSeen = ids.sees(Driver.digest("m20"), at: 390, now: 390, dedupe: 200, lateFor: 10_000, moved: moved)
+        #expect(isSeen)
     }
 
     @Test func aDamagedRecordIsReadAsFarAsItGoes() {

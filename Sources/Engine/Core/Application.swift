@@ -87,6 +87,9 @@ extension Engine {
             userSlot != anonymousSlot
             ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
         let actors = Actors(user: userSlot, anonymous: anonymousSlot, merging: merging)
+        if let slot = userSlot ?? anonymousSlot { requireMovedIDs(of: slot, event, &missing) }
+        if let merging { requireMovedIDs(of: merging, event, &missing) }
+        guard missing.isEmpty else { return false }
         // Most events only count: they have no effect on carts and the like, and trigger nothing.
         return rules.acts[Int(event.name.index)]
             ? act(event, properties, actors, of: batch, &missing) : onlyCount(event, properties, actors, of: batch, &missing)
@@ -157,7 +160,9 @@ extension Engine {
 
         if !event.id.isEmpty, rules.definitions.dedupe > 0,
             profiles[slot].seen.sees(
-                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor
+                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe,
+                lateFor: rules.definitions.lateFor,
+                moved: takeProvidedIDs()
             )
         {
             counters.duplicates += 1
@@ -170,12 +175,29 @@ extension Engine {
             settle(slot)
             return nil
         }
+        moveIDs(of: slot)
         let judgedBy = profiles[slot].judgedBy
         update(slot, event, properties, batch)
         if !rules.delivery.conversions.isEmpty { convert(slot, event, properties) }
         return Arrival(
             slot: slot, isNew: judgedBy == 0, adopts: judgedBy != rules.judgement, isMerged: actors.merging != nil,
             changesContext: event.traits != 0 || !event.locale.isEmpty || !event.timezone.isEmpty)
+    }
+
+    /// A late event may equal one whose id was moved to the store.
+    private func requireMovedIDs(of slot: Int, _ event: Event, _ missing: inout Missing) {
+        guard profiles[slot].seen.needsMoved(at: event.time, dedupe: rules.definitions.dedupe), !event.id.isEmpty,
+            rules.definitions.dedupe > 0
+        else { return }
+        let number = profiles[slot].number
+        if !providedIDs.contains(where: { $0.customer == number }) { missing.movedIDs.append(number) }
+    }
+
+    /// What was given for the event at hand: ids of whoever it is about. They are not kept, so that many late events take no more memory than one.
+    private mutating func takeProvidedIDs() -> [SeenID] {
+        guard !providedIDs.isEmpty else { return [] }
+        defer { providedIDs.removeAll() }
+        return providedIDs.flatMap(\.ids)
     }
 
     /// Whether the event may have changed who is in which segment.

@@ -43,7 +43,9 @@ extension Engine {
                 profiles[slot].storedInstances = profiles[slot].instances.count
                 // A slot that was given to somebody else is in the list twice.
                 isDirty[slot] = false
+                moveIDs(of: slot)
             }
+            changes.output.movedIDs += takeMovedIDs()
             dirty.sort { $0.number < $1.number }
             changes.slots = dirty.map(\.slot)
             changes.numbers = dirty.map(\.number)
@@ -89,6 +91,21 @@ extension Engine {
     package mutating func takeDecisions() -> [Decision] {
         defer { output.decisions.removeAll() }
         return output.decisions
+    }
+
+    /// Moves the ids of a customer that only late events can repeat, if there are enough of them.
+    mutating func moveIDs(of slot: Int) {
+        guard movesIDs,
+            let ids = profiles[slot].seen.takeOlder(
+                now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor)
+        else { return }
+        output.movedIDs.append(MovedIDs(customer: profiles[slot].number, ids: ids))
+    }
+
+    /// Takes the ids that were moved so far, likewise.
+    package mutating func takeMovedIDs() -> [MovedIDs] {
+        defer { output.movedIDs.removeAll() }
+        return output.movedIDs
     }
 
     /// What is to be written of a customer that changed; to be asked for before the engine goes on.
@@ -161,6 +178,14 @@ extension Engine {
 
     package mutating func provide(members: [(customer: Int64, enteredAt: Instant)], of segment: Int) {
         providedMembers[segment] = members
+    }
+
+    /// Gives what `Missing.movedIDs` asked for: all ids that were moved and taken from here, also those of visitors who have become the customer since
+    /// the last commit.
+    package mutating func provide(ids: [SeenID], of customer: Int64) {
+        let customers = [customer] + output.merged.filter { $0.into == customer }.map(\.from)
+        let pending = output.movedIDs.filter { customers.contains($0.customer) }.flatMap(\.ids)
+        providedIDs.append(MovedIDs(customer: customer, ids: ids + pending))
     }
 
     /// Releases profiles until they take at most `limit` bytes, the clean ones that were seen least recently first; call after a commit.

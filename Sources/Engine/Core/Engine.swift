@@ -14,6 +14,8 @@ package struct Engine: Sendable {
     package var explainsDecisions = true
     /// Whether a changed set of segments or calendars has still to be judged on some of the stored customers. Time stands still until it has.
     package var isAdopting = false
+    /// Whether there is a store that takes the ids that only late events can repeat.
+    package var movesIDs = false
     /// Whether judgements are told step by step (`Output.passages`), for `explain`.
     package var isTracing = false
 
@@ -49,6 +51,8 @@ package struct Engine: Sendable {
     package internal(set) var counters = Counters()
     /// Members of a segment, given by the store for the start at hand.
     var providedMembers: [Int: [(customer: Int64, enteredAt: Instant)]] = [:]
+    /// Ids that were moved to the store, given back by it for the late event at hand.
+    var providedIDs: [MovedIDs] = []
 
     /// Before this time nothing is sent: state is built from old events without making messages. Nil: everything counts.
     let publishFrom: Instant?
@@ -98,6 +102,8 @@ package struct Output: Sendable {
     /// Anonymous ids that now lead to a customer.
     package var links: [(anonymous: [UInt8], customer: Int64)] = []
     package var outcomes: [Outcome] = []
+    /// Ids that are kept beside their customers' records from now on.
+    package var movedIDs: [MovedIDs] = []
     /// How many more instances the stored records have than before.
     package var running = 0
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
@@ -158,8 +164,12 @@ package struct Missing: Sendable {
     package var products: [ProductKey] = []
     /// Segments whose members are needed (as of all that has been committed).
     package var members: [Int] = []
+    /// Customers whose ids that were moved to the store are needed (`Engine.provide(ids:of:)`).
+    package var movedIDs: [Int64] = []
 
-    package var isEmpty: Bool { customers.isEmpty && numbers.isEmpty && products.isEmpty && members.isEmpty }
+    package var isEmpty: Bool {
+        customers.isEmpty && numbers.isEmpty && products.isEmpty && members.isEmpty && movedIDs.isEmpty
+    }
 }
 
 package enum Progress: Sendable {

@@ -80,7 +80,8 @@ extension Engine {
         // Entries come in order of application, of which the times are the best account there is now.
         profiles[slot].seen = SeenIDs(
             (profiles[slot].seen.entries + visitor.seen.entries).enumerated()
-                .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element))
+                .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element),
+            newestMoved: max(profiles[slot].seen.newestMoved, visitor.seen.newestMoved))
         for day in visitor.calendarDays where !profiles[slot].calendarDays.contains(day) {
             profiles[slot].calendarDays.append(day)
         }

@@ -23,7 +23,7 @@ package struct CustomerRecord: Sendable {
     package var timers: [UInt8]?
     /// First and last times, windows, past starts and cancels, cooldowns, times of locale and time zone.
     package var rolling: [UInt8]?
-    /// 24 bytes for each id that counted: digest and event time.
+    /// The ids that counted lately (`SeenIDs.record`).
     package var seen: [UInt8]?
 
     package init(

@@ -1,5 +1,8 @@
 /// An id that counted, for de-duplication.
 package struct SeenID: Sendable, Equatable {
+    /// In a record: the digest's two halves and the time.
+    static let byteCount = 24
+
     package var digest: IDDigest
     /// Event time of the event that counted.
     package var at: Instant
@@ -10,13 +13,24 @@ package struct SeenID: Sendable, Equatable {
     }
 }
 
+/// Ids of a customer that are kept in the store, beside the record.
+package struct MovedIDs: Sendable {
+    package let customer: Int64
+    package let ids: [SeenID]
+    /// The time of the newest of them; `.min` if there are none.
+    package var newest: Instant { ids.reduce(.min) { max($0, $1.at) } }
+}
+
 /// The ids that counted of one customer or product, in the order in which they were applied (`events.md`, De-duplication).
 ///
 /// An entry may stop a later event whose time is less than `dedupe` after its own, and events may be late by up to `lateFor`, so it is kept
 /// for both together: a month by default, and so most of what is kept of a customer who does little but look. An event in order can only
-/// equal an entry newer than `dedupe`, so that only the end has to be looked at.
+/// equal an entry newer than `dedupe`, so that only the end has to be looked at; the entries before it are moved to the store, where there is one,
+/// some at a time (`takeOlder`), and read back only for a late event.
 package struct SeenIDs: Sendable, Equatable {
     package private(set) var entries: [SeenID] = []
+    /// The time of the newest entry that was moved to the store; `.min`: none was.
+    package private(set) var newestMoved = Instant.min
     /// The first of them that an event in order may still equal.
     private var hot = 0
     /// The lower halves of all digests from `hot` on (and of some before): kept only where there are so many that looking through them for each
@@ -27,18 +41,24 @@ package struct SeenIDs: Sendable, Equatable {
 
     package init() {}
 
-    package init(_ entries: [SeenID]) { self.entries = entries }
+    package init(_ entries: [SeenID], newestMoved: Instant = .min) {
+        self.entries = entries
+        self.newestMoved = newestMoved
+    }
 
-    package static func == (left: SeenIDs, right: SeenIDs) -> Bool { left.entries == right.entries }
+    package static func == (left: SeenIDs, right: SeenIDs) -> Bool {
+        left.entries == right.entries && left.newestMoved == right.newestMoved
+    }
 
     /// Whether an id already counted; if not, it counts from now on.
     ///
     /// - Parameters:
     ///   - time: when its event happened; before `now` if it is late.
     ///   - now: the engine's time.
-    package mutating func sees(_ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds)
-        -> Bool
-    {
+    ///   - moved: the entries that were moved to the store; wanted if `needsMoved` says so.
+    package mutating func sees(
+        _ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds, moved: [SeenID] = []
+    ) -> Bool {
         while hot < entries.count, entries[hot].at <= now - dedupe { hot += 1 }
         if time < now || mayBeHot(digest) {
             let first = time < now ? 0 : hot
@@ -48,12 +68,32 @@ package struct SeenIDs: Sendable, Equatable {
                 if entries[index].digest == digest, time - entries[index].at < dedupe { return true }
             }
         }
+        if moved.contains(where: { $0.digest == digest && time - $0.at < dedupe }) { return true }
         if entries.count > forgetsAt { forget(now - dedupe - lateFor) }
         // What grows by doubling is a third empty on average.
         if entries.count == entries.capacity { entries.reserveCapacity(entries.count + entries.count / 8 + 4) }
         entries.append(SeenID(digest: digest, at: time))
         filter?.insert(digest.low)
         return false
+    }
+
+    /// Whether an event may equal an entry that was moved to the store: if it is late, or `dedupe` has been made longer.
+    package func needsMoved(at time: Instant, dedupe: Milliseconds) -> Bool { newestMoved > time - dedupe }
+
+    /// So many entries at least are moved together. A row of the store for each would cost more than they take here.
+    private static let movedTogether = 16
+
+    /// Takes out the entries that only a late event can equal, to be added to the store with the commit; nil as long as they are few.
+    package mutating func takeOlder(now: Instant, dedupe: Milliseconds, lateFor: Milliseconds) -> [SeenID]? {
+        guard entries.count >= Self.movedTogether, entries[Self.movedTogether - 1].at <= now - dedupe else { return nil }
+        while hot < entries.count, entries[hot].at <= now - dedupe { hot += 1 }
+        guard hot >= Self.movedTogether else { return nil }
+        let older = entries[..<hot].filter { $0.at > now - dedupe - lateFor }
+        entries = Array(entries[hot...])
+        hot = 0
+        forgetsAt = 64
+        newestMoved = older.reduce(newestMoved) { max($0, $1.at) }
+        return older.isEmpty ? nil : older
     }
 
     /// From how many entries on a filter is kept.
@@ -80,11 +120,27 @@ package struct SeenIDs: Sendable, Equatable {
 
     // MARK: Stored
 
-    /// As a record keeps it: 24 bytes for each, little-endian. Nil if there are none.
+    /// As a record keeps it: 24 bytes for each entry, and 8 with the time of the newest that was moved, if any was; little-endian. Nil if there is
+    /// nothing to keep.
     package var record: [UInt8]? {
-        guard !entries.isEmpty else { return nil }
+        guard !entries.isEmpty || newestMoved > .min else { return nil }
+        var bytes = Self.bytes(entries, extra: 8)
+        if newestMoved > .min { bytes.appendLittle(UInt64(bitPattern: newestMoved)) }
+        return bytes
+    }
+
+    /// A damaged record is read as far as it goes.
+    package init(record: [UInt8]) {
+        entries = Self.entries(record)
+        if record.count % SeenID.byteCount == 8 {
+            newestMoved = Int64(bitPattern: record.littleUInt64(at: record.count - 8))
+        }
+    }
+
+    /// Entries as bytes, 24 for each, little-endian.
+    package static func bytes(_ entries: [SeenID], extra: Int = 0) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(entries.count * 24)
+        bytes.reserveCapacity(entries.count * SeenID.byteCount + extra)
         for entry in entries {
             bytes.appendLittle(entry.digest.high)
             bytes.appendLittle(entry.digest.low)
@@ -93,12 +149,11 @@ package struct SeenIDs: Sendable, Equatable {
         return bytes
     }
 
-    /// A damaged record is read as far as it goes.
-    package init(record: [UInt8]) {
-        entries = stride(from: 0, to: record.count - record.count % 24, by: 24).map { offset in
+    package static func entries(_ bytes: [UInt8]) -> [SeenID] {
+        stride(from: 0, to: bytes.count - bytes.count % SeenID.byteCount, by: SeenID.byteCount).map { offset in
             SeenID(
-                digest: IDDigest(high: record.littleUInt64(at: offset), low: record.littleUInt64(at: offset + 8)),
-                at: Int64(bitPattern: record.littleUInt64(at: offset + 16)))
+                digest: IDDigest(high: bytes.littleUInt64(at: offset), low: bytes.littleUInt64(at: offset + 8)),
+                at: Int64(bitPattern: bytes.littleUInt64(at: offset + 16)))
         }
     }
 }
