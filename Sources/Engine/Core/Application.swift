@@ -87,9 +87,11 @@ extension Engine {
             userSlot != anonymousSlot
             ? anonymousSlot.flatMap { event.user.isEmpty || !profiles[$0].key.isAnonymous ? nil : $0 } : nil
         let actors = Actors(user: userSlot, anonymous: anonymousSlot, merging: merging)
-        if let slot = userSlot ?? anonymousSlot { requireMovedIDs(of: slot, event, &missing) }
-        if let merging { requireMovedIDs(of: merging, event, &missing) }
-        guard missing.isEmpty else { return false }
+        if movesIDs {
+            if let slot = userSlot ?? anonymousSlot { requireMovedIDs(of: slot, event, &missing) }
+            if let merging { requireMovedIDs(of: merging, event, &missing) }
+            guard missing.isEmpty else { return false }
+        }
         // Most events only count: they have no effect on carts and the like, and trigger nothing.
         return rules.acts[Int(event.name.index)]
             ? act(event, properties, actors, of: batch, &missing) : onlyCount(event, properties, actors, of: batch, &missing)
@@ -162,7 +164,7 @@ extension Engine {
             profiles[slot].seen.sees(
                 event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe,
                 lateFor: rules.definitions.lateFor,
-                moved: takeProvidedIDs()
+                moved: providedIDs.isEmpty ? [] : takeProvidedIDs()
             )
         {
             counters.duplicates += 1
@@ -175,7 +177,7 @@ extension Engine {
             settle(slot)
             return nil
         }
-        moveIDs(of: slot)
+        if movesIDs { moveIDs(of: slot) }
         let judgedBy = profiles[slot].judgedBy
         update(slot, event, properties, batch)
         if !rules.delivery.conversions.isEmpty { convert(slot, event, properties) }
@@ -195,7 +197,6 @@ extension Engine {
 
     /// What was given for the event at hand: ids of whoever it is about. They are not kept, so that many late events take no more memory than one.
     private mutating func takeProvidedIDs() -> [SeenID] {
-        guard !providedIDs.isEmpty else { return [] }
         defer { providedIDs.removeAll() }
         return providedIDs.flatMap(\.ids)
     }

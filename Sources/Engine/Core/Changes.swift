@@ -43,7 +43,7 @@ extension Engine {
                 profiles[slot].storedInstances = profiles[slot].instances.count
                 // A slot that was given to somebody else is in the list twice.
                 isDirty[slot] = false
-                moveIDs(of: slot)
+                if movesIDs { moveIDs(of: slot) }
             }
             changes.output.movedIDs += takeMovedIDs()
             dirty.sort { $0.number < $1.number }
@@ -95,7 +95,7 @@ extension Engine {
 
     /// Moves the ids of a customer that only late events can repeat, if there are enough of them.
     mutating func moveIDs(of slot: Int) {
-        guard movesIDs,
+        guard
             let ids = profiles[slot].seen.takeOlder(
                 now: clock.now, dedupe: rules.definitions.dedupe, lateFor: rules.definitions.lateFor)
         else { return }

@@ -89,7 +89,7 @@ extension Engine {
         forgetOldInterests(slot)
         let since: Instant
         if let place = profiles[slot].interests.firstIndex(where: { $0.kind == kind && $0.product == mention.product }) {
-            profiles[slot].interests[place].count += 1
+            profiles[slot].interests[place].add(1)
             profiles[slot].interests[place].last = max(profiles[slot].interests[place].last, time)
             if time < profiles[slot].interests[place].since {
                 profiles[slot].interests[place].since = time
@@ -97,7 +97,7 @@ extension Engine {
             }
             since = profiles[slot].interests[place].since
         } else {
-            profiles[slot].interests.append(
+            profiles[slot].interests.appendTightly(
                 Interest(
                     kind: kind, product: mention.product, since: time, last: time, count: 1, price: price, currency: currency))
             since = time

@@ -154,7 +154,7 @@ package struct Decision: Sendable {
     /// The message that was held out; nil for every other verdict.
     package var message: [UInt8]?
     /// The last 16 ids of events that started it.
-    package var because: [String] = []
+    package var because = TextList()
 }
 
 /// What the engine needs before it can go on.

@@ -52,7 +52,7 @@ extension Engine {
                 output.decisions[last].customer = 0
                 output.decisions[last].customerText = ""
                 output.decisions[last].key = ""
-                output.decisions[last].because = []
+                output.decisions[last].because = TextList()
             }
         }
         for product in products {

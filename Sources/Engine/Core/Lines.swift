@@ -151,7 +151,6 @@ extension Engine {
                 let isQueued = profiles[slot].instances[place].phase == .queued
                 guard isQueued || definition.restart, time >= profiles[slot].instances[place].startedAt else { continue }
                 touch(slot)
-                profiles[slot].instances[place].add(because: id)
                 profiles[slot].instances[place].startedAt = time
                 profiles[slot].instances[place].due = time + definition.wait
                 profiles[slot].instances[place].heldSince = nil
@@ -174,9 +173,8 @@ extension Engine {
             var instance = Instance(rule: rule, key: key, product: product, startedAt: time, due: time + definition.wait)
             instance.phase = .queued
             instance.place = line.nextPlace
-            instance.add(because: id)
             instance.remember(properties, definition, id: id, name: name)
-            profiles[slot].instances.append(instance)
+            profiles[slot].instances.appendTightly(instance)
             waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
             line.nextPlace += 1
         }

@@ -64,7 +64,7 @@ extension Engine {
         for past in visitor.past {
             recordPast(slot, past.rule, key: past.key) { own in
                 if let lastCancel = past.lastCancel { own.lastCancel = max(own.lastCancel ?? lastCancel, lastCancel) }
-                own.endedStarts += past.endedStarts
+                for start in past.endedStarts { own.endedStarts.append(start) }
             }
         }
         for sent in visitor.sent {
@@ -103,7 +103,7 @@ extension Engine {
                 profiles[slot].interests[own].currency = interest.currency
             }
             profiles[slot].interests[own].last = max(profiles[slot].interests[own].last, interest.last)
-            profiles[slot].interests[own].count += interest.count
+            profiles[slot].interests[own].add(interest.count)
         } else {
             profiles[slot].interests.append(interest)
         }

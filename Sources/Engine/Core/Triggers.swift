@@ -124,9 +124,8 @@ extension Engine {
             return
         }
         var instance = Instance(rule: number, key: key, product: product, startedAt: time, due: time + rule.wait)
-        instance.add(because: id)
         instance.remember(properties, rule, id: id, name: name)
-        profiles[slot].instances.append(instance)
+        profiles[slot].instances.appendTightly(instance)
     }
 
     func mayStart(_ slot: Int, _ rule: Int, key: String, at time: Instant) -> Bool {
@@ -170,11 +169,11 @@ extension Engine {
         }) {
             place = found
         } else {
-            profiles[slot].past.append(Past(rule: rule, key: key, keptFrom: clock.now))
+            profiles[slot].past.appendTightly(Past(rule: rule, key: key, keptFrom: clock.now))
             place = profiles[slot].past.count - 1
         }
         profiles[slot].past[place].keptFrom = clock.now
-        profiles[slot].past[place].endedStarts.removeAll { $0 < bound }
+        profiles[slot].past[place].endedStarts.remove(before: bound)
         change(&profiles[slot].past[place])
     }
 

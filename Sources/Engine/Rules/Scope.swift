@@ -259,7 +259,7 @@ struct Scope: Host {
         case "kind": return .value(.string(interest.kind.rawValue))
         case "since": return Self.time(interest.since)
         case "last": return Self.time(interest.last)
-        case "count": return .value(.int(interest.count))
+        case "count": return .value(.int(Int(interest.count)))
         case "price": return interest.price.map { .value(.double($0.double)) } ?? .absent
         case "currency": return interest.currency.map { .value(.string($0)) } ?? .absent
         default: return .absent

@@ -32,15 +32,15 @@ package struct ProductKey: Hashable, Sendable, Comparable {
 package struct CartLine: Sendable, Equatable {
     package var product: ProductKey
     package var quantity: Decimal
+    /// Event time of the newest change of the quantity.
+    package var changedAt: Instant
     package var price: Decimal?
     package var currency: String?
     package var name: String?
     package var url: String?
     package var imageURL: String?
-    /// Event time of the newest fields above.
+    /// Event time of the newest of price, currency, name and URLs.
     package var describedAt: Instant
-    /// Event time of the newest change of the quantity.
-    package var changedAt: Instant
     /// Since when it lies in the cart, and its price then: the `cart` interest.
     package var since: Instant
     package var priceThen: Decimal?
@@ -56,7 +56,7 @@ package struct Cart: Sendable, Equatable {
     /// Event time of the newest snapshot of all lines (or of an order that emptied it); what is older changes no line.
     package var snapshotAt: Instant?
     /// Checkout and order ids that belong to it.
-    package var links: [String] = []
+    package var links = TextList()
 
     package init(id: String, touchedAt: Instant) {
         self.id = id
@@ -126,7 +126,7 @@ package struct Carts: Sendable, Equatable {
         guard let properties else { return nil }
         for key in ["checkout_id", "order_id"] {
             guard let id = properties[key]?.identifier, !id.isEmpty else { continue }
-            if let index = list.lastIndex(where: { $0.links.contains { $0.same(as: id) } }) { return index }
+            if let index = list.lastIndex(where: { $0.links.contains(id) }) { return index }
         }
         return nil
     }
@@ -147,6 +147,7 @@ package struct Carts: Sendable, Equatable {
         cart.touchedAt = max(cart.touchedAt, time)
         // A late touch does not overtake carts touched at a later time.
         let place = list.lastIndex { $0.touchedAt <= cart.touchedAt }.map { $0 + 1 } ?? 0
+        list.reserveTight()
         list.insert(cart, at: place)
         return place
     }
@@ -161,7 +162,7 @@ package struct Carts: Sendable, Equatable {
             list[index].lines[line].changedAt = max(list[index].lines[line].changedAt, time)
             list[index].lines[line].describe(by: mention, at: time)
         } else {
-            list[index].lines.append(CartLine(mention, quantity: quantity, at: time))
+            list[index].lines.appendTightly(CartLine(mention, quantity: quantity, at: time))
         }
     }
 
@@ -179,6 +180,8 @@ package struct Carts: Sendable, Equatable {
             list[index].lines[line].changedAt = max(list[index].lines[line].changedAt, time)
         } else {
             list[index].lines.remove(at: line)
+            // An empty array keeps its memory; many carts are bought empty.
+            if list[index].lines.isEmpty { list[index].lines = [] }
         }
     }
 
@@ -203,9 +206,9 @@ package struct Carts: Sendable, Equatable {
                 line.since = min(line.since, before.since)
                 line.priceThen = before.priceThen ?? line.priceThen
             }
-            lines.append(line)
+            lines.appendTightly(line)
         }
-        list[index].lines = lines
+        list[index].lines = lines.isEmpty ? [] : lines
         list[index].snapshotAt = time
     }
 
@@ -226,8 +229,8 @@ package struct Carts: Sendable, Equatable {
     package mutating func link(_ properties: JSONView?, to index: Int) {
         for key in ["checkout_id", "order_id"] {
             guard let id = properties?[key]?.identifier, !id.isEmpty else { continue }
-            for other in list.indices where other != index { list[other].links.removeAll { $0.same(as: id) } }
-            if !list[index].links.contains(where: { $0.same(as: id) }) { list[index].links.append(id) }
+            for other in list.indices where other != index { list[other].links.remove(id) }
+            if !list[index].links.contains(id) { list[index].links.append(id) }
         }
     }
 
@@ -262,7 +265,7 @@ package struct Carts: Sendable, Equatable {
                 list[index].lines[own].changedAt = changed
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
-            for link in cart.links where !list[index].links.contains(where: { $0.same(as: link) }) {
+            for link in cart.links where !list[index].links.contains(link) {
                 list[index].links.append(link)
             }
             _ = touch(id: cart.id, at: cart.touchedAt)

@@ -11,6 +11,12 @@ private func allocated(_ text: String?) -> Int {
     return 48 + count
 }
 
+private func allocated(_ list: TextList) -> Int { list.capacity == 0 ? 0 : 40 + list.capacity }
+
+private func allocated(_ starts: Starts) -> Int {
+    starts.capacity == 0 ? 0 : 40 + starts.capacity * MemoryLayout<Instant>.stride
+}
+
 private func allocated(_ product: ProductKey?) -> Int { allocated(product?.id) + allocated(product?.variant) }
 
 extension Profile {
@@ -22,7 +28,6 @@ extension Profile {
         bytes += allocated(carts.list)
         for cart in carts.list {
             bytes += allocated(cart.id) + allocated(cart.lines) + allocated(cart.links)
-            for link in cart.links { bytes += allocated(link) }
             for line in cart.lines {
                 bytes += allocated(line.product) + allocated(line.name) + allocated(line.url) + allocated(line.imageURL)
             }
@@ -37,9 +42,8 @@ extension Profile {
         }
         bytes += allocated(instances)
         for instance in instances {
-            bytes += allocated(instance.key) + allocated(instance.product) + allocated(instance.eventID)
+            bytes += allocated(instance.key) + allocated(instance.product) + allocated(instance.ownEventID)
             bytes += allocated(instance.because) + allocated(instance.properties)
-            for id in instance.because { bytes += allocated(id) }
         }
         bytes += allocated(past) + past.reduce(0) { $0 + allocated($1.key) + allocated($1.endedStarts) }
         bytes += allocated(sends) + sends.reduce(0) { $0 + allocated($1.key) + allocated($1.id) + allocated($1.rule) }

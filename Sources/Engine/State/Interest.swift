@@ -6,16 +6,30 @@ package enum InterestKind: String, Sendable, CaseIterable {
 /// A customer's interest in one product. The `cart` kind is read off the cart's lines instead of being kept twice.
 package struct Interest: Sendable, Equatable {
     package var kind: InterestKind
+    /// How often it was expressed.
+    package var count: Int32
     package var product: ProductKey
     /// Event time from which it holds: the place in a line. A repeated request keeps it.
     package var since: Instant
     /// Event time of the newest event that expressed it.
     package var last: Instant
-    /// How often it was expressed.
-    package var count: Int
     /// The product's price at `since`.
     package var price: Decimal?
     package var currency: String?
+
+    package init(
+        kind: InterestKind, product: ProductKey, since: Instant, last: Instant, count: Int32, price: Decimal?, currency: String?
+    ) {
+        self.kind = kind
+        self.count = count
+        self.product = product
+        self.since = since
+        self.last = last
+        self.price = price
+        self.currency = currency
+    }
+
+    mutating func add(_ more: Int32) { count = Int32(clamping: Int64(count) + Int64(more)) }
 }
 
 /// What is known of one product.

@@ -79,9 +79,42 @@ package struct Past: Sendable, Equatable {
     package var key: String?
     package var lastCancel: Instant?
     /// The last starts (ms) of instances that ended: a start that would give the same id again is ignored.
-    package var endedStarts: [Instant] = []
+    package var endedStarts = Starts()
     /// Engine time of the newest entry, from which it is forgotten after `late_for`.
     package var keptFrom: Instant
+}
+
+/// Times of starts. Mostly it is one, which needs no memory of its own.
+package struct Starts: Sendable, Equatable, Sequence {
+    private var latest: Instant?
+    private var others: [Instant] = []
+
+    package init() {}
+
+    /// What they have allocated, in times.
+    var capacity: Int { others.capacity }
+    package var count: Int { latest == nil ? 0 : others.count + 1 }
+
+    package mutating func append(_ start: Instant) {
+        if let latest { others.appendTightly(latest) }
+        latest = start
+    }
+
+    package mutating func remove(before bound: Instant) {
+        guard let latest, latest < bound || others.contains(where: { $0 < bound }) else { return }
+        let kept = filter { $0 >= bound }
+        self = Starts()
+        for start in kept { append(start) }
+    }
+
+    /// In the order in which they were added.
+    package func makeIterator() -> AnyIterator<Instant> {
+        var place = 0
+        return AnyIterator {
+            defer { place += 1 }
+            return place < others.count ? others[place] : place == others.count ? latest : nil
+        }
+    }
 }
 
 /// A message of a rule to this customer: when its cooldown began.
@@ -193,23 +226,51 @@ package struct Instance: Sendable, Equatable {
     /// Its place in the audience of its start; 0 without one.
     package var place = 0
     /// The last 16 ids of events that started it.
-    package var because: [String] = []
+    package var because = TextList()
     /// The event that last started it, for conditions: name, id, and properties if the rule reads them (packed JSON, else empty).
     package var eventName = ""
-    package var eventID = ""
+    package var eventID: String { isLastEvent ? because.last ?? "" : ownEventID }
     package var properties: [UInt8] = []
+    /// Whether the event that last started it is the last of `because`, as it mostly is: then its id is not kept twice.
+    private var isLastEvent = false
+    var ownEventID = ""
 
-    package mutating func add(because id: String) {
+    package init(rule: Int, key: String, product: ProductKey? = nil, startedAt: Instant, due: Instant) {
+        self.rule = rule
+        self.key = key
+        self.product = product
+        self.startedAt = startedAt
+        self.due = due
+    }
+
+    /// Adds the id of an event that started it, but was not the last to do so.
+    mutating func add(because id: String) {
         guard !id.isEmpty else { return }
+        if isLastEvent {
+            ownEventID = eventID
+            isLastEvent = false
+        }
+        append(because: id)
+    }
+
+    private mutating func append(because id: String) {
         because.append(id)
         if because.count > 16 { because.removeFirst() }
     }
 
+    /// As a record has it.
+    mutating func set(eventID id: String) {
+        isLastEvent = because.last?.same(as: id) ?? false
+        ownEventID = isLastEvent ? "" : id
+    }
+
     /// Starts it once more.
     mutating func restart(_ rule: Rule, at time: Instant, id: String, name: String, properties: JSONView?) {
-        add(because: id)
         // A late start does not move the deadline back.
-        guard time >= startedAt else { return }
+        guard time >= startedAt else {
+            add(because: id)
+            return
+        }
         startedAt = time
         due = time + rule.wait
         phase = .waiting
@@ -217,9 +278,11 @@ package struct Instance: Sendable, Equatable {
         remember(properties, rule, id: id, name: name)
     }
 
-    /// Notes the event that last started it.
+    /// Notes the event that starts it.
     mutating func remember(_ properties: JSONView?, _ rule: Rule, id: String, name: String) {
-        eventID = id
+        isLastEvent = !id.isEmpty
+        ownEventID = ""
+        if isLastEvent { append(because: id) }
         eventName = name
         self.properties = rule.keepsProperties ? properties?.packed ?? [] : []
     }

@@ -94,14 +94,13 @@ struct RecordReader {
     private func cart(_ view: JSONView) -> Cart? {
         var cart = Cart(id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0)
         cart.snapshotAt = view.time("snapshot_at")
-        cart.links = view["links"]?.elements.compactMap(\.string) ?? []
+        cart.links = TextList(view["links"]?.elements.compactMap(\.string) ?? [])
         cart.lines = (view["items"]?.elements ?? []).compactMap { view in
             guard let product = product(view), let quantity = view["quantity"]?.decimal else { return nil }
             return CartLine(
-                product: product, quantity: quantity, price: view["price"]?.decimal, currency: view["currency"]?.string,
-                name: view["name"]?.string, url: view["url"]?.string, imageURL: view["image_url"]?.string,
-                describedAt: view.time("described_at") ?? 0, changedAt: view.time("changed_at") ?? 0,
-                since: view.time("since") ?? 0,
+                product: product, quantity: quantity, changedAt: view.time("changed_at") ?? 0, price: view["price"]?.decimal,
+                currency: view["currency"]?.string, name: view["name"]?.string, url: view["url"]?.string,
+                imageURL: view["image_url"]?.string, describedAt: view.time("described_at") ?? 0, since: view.time("since") ?? 0,
                 priceThen: view["price_then"]?.decimal)
         }
         return cart
@@ -113,7 +112,8 @@ struct RecordReader {
         }
         return Interest(
             kind: kind, product: product, since: view.time("since") ?? 0, last: view.time("last") ?? 0,
-            count: Int(view["count"]?.number ?? 1), price: view["price"]?.decimal, currency: view["currency"]?.string)
+            count: Int32(clamping: Int(view["count"]?.number ?? 1)), price: view["price"]?.decimal,
+            currency: view["currency"]?.string)
     }
 
     private func subscription(_ view: JSONView) -> Subscription? {
@@ -144,9 +144,9 @@ struct RecordReader {
         instance.heldSince = view.time("held_since")
         instance.waitedForHourOf = view.time("waited_for_hour_of")
         instance.place = Int(view["place"]?.number ?? 0)
-        instance.because = view["because"]?.elements.compactMap(\.string) ?? []
+        instance.because = TextList(view["because"]?.elements.compactMap(\.string) ?? [])
         instance.eventName = view["event_name"]?.string ?? ""
-        instance.eventID = view["event_id"]?.string ?? ""
+        instance.set(eventID: view["event_id"]?.string ?? "")
         instance.properties = view["properties"]?.packed ?? []
         return instance
     }

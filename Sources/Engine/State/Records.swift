@@ -200,7 +200,8 @@ struct RecordWriter {
             json.array { json in for id in instance.because { json.value(id) } }
         }
         json.member("due", instance.due)
-        if !instance.eventID.isEmpty { json.member("event_id", instance.eventID) }
+        let eventID = instance.eventID
+        if !eventID.isEmpty { json.member("event_id", eventID) }
         if !instance.eventName.isEmpty { json.member("event_name", instance.eventName) }
         json.member("held_since", instance.heldSince)
         json.member("key", instance.key)

@@ -3,8 +3,13 @@
 /// Money is added up in it, because 0.1 + 0.2 has to be 0.3. Range: 128 bits of mantissa and at most 18 decimals; what has
 /// more decimals is rounded to 18, half away from zero. Arithmetic that would leave the range gives nil.
 package struct Decimal: Hashable, Sendable, Comparable {
-    package private(set) var mantissa: Int128
-    package private(set) var scale: Int
+    // In halves: an `Int128` would take 32 bytes with the scale, and there are several of these in each line of a cart.
+    private let low: UInt64
+    private let high: Int64
+    private let places: UInt8
+
+    package var mantissa: Int128 { Int128(high) << 64 | Int128(low) }
+    package var scale: Int { Int(places) }
 
     package static let zero = Decimal(mantissa: 0, scale: 0)
     private static let maximalScale = 18
@@ -12,12 +17,22 @@ package struct Decimal: Hashable, Sendable, Comparable {
     static let magnitudeLimit: UInt64 = 1_000_000_000_000_000_000
 
     private init(mantissa: Int128, scale: Int) {
-        self.mantissa = mantissa
-        self.scale = scale
-        while self.scale > 0, self.mantissa % 10 == 0 {
-            self.mantissa /= 10
-            self.scale -= 1
+        var mantissa = mantissa
+        var scale = scale
+        if var small = Int64(exactly: mantissa) {
+            while scale > 0, small % 10 == 0 {
+                small /= 10
+                scale -= 1
+            }
+            mantissa = Int128(small)
         }
+        while scale > 0, mantissa % 10 == 0 {
+            mantissa /= 10
+            scale -= 1
+        }
+        low = UInt64(truncatingIfNeeded: mantissa)
+        high = Int64(truncatingIfNeeded: mantissa >> 64)
+        places = UInt8(scale)
     }
 
     package init(_ value: Int64) { self.init(mantissa: Int128(value), scale: 0) }

@@ -1,0 +1,180 @@
+/// A short list of ids in one piece of memory: strings of more than 15 bytes have one each, of at least 64, and there are millions of such ids.
+///
+/// Each text is its length times two as LEB128 and its UTF-8; a UUID in its usual spelling is the number 1 and 16 bytes.
+package struct TextList: Sendable, Equatable, Sequence {
+    private var bytes: [UInt8] = []
+
+    package init() {}
+
+    package init(_ texts: some Sequence<String>) {
+        for text in texts { append(text) }
+    }
+
+    package var isEmpty: Bool { bytes.isEmpty }
+    /// What it has allocated, in bytes.
+    var capacity: Int { bytes.capacity }
+
+    package mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { utf8 in
+            if let uuid = UUIDBytes(utf8) {
+                bytes.reserveTight(17)
+                bytes.append(1)
+                uuid.append(to: &bytes)
+                return
+            }
+            bytes.reserveTight(utf8.count + 1)
+            var length = UInt64(utf8.count) << 1
+            while length > 127 {
+                bytes.append(UInt8(truncatingIfNeeded: length) | 128)
+                length >>= 7
+            }
+            bytes.append(UInt8(length))
+            bytes.append(contentsOf: utf8)
+        }
+    }
+
+    package mutating func removeFirst() {
+        guard !isEmpty else { return }
+        bytes.removeFirst(piece(at: 0).end)
+    }
+
+    /// Takes out all that are spelt as `text`.
+    package mutating func remove(_ text: String) {
+        guard contains(text) else { return }
+        self = TextList(filter { !$0.same(as: text) })
+    }
+
+    /// Whether one has the same bytes.
+    package func contains(_ text: String) -> Bool {
+        var needle = TextList()
+        needle.append(text)
+        var start = 0
+        while start < bytes.count {
+            let end = piece(at: start).end
+            if end - start == needle.bytes.count, bytes[start..<end].elementsEqual(needle.bytes) { return true }
+            start = end
+        }
+        return false
+    }
+
+    package var count: Int {
+        var start = 0
+        var count = 0
+        while start < bytes.count {
+            start = piece(at: start).end
+            count += 1
+        }
+        return count
+    }
+
+    package var last: String? {
+        var start = 0
+        while start < bytes.count {
+            let end = piece(at: start).end
+            if end == bytes.count { return text(at: start) }
+            start = end
+        }
+        return nil
+    }
+
+    package func makeIterator() -> Iterator { Iterator(list: self) }
+
+    package struct Iterator: IteratorProtocol {
+        let list: TextList
+        var start = 0
+
+        package mutating func next() -> String? {
+            guard start < list.bytes.count else { return nil }
+            defer { start = list.piece(at: start).end }
+            return list.text(at: start)
+        }
+    }
+
+    private func piece(at start: Int) -> (isUUID: Bool, text: Int, end: Int) {
+        if bytes[start] == 1 { return (true, start + 1, start + 17) }
+        var length: UInt64 = 0
+        var shift: UInt64 = 0
+        var place = start
+        while bytes[place] > 127 {
+            length |= UInt64(bytes[place] & 127) << shift
+            shift += 7
+            place += 1
+        }
+        length |= UInt64(bytes[place]) << shift
+        return (false, place + 1, place + 1 + Int(length >> 1))
+    }
+
+    private func text(at start: Int) -> String {
+        let piece = piece(at: start)
+        if piece.isUUID { return UUIDBytes(packed: bytes[piece.text..<piece.end]).text }
+        return String(decoding: bytes[piece.text..<piece.end], as: UTF8.self)
+    }
+}
+
+/// A UUID in lower case with its four hyphens, as 16 bytes.
+private struct UUIDBytes {
+    private var high: UInt64 = 0
+    private var low: UInt64 = 0
+
+    /// Nil if it is not spelt so.
+    init?(_ text: UnsafeBufferPointer<UInt8>) {
+        guard text.count == 36 else { return nil }
+        for (place, byte) in text.enumerated() {
+            if place == 8 || place == 13 || place == 18 || place == 23 {
+                guard byte == 0x2D else { return nil }
+                continue
+            }
+            let digit: UInt8
+            switch byte {
+            case 0x30...0x39: digit = byte - 0x30
+            case 0x61...0x66: digit = byte - 0x57
+            default: return nil
+            }
+            high = high << 4 | low >> 60
+            low = low << 4 | UInt64(digit)
+        }
+    }
+
+    init(packed: ArraySlice<UInt8>) {
+        for byte in packed {
+            high = high << 8 | low >> 56
+            low = low << 8 | UInt64(byte)
+        }
+    }
+
+    func append(to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { bytes.append(contentsOf: $0) }
+    }
+
+    var text: String {
+        String(unsafeUninitializedCapacity: 36) { text in
+            var (high, low) = (high, low)
+            for place in 0..<36 {
+                if place == 8 || place == 13 || place == 18 || place == 23 {
+                    text[place] = 0x2D
+                    continue
+                }
+                let digit = UInt8(high >> 60)
+                text[place] = digit < 10 ? 0x30 + digit : 0x57 + digit
+                high = high << 4 | low >> 60
+                low <<= 4
+            }
+            return 36
+        }
+    }
+}
+
+extension Array {
+    /// Makes room for so many more elements, and for few that are not asked for: what grows by doubling is a third empty on average, and there are
+    /// hundreds of thousands of such arrays.
+    mutating func reserveTight(_ more: Int = 1) {
+        guard count + more > capacity else { return }
+        reserveCapacity(count + more + (count + more) / 8)
+    }
+
+    mutating func appendTightly(_ element: Element) {
+        reserveTight()
+        append(element)
+    }
+}
