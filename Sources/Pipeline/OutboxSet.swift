@@ -239,12 +239,13 @@ package struct OutboxSet {
             count(rows[index].decidedAt)
             if isPaused { allowed = index }
         }
-        var passing = Array(rows[..<allowed])
+        let held = Array(rows[allowed...])
+        rows.removeLast(held.count)
         let after = pauses
         pauses = before
-        stage(&passing, written: written, wallNow: wallNow) { $0.retracts == nil }
+        stage(&rows, written: written, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
-        rows.replaceSubrange(..<allowed, with: passing)
+        rows += held
         for row in rows where row.state == .pending { pending[row.outbox, default: 0] += 1 }
         pausedCount += rows.count { $0.state == .pending && isPaused($0.rule) }
         return rows

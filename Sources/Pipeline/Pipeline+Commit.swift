@@ -62,9 +62,11 @@ extension Pipeline {
             destination = .none
             // What was decided for somebody who was erased before the commit is never written.
             let erased = Set(changes.output.erasures.compactMap(\.customer))
+            if !erased.isEmpty { changes.output.messages.removeAll { erased.contains($0.customer) } }
             rows = set.stage(
-                changes.output.messages.filter { !erased.contains($0.customer) }, withdrawals: changes.output.withdrawals,
-                written: written, wallNow: wallNow)
+                changes.output.messages, withdrawals: changes.output.withdrawals, written: written, wallNow: wallNow)
+            // The rows have all of them.
+            changes.output.messages = []
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .output(let take): try take(changes.output)

@@ -70,6 +70,8 @@ package struct Pipeline: ~Copyable {
     var isWriting = false
     /// Lines as of the last commit.
     var committedLines = 0
+    /// Lines as of when ids were moved last.
+    var movedLines = 0
     var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
     var hourly = HourlyInput()
@@ -204,6 +206,10 @@ package struct Pipeline: ~Copyable {
             if engine.output.decisions.count >= Self.keptDecisions {
                 if store == nil { try commit(wallNow: wallNow, isWhole: false) } else if isDurable { try writeDecisions() }
             }
+            if tally.lines - movedLines >= Self.movedLines {
+                movedLines = tally.lines
+                engine.moveIDs()
+            }
             if engine.output.movedIDs.count >= Self.keptIDs { try writeMovedIDs() }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
@@ -220,6 +226,8 @@ package struct Pipeline: ~Copyable {
     private static let batchMessages = 8000
     /// How many decisions are held before they are passed on: by a replay to whoever wants them, else into the batch's transaction.
     private static let keptDecisions = 500
+    /// After how many lines of a long batch the ids of those who have not come again are moved.
+    private static let movedLines = 32_768
     /// How many pieces of moved ids are held before they are written.
     private static let keptIDs = 500
     /// How many customers for whom something is due are worked off between two commits.

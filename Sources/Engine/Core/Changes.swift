@@ -102,6 +102,12 @@ extension Engine {
         output.movedIDs.append(MovedIDs(customer: profiles[slot].number, ids: ids))
     }
 
+    /// Moves the ids of all who have changed since the last commit, which long batches would else keep in memory.
+    package mutating func moveIDs() {
+        guard movesIDs else { return }
+        for slot in dirtySlots where isUsed[slot] { moveIDs(of: slot) }
+    }
+
     /// Takes the ids that were moved so far, likewise.
     package mutating func takeMovedIDs() -> [MovedIDs] {
         defer { output.movedIDs.removeAll() }

@@ -60,8 +60,19 @@ package struct Consent: Sendable, Equatable {
     }
 
     package var statements: [ConsentStatement] = []
-    package var bouncedAt: Instant?
-    package var spamAt: Instant?
+    // Half the size of optional ones, in every profile.
+    private var bounced = Instant.min
+    private var spam = Instant.min
+
+    package var bouncedAt: Instant? {
+        get { bounced == .min ? nil : bounced }
+        set { bounced = newValue ?? .min }
+    }
+
+    package var spamAt: Instant? {
+        get { spam == .min ? nil : spam }
+        set { spam = newValue ?? .min }
+    }
 
     package init() {}
 
