@@ -135,6 +135,7 @@ package struct Service: ~Copyable {
         defer { close(signals) }
         scan()
         notification.ready()
+        nudged_release_code()
         tellOfEmptySources()
         report()
         switch mode {

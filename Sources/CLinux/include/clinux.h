@@ -20,6 +20,10 @@ int nudged_signal_descriptor(void);
 /// The next signal number waiting on a descriptor of `nudged_signal_descriptor`, or 0 when there is none.
 int nudged_next_signal(int fd);
 
+/// Takes the pages of code out of the process that it has used so far; those that are used again come back from the page cache. The
+/// kernel maps sixteen for each that is used, and a start uses four times the code that work does.
+void nudged_release_code(void);
+
 /// 1 if `path` lies on a file system that only this machine changes, 0 if on one that others change over a network (or FUSE),
 /// or where it can't be told.
 int nudged_is_local(const char *path);

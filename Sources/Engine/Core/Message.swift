@@ -152,7 +152,7 @@ extension Engine {
             json.member("type", "nudged.message")
         }
         // Messages are kept by the thousand until they are committed: without the room that was not needed.
-        return Array(json.bytes[...])
+        return json.bytes.withUnsafeBufferPointer { Array($0) }
     }
 
     private func writeCustomer(_ slot: Int, _ customer: String, _ rule: Rule, to json: inout JSONWriter) {
