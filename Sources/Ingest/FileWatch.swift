@@ -1,40 +1,129 @@
 import CLinux
 import Glibc
 
-/// inotify as a hint that a scan may find something; a scan at intervals finds the same without it.
+/// inotify as a hint that a look at some directories may find something; a look at intervals finds the same without it.
 ///
-/// Watches directories, which also tells of changes to the files in them.
+/// Watches directories, which also tells of changes to the files in them, and the ways that lead to them: whoever renames a directory
+/// further up, or points a link elsewhere, changes nothing in the directory that was reached before.
 package final class FileWatch {
     /// Readable when something changed: for poll(2). -1 where inotify is not to be had; then nothing is ever reported.
     package let descriptor: Int32
     private var watched: [Int32: String] = [:]
     private var directories: Set<String> = []
+    /// Directories on the way, and the names in them that the ways go on with.
+    private var ways: [Int32: Set<String>] = [:]
+    private let tellsWrites: Bool
+    /// Whether the last call of `watch` began to watch something: what happened to it before may be seen by another look alone.
+    package private(set) var hasBegun = false
+
+    /// How much is told.
+    package enum Coverage: Sendable {
+        /// Everything that can happen to the directories.
+        case all
+        /// What happens in the directories, but not whether their paths come to lead elsewhere.
+        case directories
+        case partial
+    }
 
     /// Never fails: without inotify there are no hints.
-    package init() { descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC)) }
+    ///
+    /// - Parameter tellsWrites: whether writing to a file is news, or only that something in the directories themselves comes or goes.
+    package init(tellsWrites: Bool = true) {
+        descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
+        self.tellsWrites = tellsWrites
+    }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
+    private static let wayMask =
+        UInt32(IN_CREATE) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_DELETE) | UInt32(IN_DELETE_SELF)
+        | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
+
     /// Watches exactly `wanted` from now on. Directories that do not exist yet, or for which the system has no watch left, are
-    /// tried again at the next call; returns false when there are any.
+    /// tried again at the next call.
+    ///
+    /// - Parameter once: directories of which only the next file that is moved into them is news.
     @discardableResult
-    package func watch(_ wanted: Set<String>) -> Bool {
-        guard descriptor >= 0 else { return false }
+    package func watch(_ wanted: Set<String>, once: Set<String> = []) -> Coverage {
+        guard descriptor >= 0 else { return .partial }
+        hasBegun = false
         for (watch, directory) in watched where !wanted.contains(directory) {
             inotify_rm_watch(descriptor, watch)
             watched[watch] = nil
             directories.remove(directory)
         }
-        let mask =
-            UInt32(IN_CREATE) | UInt32(IN_MODIFY) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_DELETE)
-            | UInt32(IN_CLOSE_WRITE) | UInt32(IN_ATTRIB) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
+        let written = tellsWrites ? UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE) | UInt32(IN_ATTRIB) : 0
         for directory in wanted.subtracting(directories).sorted() {
-            let watch = inotify_add_watch(descriptor, directory, mask)
+            let watch = inotify_add_watch(descriptor, directory, Self.wayMask | written)
             guard watch >= 0 else { continue }
             if let replaced = watched.updateValue(directory, forKey: watch) { directories.remove(replaced) }
             directories.insert(directory)
+            hasBegun = true
         }
-        return directories.isSuperset(of: wanted)
+        var isComplete = directories.isSuperset(of: wanted)
+        for directory in once.sorted() {
+            let mask = UInt32(IN_MOVED_TO) | UInt32(IN_CREATE) | UInt32(IN_ONESHOT) | UInt32(IN_ONLYDIR)
+            if inotify_add_watch(descriptor, directory, mask) < 0 { isComplete = false }
+        }
+        let seesWays = watchWays(to: wanted)
+        guard isComplete else { return .partial }
+        return seesWays ? .all : .directories
+    }
+
+    /// Watches the directories above: of those whose own directory is watched too, its watch tells.
+    private func watchWays(to wanted: Set<String>) -> Bool {
+        var needed: [String: Set<String>] = [:]
+        for directory in wanted where !wanted.contains(Glob.parent(of: directory)) {
+            for way in Self.ways(to: directory) where !wanted.contains(way.directory) {
+                needed[way.directory, default: []].insert(way.name)
+            }
+        }
+        var found: [Int32: Set<String>] = [:]
+        var isComplete = true
+        for (directory, names) in needed.sorted(by: { $0.key < $1.key }) {
+            // One inode under two paths has one watch.
+            let watch = inotify_add_watch(descriptor, directory, Self.wayMask | UInt32(IN_MASK_ADD))
+            if watch >= 0 { found[watch, default: []].formUnion(names) } else { isComplete = false }
+        }
+        if found.keys.contains(where: { ways[$0] == nil }) { hasBegun = true }
+        for watch in ways.keys where found[watch] == nil && watched[watch] == nil { inotify_rm_watch(descriptor, watch) }
+        ways = found
+        return isComplete
+    }
+
+    /// Drops all watches, so that the next call of `watch` finds what the paths lead to now: after a change of mounts.
+    package func forget() {
+        for watch in Set(watched.keys).union(ways.keys) { inotify_rm_watch(descriptor, watch) }
+        watched = [:]
+        directories = []
+        ways = [:]
+    }
+
+    /// The directories through which a path leads, each with the name in it with which the path goes on; links are followed.
+    static func ways(to path: String) -> [(directory: String, name: String)] {
+        var rest = Array(path.split(separator: "/").reversed())
+        var here: [Substring] = []
+        var result: [(directory: String, name: String)] = []
+        var links = 0
+        var room = [CChar](repeating: 0, count: Int(PATH_MAX))
+        while let name = rest.popLast() {
+            if name == "." { continue }
+            if name == ".." {
+                _ = here.popLast()
+                continue
+            }
+            let directory = "/" + here.joined(separator: "/")
+            result.append((directory, String(name)))
+            here.append(name)
+            let length = readlink("/" + here.joined(separator: "/"), &room, room.count)
+            guard length > 0, links < 40 else { continue }
+            links += 1
+            here.removeLast()
+            let target = String(decoding: room[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if target.hasPrefix("/") { here = [] }
+            rest += target.split(separator: "/").reversed().map { Substring(String($0)) }
+        }
+        return result
     }
 
     /// Whether inotify can be relied on in all of these: not on file systems that others change too, over a network.
@@ -74,9 +163,23 @@ package final class FileWatch {
             let mask = events.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self)
             let nameBytes = events.loadUnaligned(fromByteOffset: start + 12, as: UInt32.self)
             let name = UnsafeRawBufferPointer(rebasing: events[(start + 16)..<(start + 16 + Int(nameBytes))])
+            start += 16 + Int(nameBytes)
+            if watched[watch] == nil, let names = ways[watch] {
+                // Other things come and go in directories further up.
+                let isGone = mask & (UInt32(IN_IGNORED) | UInt32(IN_MOVE_SELF) | UInt32(IN_DELETE_SELF)) != 0
+                guard isGone || names.contains(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)) else { continue }
+                news = .other
+                forget()
+                continue
+            }
             let isWritten = mask & ~(UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE)) == 0
             if !isWritten {
                 news = .other
+                // A link to a directory may lead elsewhere now.
+                if let path = path(name, in: watch), directories.remove(path) != nil {
+                    for (watch, directory) in watched where directory == path { inotify_rm_watch(descriptor, watch) }
+                    watched = watched.filter { $0.value != path }
+                }
             } else if news != .other, last.map({ $0.watch != watch || !$0.name.elementsEqual(name) }) ?? true {
                 last = (watch, name)
                 note(name, in: watch, &news)
@@ -86,21 +189,24 @@ package final class FileWatch {
             if mask & (UInt32(IN_IGNORED) | UInt32(IN_MOVE_SELF)) != 0, let directory = watched.removeValue(forKey: watch) {
                 directories.remove(directory)
             }
-            start += 16 + Int(nameBytes)
         }
     }
 
     private func note(_ name: UnsafeRawBufferPointer, in watch: Int32, _ news: inout News) {
-        guard let directory = watched[watch] else {
+        guard let path = path(name, in: watch) else {
             news = .other
             return
         }
-        let path = (directory == "/" ? "" : directory) + "/" + String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
         if case .written(var paths) = news {
             paths.insert(path)
             news = .written(paths)
         } else {
             news = .written([path])
         }
+    }
+
+    private func path(_ name: UnsafeRawBufferPointer, in watch: Int32) -> String? {
+        guard let directory = watched[watch], name.first ?? 0 != 0 else { return nil }
+        return (directory == "/" ? "" : directory) + "/" + String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
     }
 }

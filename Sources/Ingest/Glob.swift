@@ -20,7 +20,7 @@ struct Glob: Sendable {
     struct Walk {
         /// In order of path.
         var matches: [Match] = []
-        /// Directories that were listed or would be if they existed: the ones to watch.
+        /// Directories that were listed or would be if they existed, and those that links lead into: the ones to watch.
         var directories: Set<String> = []
         /// Paths that match but are not regular files: kept out.
         var irregular: [String] = []
@@ -116,10 +116,17 @@ struct Glob: Sendable {
         if !isLast {
             if status.isDirectory { visit(path, index + 1, root, &walk) }
         } else if status.isRegular {
+            // Who writes to it changes the directory that it lies in.
+            if link.isLink { walk.directories.insert(Glob.parent(of: target)) }
             walk.matches.append(Match(path: path, target: target, status: status))
         } else {
             walk.irregular.append(path)
         }
+    }
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return "/" }
+        return String(path[..<slash])
     }
 
     private static func resolved(_ path: String) -> String? {

@@ -178,6 +178,9 @@ package struct LogReader: ~Copyable {
     /// Directories to watch for changes.
     package var directories: Set<String> { tailer.directories }
 
+    /// Whether only looking again tells what changes in some of them, and no watch does.
+    package var needsLooks: Bool { tailer.needsLooks }
+
     /// Looks for new, rotated and vanished files, and numbers the new ones.
     package mutating func scan() {
         let report = tailer.scan()

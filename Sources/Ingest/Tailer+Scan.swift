@@ -52,6 +52,12 @@ extension Tailer {
             return loss
         }
         losses = []
+        needsLooks =
+            !failed.isEmpty || sightings.contains { $0.match.status.links > 1 }
+            || tracked.values.contains { file in
+                file.unreadableCode != nil
+                    || file.open != nil && !file.isReportedEnded && (file.presence == .deleted || file.presence == .outside)
+            }
         report.warnings = ledger.endRound()
         return report
     }

@@ -71,6 +71,10 @@ package struct Tailer: ~Copyable {
     /// The directories that the last scan listed or looked for: what to give to `FileWatch`.
     package internal(set) var directories: Set<String> = []
 
+    /// Whether only another scan can tell what changes, because no watch does: something could not be listed or read, a file has other names, or one
+    /// that is still open has left the watched directories.
+    package internal(set) var needsLooks = false
+
     /// Nothing is opened before the first scan. Checkpoints of sources that are not in `sources` are left aside.
     package init(sources: [TailedSource], resuming checkpoints: [FileCheckpoint] = [], limits: Limits = Limits()) {
         self.sources = sources

@@ -18,6 +18,8 @@ package struct ClaimTable: Equatable, Sendable {
 
     /// How many claims were in `cur/` at the last call.
     package var count: Int { claims.count }
+    /// When the oldest of them was first seen; nil if there are none.
+    package var oldest: Int64? { claims.values.map(\.firstSeen).min() }
 }
 
 /// What `reclaim` did with the claims that were too old.

@@ -470,6 +470,14 @@ package struct OutboxSet {
         }
     }
 
+    /// When the first of the claims that were seen times out; nil if there are none.
+    package var nextTimeout: Instant? {
+        boxes.compactMap { box in box.claims.oldest.map { $0 + box.settings.claimTimeout } }.min()
+    }
+
+    /// The outboxes' directories that can be used.
+    package var paths: Set<String> { Set(boxes.filter { $0.directory != nil }.map(\.settings.path)) }
+
     /// Whether the directories still are the ones the database knows; one that is not is left alone until it is back.
     package mutating func check() {
         for index in boxes.indices {

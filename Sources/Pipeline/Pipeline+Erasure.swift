@@ -41,11 +41,12 @@ extension Pipeline {
     }
 
     /// After the commit, and again until it has succeeded: files, the control log's own lines, the log of changes.
-    package mutating func finishErasures(_ erasures: [Erasure] = []) throws {
-        guard isFollowing, let store else { return }
+    @discardableResult
+    package mutating func finishErasures(_ erasures: [Erasure] = []) throws -> Bool {
+        guard isFollowing, let store else { return true }
         let forgotten = Set(erasures.filter(\.isForgotten).flatMap(\.keys))
         if !forgotten.isEmpty { try controlLog?.blank(linesNaming: forgotten) }
-        guard try store.needsScrubbing() else { return }
+        guard try store.needsScrubbing() else { return true }
         let files = try store.leavingFiles()
         if !files.isEmpty {
             var removed: [MessageFile] = []
@@ -54,9 +55,9 @@ extension Pipeline {
             try store.removeLeavingFiles(removed)
             try store.commit()
             try recountOutboxes(store)
-            guard removed.count == files.count else { return }
+            guard removed.count == files.count else { return false }
         }
-        _ = try store.scrub()
+        return try store.scrub()
     }
 }
 

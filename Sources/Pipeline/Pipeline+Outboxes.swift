@@ -61,6 +61,11 @@ extension Pipeline {
         try set.maintain(store, wallNow: wallNow)
     }
 
+    /// When the first claim of a sender times out; nil if there is none.
+    package var nextTimeout: Instant? { if case .outboxes(let set) = destination { set.nextTimeout } else { nil } }
+    /// The directories of the outboxes that can be used.
+    package var outboxPaths: Set<String> { if case .outboxes(let set) = destination { set.paths } else { [] } }
+
     package var troubles: [String] { if case .outboxes(let set) = destination { set.troubles } else { [] } }
     /// Whether reading has to pause because nothing can be delivered.
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }

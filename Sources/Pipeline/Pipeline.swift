@@ -164,6 +164,8 @@ package struct Pipeline: ~Copyable {
     package var directories: Set<String> { reader.directories }
     /// Takes the hint that nothing but these files has changed, by being written to; false: a scan is needed.
     package mutating func hear(ofChangesAt paths: Set<String>) -> Bool { reader.hear(ofChangesAt: paths) }
+    /// Whether only looking again tells what changes in some files, and no watch does.
+    package var needsLooks: Bool { reader.needsLooks }
     package var needsAnotherScan: Bool { reader.needsAnotherScan }
 
     /// Reads, applies and commits one batch.

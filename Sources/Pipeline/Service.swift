@@ -36,6 +36,8 @@ package struct Service: ~Copyable {
     private var pipeline: Pipeline
     private let watch = FileWatch()
     private let controlWatch: ControlWatch
+    private let outboxWatch = FileWatch(tellsWrites: false)
+    private let mounts = MountWatch()
     private let started = Service.wallClock()
     private var isStopping = false
     private var troubles: [String] = []
@@ -45,7 +47,11 @@ package struct Service: ~Copyable {
     private var scannedAt: Instant = 0
     /// More may be beyond its time than one piece took.
     private var isExpiring = false
-    private var tendedAt: Instant = 0
+    private var rounds = OutboxRounds()
+    /// Whether inotify tells of all that happens to the outboxes.
+    private var isOutboxWatched = false
+    /// Something is left of an erasure.
+    private var isErasing = false
     /// Open before anything else is: a signal that comes during the start waits.
     private let signals: Int32
     /// Why nothing can be committed, while the disk is full.
@@ -59,12 +65,17 @@ package struct Service: ~Copyable {
     private var refusal: String?
     /// Dead letters that the log has been told of, and when.
     private var toldDeadLetters = (count: 0, at: Instant(0))
-    /// Whether inotify tells of every change in every directory.
-    private var isWatchComplete = false
+    /// How much inotify tells of the logs' directories.
+    private var coverage = FileWatch.Coverage.partial
 
-    /// Where inotify can't tell of changes, and as a second look beside it, directories are scanned this often.
-    private var scanEvery: Milliseconds { isWatchComplete ? 30_000 : 10_000 }
-    private static let tendEvery: Milliseconds = 30_000
+    /// Directories are scanned so often besides: where inotify tells everything, as a second look alone.
+    private var scanEvery: Milliseconds {
+        switch coverage {
+        case .all: pipeline.needsLooks ? 30_000 : 3_600_000
+        case .directories: 30_000
+        case .partial: 10_000
+        }
+    }
     /// Metrics are written this often while there is something to do; idle, with the next wake-up for another reason.
     private static let metricsEvery: Milliseconds = 5000
 
@@ -195,16 +206,19 @@ package struct Service: ~Copyable {
             try pipeline.commitOrders(wallNow: measured)
         } else if try pipeline.step(wallNow: measured, hasLooked: true, lingers: true) {
             hasNews = (true, true)
+            rounds.note()
         }
         notification.watchdog()
         report()
         try take(signals)
         guard !isStopping else { return }
         let now = Self.wallClock()
-        if pipeline.isTroubled ? now - tendedAt >= 1000 : now - tendedAt >= Self.tendEvery {
-            tendedAt = now
+        if now >= nextRound {
+            rounds.begin(at: now)
+            // Watched before they are looked at: what comes in between is told.
+            watchOutboxes()
             try pipeline.tendOutboxes(wallNow: now, clockIsWall: deployment.settings.clock == .wall)
-            try pipeline.finishErasures()
+            isErasing = try !pipeline.finishErasures()
             isExpiring = true
         }
         if isExpiring { isExpiring = try pipeline.expire(wallNow: wallNow) }
@@ -240,7 +254,7 @@ package struct Service: ~Copyable {
     /// Sleeps until a log changes, a signal comes, or something is due.
     private mutating func wait(_ signals: Int32) throws {
         let now = Self.wallClock()
-        var until = min(scannedAt + scanEvery, tendedAt + (pipeline.isTroubled ? 1000 : Self.tendEvery))
+        var until = min(scannedAt + scanEvery, nextRound)
         if let due = pipeline.commitsBy(now) { until = min(until, max(due, now + 1)) }
         if pipeline.hasUnmarked { until = min(until, now + 1000) }
         if isExpiring { until = now }
@@ -256,18 +270,22 @@ package struct Service: ~Copyable {
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
             pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: controlWatch.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: outboxWatch.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: mounts.descriptor, events: Int16(POLLPRI), revents: 0),
         ]
         let timeout = Int32(clamping: max(0, until - now))
         if timeout > 0 { try tell(force: false) }
-        let ready = poll(&descriptors, 3, timeout)
+        let ready = poll(&descriptors, nfds_t(descriptors.count), timeout)
         controlWatch.drain()
+        if outboxWatch.drain() != .none { rounds.note() }
+        if descriptors[4].revents != 0 { mountsChanged() }
         if ready == 0, pipeline.hasUnmarked { try pipeline.settle() }
     }
 
     /// Whether the files have to be looked at, or what inotify tells is enough.
     private mutating func hasToScan() -> Bool {
         let news = watch.drain()
-        if !isWatchComplete || pipeline.needsAnotherScan || Self.wallClock() - scannedAt >= scanEvery { return true }
+        if coverage == .partial || pipeline.needsAnotherScan || Self.wallClock() - scannedAt >= scanEvery { return true }
         switch news {
         case .none: return false
         case .written(let paths): return !pipeline.hear(ofChangesAt: paths)
@@ -276,9 +294,39 @@ package struct Service: ~Copyable {
     }
 
     private mutating func scan() {
-        pipeline.scan()
-        isWatchComplete = watch.watch(pipeline.directories) && FileWatch.tellsAll(pipeline.directories)
+        var looks = 0
+        repeat {
+            pipeline.scan()
+            coverage = watch.watch(pipeline.directories)
+            looks += 1
+            // What happened between the look and the beginning of the watch is seen by one more.
+        } while watch.hasBegun && looks < 4
+        if watch.hasBegun { coverage = .partial }
+        if mounts.descriptor < 0, coverage == .all { coverage = .directories }
+        if !FileWatch.tellsAll(pipeline.directories) { coverage = .partial }
         scannedAt = Self.wallClock()
+    }
+
+    private mutating func watchOutboxes() {
+        let paths = pipeline.outboxPaths
+        isOutboxWatched =
+            mounts.descriptor >= 0 && outboxWatch.watch(paths, once: Set(paths.map { $0 + "/cur" })) == .all
+            && FileWatch.tellsAll(paths)
+    }
+
+    private var nextRound: Instant {
+        rounds.next(
+            isTroubled: pipeline.isTroubled, isWatched: isOutboxWatched, claim: pipeline.nextTimeout, isUnfinished: isErasing)
+    }
+
+    /// Paths may lead to other directories now.
+    private mutating func mountsChanged() {
+        watch.forget()
+        outboxWatch.forget()
+        coverage = .partial
+        scannedAt = 0
+        isOutboxWatched = false
+        rounds.note()
     }
 
     // MARK: Signals

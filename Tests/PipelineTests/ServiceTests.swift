@@ -37,6 +37,27 @@ import Testing
         Int(try Store.reader(directory: shop.state).integer("SELECT count(*) FROM message WHERE state = '\(state)'") ?? -1)
     }
 
+    /// As a deployment does that makes `current` the next release: nothing happens in the directory that was watched.
+    @Test func aLinkOnTheWayThatComesToLeadElsewhereIsNoticed() throws {
+        let shop = LiveShop()
+        let lines = ShopLog.lines(60, streams: ShopLog.streams.count, seed: 8)
+        for release in ["first", "second"] { mkdir(shop.path + "/" + release, 0o755) }
+        for (release, lines) in [("first", lines[..<30]), ("second", lines[30...])] {
+            var feeder = LogFeeder(directory: shop.path + "/" + release + "/logs", streams: ShopLog.streams)
+            feeder.write(lines)
+            feeder.complete()
+        }
+        rmdir(shop.path + "/logs")
+        symlink("current/logs", shop.path + "/logs")
+        symlink("first", shop.path + "/current")
+        let daemon = shop.start()
+        guard eventually("the first release's log", { isIdle(shop, daemon) && status(shop)?.lines == 30 }) else { return }
+        symlink("second", shop.path + "/next")
+        rename(shop.path + "/next", shop.path + "/current")
+        _ = eventually("the second release's log", { status(shop)?.lines == 60 })
+        #expect(ended(daemon) == 0)
+    }
+
     @Test func aSecondDaemonOnOneStateIsRefused() throws {
         let (shop, _) = try stocked()
         let daemon = shop.start()

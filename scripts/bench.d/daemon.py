@@ -129,7 +129,8 @@ def rest(work, lines, customers, seconds):
     configuration, _, _ = work.configuration(source.path, lateness="0s", clock="wall")
     source.append(lines // 2)
     with Daemon(work, configuration) as daemon:
-        settle(daemon)
+        # Half a minute after it has last done something it looks after the outbox once more.
+        settle(daemon, quiet=35)
         return {**daemon.at_rest(seconds), "resident": daemon.resident(), "customers": customers}
 
 
