@@ -205,14 +205,16 @@ package struct Pipeline: ~Copyable {
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             stageAhead()
-            if engine.output.decisions.count >= Self.keptDecisions {
+            // While the store moves its log nothing is written early, so that the log can begin anew with the batch's transaction.
+            let isWaiting = !isWriting && store?.isMoving ?? false
+            if engine.output.decisions.count >= (isWaiting ? 10 : 1) * Self.keptDecisions {
                 if store == nil { try commit(wallNow: wallNow, isWhole: false) } else if isDurable { try writeDecisions() }
             }
             if tally.lines - movedLines >= Self.movedLines {
                 movedLines = tally.lines
                 engine.moveIDs()
             }
-            if engine.output.movedIDs.count >= Self.keptIDs { try writeMovedIDs() }
+            if engine.output.movedIDs.count >= (isWaiting ? 10 : 1) * Self.keptIDs { try writeMovedIDs() }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =

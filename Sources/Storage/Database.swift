@@ -9,6 +9,7 @@ final class Database {
     let path: String
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
+    private let logCount = UnsafeMutablePointer<Int>.allocate(capacity: 1)
     private static let isSetUp = nudged_sqlite_counts_no_memory() == SQLITE_OK
 
     /// - Parameters:
@@ -25,11 +26,13 @@ final class Database {
         }
         self.path = path
         self.handle = handle
+        logCount.initialize(to: 0)
     }
 
     deinit {
         statements.removeAll()
         sqlite3_close_v2(handle)
+        logCount.deallocate()
     }
 
     /// Whatever is written to the file from now on has zeros where no row is: `secure_delete` alone leaves copies of deleted rows in pages that
@@ -44,6 +47,26 @@ final class Database {
     func gatherLog() throws(StoreError) {
         let code = nudged_gather_log(handle)
         guard code == SQLITE_OK else { throw error(code, doing: "open the database") }
+    }
+
+    /// From now on the caller sees to checkpoints; `logPages` says how long the log has become.
+    func countLog() {
+        sqlite3_wal_hook(
+            handle,
+            { context, _, _, pages in
+                context?.assumingMemoryBound(to: Int.self).pointee = Int(pages)
+                return SQLITE_OK
+            }, logCount)
+    }
+
+    /// Pages of the log after the last commit, those before it that were moved included; 0 before the first.
+    var logPages: Int { logCount.pointee }
+
+    /// Moves what is committed from the log into the database, without keeping anybody waiting; gives how many pages of the log are moved by now.
+    func checkpoint() -> Int {
+        var moved: Int32 = 0
+        sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, &moved)
+        return Int(max(0, moved))
     }
 
     /// Runs SQL that gives no rows.

@@ -73,6 +73,7 @@ extension Store {
 
     /// Moves all changes into the database and empties their log. False while a reader holds it; then it is to be tried again.
     package func scrub() throws(StoreError) -> Bool {
+        checkpointer?.finish()
         let statement = try Statement("PRAGMA wal_checkpoint(TRUNCATE)", on: database)
         guard try statement.step(), statement.integer(0) == 0 else { return false }
         statement.reset()

@@ -11,14 +11,20 @@ package final class Store {
     /// The state directory; nil for the temporary store of a replay.
     package let directory: String?
     private let lock: Int32?
+    /// Nil: whoever commits moves the log into the database himself.
+    let checkpointer: Checkpointer?
 
-    private init(_ database: Database, directory: String?, lock: Int32?) {
+    private init(_ database: Database, directory: String?, lock: Int32?, checkpointer: Checkpointer? = nil) {
         self.database = database
         self.directory = directory
         self.lock = lock
+        self.checkpointer = checkpointer
     }
 
-    deinit { if let lock { close(lock) } }
+    deinit {
+        checkpointer?.finish()
+        if let lock { close(lock) }
+    }
 
     package static let fileName = "nudged.db"
 
@@ -49,7 +55,10 @@ package final class Store {
             if vfs == nil { try database.zeroUnusedBytes() }
             try migrate(database)
             try database.gatherLog()
-            return Store(database, directory: directory, lock: lock)
+            // A simulated disk has one thread.
+            let checkpointer = vfs == nil ? try Checkpointer(path: path, bytes: Int(checkpointBytes)) : nil
+            if checkpointer != nil { database.countLog() }
+            return Store(database, directory: directory, lock: lock, checkpointer: checkpointer)
         } catch {
             close(lock)
             throw error
@@ -139,10 +148,19 @@ package final class Store {
 
     // MARK: Transactions
 
-    package func begin() throws(StoreError) { try database.execute("BEGIN IMMEDIATE") }
+    package func begin() throws(StoreError) {
+        checkpointer?.waitIfLong(database.logPages)
+        try database.execute("BEGIN IMMEDIATE")
+    }
 
     /// After an error here the outcome is unknown: the caller has to stop, and the next start decides from the database.
-    package func commit() throws(StoreError) { try database.execute("COMMIT", doing: "commit") }
+    package func commit() throws(StoreError) {
+        try database.execute("COMMIT", doing: "commit")
+        checkpointer?.committed(database.logPages)
+    }
+
+    /// Whether a transaction that begins now would keep the log from beginning anew with the next.
+    package var isMoving: Bool { checkpointer?.isRunning ?? false }
 
     /// Begins a read: what is looked up until `endRead` needs no lock of its own each.
     package func beginRead() throws(StoreError) { try database.execute("BEGIN", doing: "read the state") }
