@@ -27,7 +27,8 @@ let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPath
         arguments: [
             ("CEL", [String]()), ("Engine", ["CEL"]),
             ("Ingest", ["Engine", "CSimdjson", "CCompression", "CDigest", "CLinux", "Glibc", "Dispatch", "Synchronization"]),
-            ("Storage", ["Engine", "CLogBuffer", "CSQLite", "CUnusedBytes", "Glibc"]), ("Outbox", ["Engine", "CLinux", "Glibc"]),
+            ("Storage", ["Engine", "CLogBuffer", "CSQLite", "CUnusedBytes", "Glibc", "Dispatch", "Synchronization"]),
+            ("Outbox", ["Engine", "CLinux", "Glibc"]),
             ("Simulation", ["Engine"]),
         ])
     func importsPointInwards(_ target: String, _ allowed: [String]) throws {
