@@ -72,6 +72,8 @@ package struct Pipeline: ~Copyable {
     var committedLines = 0
     /// Lines as of when ids were moved last.
     var movedLines = 0
+    /// Lines as of when profiles were measured last within a batch.
+    var measuredLines = 0
     var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
     var hourly = HourlyInput()
@@ -214,11 +216,17 @@ package struct Pipeline: ~Copyable {
                 movedLines = tally.lines
                 engine.moveIDs()
             }
+            if tally.lines - measuredLines >= Self.measuredLines {
+                measuredLines = tally.lines
+                engine.measureChanged()
+            }
             if engine.output.movedIDs.count >= (isWaiting ? 10 : 1) * Self.keptIDs { try writeMovedIDs() }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
-                    tally.lines - lines >= settings.batchEvents || engine.dirtyCount >= profileLimit / 2
+                    tally.lines - lines >= settings.batchEvents
+                    // As long as everybody has room there is no hurry to write; then half the room is for those who have changed.
+                    || engine.residentBytes > settings.memory && engine.dirtyCount >= profileLimit / 2
                     || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
             }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
@@ -232,6 +240,8 @@ package struct Pipeline: ~Copyable {
     private static let keptDecisions = 500
     /// After how many lines of a long batch the ids of those who have not come again are moved.
     private static let movedLines = 32_768
+    /// After how many lines of a long batch it is seen what those who have changed take in memory.
+    private static let measuredLines = 262_144
     /// How many pieces of moved ids are held before they are written.
     private static let keptIDs = 500
     /// How many customers for whom something is due are worked off between two commits.

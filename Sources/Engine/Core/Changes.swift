@@ -108,6 +108,9 @@ extension Engine {
         for slot in dirtySlots where isUsed[slot] { moveIDs(of: slot) }
     }
 
+    /// Measures all who have changed since the last commit: in a long batch they grow.
+    package mutating func measureChanged() { for slot in dirtySlots where isUsed[slot] { measure(slot) } }
+
     /// Takes the ids that were moved so far, likewise.
     package mutating func takeMovedIDs() -> [MovedIDs] {
         defer { output.movedIDs.removeAll() }

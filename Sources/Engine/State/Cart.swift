@@ -48,20 +48,31 @@ package struct CartLine: Sendable, Equatable {
 
 /// One of a customer's open carts.
 package struct Cart: Sendable, Equatable {
-    /// `cart_id`, or `""`.
-    package var id: String
+    /// The id and the links, in one piece of memory.
+    private var texts: TextList
     package var lines: [CartLine] = []
     /// Event time of the newest event that touched it.
     package var touchedAt: Instant
     /// Event time of the newest snapshot of all lines (or of an order that emptied it); what is older changes no line.
     package var snapshotAt: Instant?
-    /// Checkout and order ids that belong to it.
-    package var links = TextList()
 
     package init(id: String, touchedAt: Instant) {
-        self.id = id
+        texts = TextList([id])
         self.touchedAt = touchedAt
     }
+
+    /// `cart_id`, or `""`.
+    package var id: String { texts.first ?? "" }
+    /// Checkout and order ids that belong to it.
+    package var links: some Sequence<String> { texts.dropFirst() }
+    var hasLinks: Bool { texts.count > 1 }
+    /// What the texts have allocated, in bytes.
+    var textCapacity: Int { texts.capacity }
+
+    package func has(id: String) -> Bool { texts.first(is: id) }
+    package func isLinked(to id: String) -> Bool { texts.contains(id, after: 1) }
+    package mutating func link(to id: String) { if !isLinked(to: id) { texts.append(id) } }
+    package mutating func unlink(from id: String) { texts.remove(id, after: 1) }
 
     /// Price × quantity over the lines, if every line has a price and all are of one currency: currencies are never added up.
     package var total: (amount: Decimal, currency: String?)? {
@@ -89,7 +100,7 @@ package struct Carts: Sendable, Equatable {
         if let first = list.first, first.touchedAt <= now - forget { list.removeAll { $0.touchedAt <= now - forget } }
     }
 
-    package func index(id: String) -> Int? { list.firstIndex { $0.id.same(as: id) } }
+    package func index(id: String) -> Int? { list.firstIndex { $0.has(id: id) } }
 
     /// Of the carts that have lines the one touched last, else the one touched last.
     package var current: Int? { list.lastIndex { !$0.lines.isEmpty } ?? list.indices.last }
@@ -126,7 +137,7 @@ package struct Carts: Sendable, Equatable {
         guard let properties else { return nil }
         for key in ["checkout_id", "order_id"] {
             guard let id = properties[key]?.identifier, !id.isEmpty else { continue }
-            if let index = list.lastIndex(where: { $0.links.contains(id) }) { return index }
+            if let index = list.lastIndex(where: { $0.isLinked(to: id) }) { return index }
         }
         return nil
     }
@@ -229,8 +240,8 @@ package struct Carts: Sendable, Equatable {
     package mutating func link(_ properties: JSONView?, to index: Int) {
         for key in ["checkout_id", "order_id"] {
             guard let id = properties?[key]?.identifier, !id.isEmpty else { continue }
-            for other in list.indices where other != index { list[other].links.remove(id) }
-            if !list[index].links.contains(id) { list[index].links.append(id) }
+            for other in list.indices where other != index { list[other].unlink(from: id) }
+            list[index].link(to: id)
         }
     }
 
@@ -265,9 +276,7 @@ package struct Carts: Sendable, Equatable {
                 list[index].lines[own].changedAt = changed
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
-            for link in cart.links where !list[index].links.contains(link) {
-                list[index].links.append(link)
-            }
+            for link in cart.links { list[index].link(to: link) }
             _ = touch(id: cart.id, at: cart.touchedAt)
         }
     }

@@ -27,7 +27,7 @@ extension Profile {
         bytes += allocated(traits) + traits.reduce(0) { $0 + allocated($1.name) + allocated($1.value) }
         bytes += allocated(carts.list)
         for cart in carts.list {
-            bytes += allocated(cart.id) + allocated(cart.lines) + allocated(cart.links)
+            bytes += 40 + cart.textCapacity + allocated(cart.lines)
             for line in cart.lines {
                 bytes += allocated(line.product) + allocated(line.name) + allocated(line.url) + allocated(line.imageURL)
             }
@@ -42,7 +42,7 @@ extension Profile {
         }
         bytes += allocated(instances)
         for instance in instances {
-            bytes += allocated(instance.key) + allocated(instance.product) + allocated(instance.ownEventID)
+            bytes += allocated(instance.key) + allocated(instance.ownEventID)
             bytes += allocated(instance.because) + allocated(instance.properties)
         }
         bytes += allocated(past) + past.reduce(0) { $0 + allocated($1.key) + allocated($1.endedStarts) }

@@ -77,31 +77,43 @@ package struct Past: Sendable, Equatable {
     package var rule: Int
     /// Nil: a cancel that named no key and so reached every instance of the rule.
     package var key: String?
-    package var lastCancel: Instant?
+    package var lastCancel: Instant? {
+        get { cancelled == .min ? nil : cancelled }
+        set { cancelled = newValue ?? .min }
+    }
+    private var cancelled = Instant.min
     /// The last starts (ms) of instances that ended: a start that would give the same id again is ignored.
     package var endedStarts = Starts()
     /// Engine time of the newest entry, from which it is forgotten after `late_for`.
     package var keptFrom: Instant
+
+    package init(rule: Int, key: String?, lastCancel: Instant? = nil, keptFrom: Instant) {
+        self.rule = rule
+        self.key = key
+        self.keptFrom = keptFrom
+        self.lastCancel = lastCancel
+    }
 }
 
 /// Times of starts. Mostly it is one, which needs no memory of its own.
 package struct Starts: Sendable, Equatable, Sequence {
-    private var latest: Instant?
+    /// `.min`: none.
+    private var latest = Instant.min
     private var others: [Instant] = []
 
     package init() {}
 
     /// What they have allocated, in times.
     var capacity: Int { others.capacity }
-    package var count: Int { latest == nil ? 0 : others.count + 1 }
+    package var count: Int { latest == .min ? 0 : others.count + 1 }
 
     package mutating func append(_ start: Instant) {
-        if let latest { others.appendTightly(latest) }
+        if latest > .min { others.appendTightly(latest) }
         latest = start
     }
 
     package mutating func remove(before bound: Instant) {
-        guard let latest, latest < bound || others.contains(where: { $0 < bound }) else { return }
+        guard latest > .min, latest < bound || others.contains(where: { $0 < bound }) else { return }
         let kept = filter { $0 >= bound }
         self = Starts()
         for start in kept { append(start) }
@@ -112,7 +124,7 @@ package struct Starts: Sendable, Equatable, Sequence {
         var place = 0
         return AnyIterator {
             defer { place += 1 }
-            return place < others.count ? others[place] : place == others.count ? latest : nil
+            return place < others.count ? others[place] : place == others.count && latest > .min ? latest : nil
         }
     }
 }
@@ -207,38 +219,58 @@ package struct Instance: Sendable, Equatable {
         case held
     }
 
-    /// Into the rule set's rules.
-    package var rule: Int
+    // Customers who wait for products have hundreds of these: each field has the size it needs, in an order without gaps.
+
+    private var ruleIndex: Int32
+    /// Of the product's variant in the key, in bytes; negative without a product.
+    private var variantLength: Int32 = -1
     /// As in messages: a cart id, `ProductKey.text`, a subscription id, or `""` for the customer.
-    package var key: String
-    /// The product of a `per: product` rule.
-    package var product: ProductKey?
-    package var phase: Phase = .waiting
+    package let key: String
     /// Event time of the last start.
     package var startedAt: Instant
     /// When it is to be judged.
     package var due: Instant
-    /// When it was first due, from which `expires` counts, if it is held.
-    package var heldSince: Instant?
-    /// The start for which it has waited for the customer's best hour; such a wait is taken once.
-    package var waitedForHourOf: Instant?
-    package var hasWaitedForHour: Bool { waitedForHourOf == startedAt }
-    /// Its place in the audience of its start; 0 without one.
-    package var place = 0
+    private var held = Instant.min
+    private var waited = Instant.min
     /// The last 16 ids of events that started it.
     package var because = TextList()
     /// The event that last started it, for conditions: name, id, and properties if the rule reads them (packed JSON, else empty).
     package var eventName = ""
     package var eventID: String { isLastEvent ? because.last ?? "" : ownEventID }
     package var properties: [UInt8] = []
+    var ownEventID = ""
+    /// Its place in the audience of its start; 0 without one.
+    package var place = 0
+    package var phase: Phase = .waiting
     /// Whether the event that last started it is the last of `because`, as it mostly is: then its id is not kept twice.
     private var isLastEvent = false
-    var ownEventID = ""
+
+    /// Into the rule set's rules.
+    package var rule: Int { Int(ruleIndex) }
+    /// The product of a `per: product` rule, whose text is the key.
+    package var product: ProductKey? {
+        guard variantLength >= 0 else { return nil }
+        guard variantLength > 0 else { return ProductKey(id: key) }
+        let utf8 = key.utf8
+        let slash = utf8.index(utf8.endIndex, offsetBy: -1 - Int(variantLength))
+        return ProductKey(id: String(key[..<slash]), variant: String(key[utf8.index(after: slash)...]))
+    }
+    /// When it was first due, from which `expires` counts, if it is held.
+    package var heldSince: Instant? {
+        get { held == .min ? nil : held }
+        set { held = newValue ?? .min }
+    }
+    /// The start for which it has waited for the customer's best hour; such a wait is taken once.
+    package var waitedForHourOf: Instant? {
+        get { waited == .min ? nil : waited }
+        set { waited = newValue ?? .min }
+    }
+    package var hasWaitedForHour: Bool { waitedForHourOf == startedAt }
 
     package init(rule: Int, key: String, product: ProductKey? = nil, startedAt: Instant, due: Instant) {
-        self.rule = rule
-        self.key = key
-        self.product = product
+        ruleIndex = Int32(rule)
+        self.key = product?.text ?? key
+        variantLength = product.map { Int32(clamping: $0.variant.utf8.count) } ?? -1
         self.startedAt = startedAt
         self.due = due
     }

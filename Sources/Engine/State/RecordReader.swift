@@ -94,7 +94,7 @@ struct RecordReader {
     private func cart(_ view: JSONView) -> Cart? {
         var cart = Cart(id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0)
         cart.snapshotAt = view.time("snapshot_at")
-        cart.links = TextList(view["links"]?.elements.compactMap(\.string) ?? [])
+        for link in view["links"]?.elements.compactMap(\.string) ?? [] { cart.link(to: link) }
         cart.lines = (view["items"]?.elements ?? []).compactMap { view in
             guard let product = product(view), let quantity = view["quantity"]?.decimal else { return nil }
             return CartLine(

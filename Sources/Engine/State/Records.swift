@@ -152,7 +152,7 @@ struct RecordWriter {
                 }
             }
         }
-        if !cart.links.isEmpty {
+        if cart.hasLinks {
             json.key("links")
             json.array { json in for link in cart.links { json.value(link) } }
         }

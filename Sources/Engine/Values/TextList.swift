@@ -39,23 +39,44 @@ package struct TextList: Sendable, Equatable, Sequence {
         bytes.removeFirst(piece(at: 0).end)
     }
 
-    /// Takes out all that are spelt as `text`.
-    package mutating func remove(_ text: String) {
-        guard contains(text) else { return }
-        self = TextList(filter { !$0.same(as: text) })
+    /// Takes out all that have the bytes of `text`, but for the first `count`.
+    package mutating func remove(_ text: String, after count: Int = 0) {
+        guard contains(text, after: count) else { return }
+        self = TextList(enumerated().filter { $0.offset < count || !$0.element.same(as: text) }.map(\.element))
     }
 
-    /// Whether one has the same bytes.
-    package func contains(_ text: String) -> Bool {
-        var needle = TextList()
-        needle.append(text)
-        var start = 0
-        while start < bytes.count {
-            let end = piece(at: start).end
-            if end - start == needle.bytes.count, bytes[start..<end].elementsEqual(needle.bytes) { return true }
-            start = end
+    /// Whether one after the first `count` has the bytes of `text`.
+    package func contains(_ text: String, after count: Int = 0) -> Bool {
+        var text = text
+        return text.withUTF8 { utf8 in
+            let uuid = UUIDBytes(utf8)
+            var start = 0
+            var passed = 0
+            while start < bytes.count {
+                if passed >= count, holds(utf8, uuid, at: start) { return true }
+                start = piece(at: start).end
+                passed += 1
+            }
+            return false
         }
-        return false
+    }
+
+    package var first: String? { isEmpty ? nil : text(at: 0) }
+
+    /// Whether the first has the bytes of `text`.
+    package func first(is text: String) -> Bool {
+        var text = text
+        return !isEmpty && text.withUTF8 { holds($0, UUIDBytes($0), at: 0) }
+    }
+
+    /// - Parameter uuid: of `text`, if it is one.
+    private func holds(_ text: UnsafeBufferPointer<UInt8>, _ uuid: UUIDBytes?, at start: Int) -> Bool {
+        let piece = piece(at: start)
+        if piece.isUUID { return uuid == UUIDBytes(packed: bytes[piece.text..<piece.end]) }
+        guard uuid == nil, piece.end - piece.text == text.count else { return false }
+        return bytes.withUnsafeBytes { bytes in
+            areEqual(UnsafeRawBufferPointer(rebasing: bytes[piece.text..<piece.end]), UnsafeRawBufferPointer(text))
+        }
     }
 
     package var count: Int {
@@ -113,7 +134,7 @@ package struct TextList: Sendable, Equatable, Sequence {
 }
 
 /// A UUID in lower case with its four hyphens, as 16 bytes.
-private struct UUIDBytes {
+private struct UUIDBytes: Equatable {
     private var high: UInt64 = 0
     private var low: UInt64 = 0
 
