@@ -10,8 +10,8 @@ package final class FileWatch {
     package let descriptor: Int32
     private var watched: [Int32: String] = [:]
     private var directories: Set<String> = []
-    /// Directories on the way, and the names in them that the ways go on with.
-    private var ways: [Int32: Set<String>] = [:]
+    /// Directories and links on the way to them.
+    private var ways: Set<Int32> = []
     private let tellsWrites: Bool
     /// Whether the last call of `watch` began to watch something: what happened to it before may be seen by another look alone.
     package private(set) var hasBegun = false
@@ -35,7 +35,7 @@ package final class FileWatch {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    private static let wayMask =
+    private static let mask =
         UInt32(IN_CREATE) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_DELETE) | UInt32(IN_DELETE_SELF)
         | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
 
@@ -54,7 +54,7 @@ package final class FileWatch {
         }
         let written = tellsWrites ? UInt32(IN_MODIFY) | UInt32(IN_CLOSE_WRITE) | UInt32(IN_ATTRIB) : 0
         for directory in wanted.subtracting(directories).sorted() {
-            let watch = inotify_add_watch(descriptor, directory, Self.wayMask | written)
+            let watch = inotify_add_watch(descriptor, directory, Self.mask | written)
             guard watch >= 0 else { continue }
             if let replaced = watched.updateValue(directory, forKey: watch) { directories.remove(replaced) }
             directories.insert(directory)
@@ -70,40 +70,34 @@ package final class FileWatch {
         return seesWays ? .all : .directories
     }
 
-    /// Watches the directories above: of those whose own directory is watched too, its watch tells.
+    /// Watches the directories and links above, each for its own fate alone: of what else comes and goes in busy directories nothing is heard.
+    /// A directory whose own directory is watched too needs no more.
     private func watchWays(to wanted: Set<String>) -> Bool {
-        var needed: [String: Set<String>] = [:]
+        var needed: [String: Bool] = [:]
         for directory in wanted where !wanted.contains(Glob.parent(of: directory)) {
-            for way in Self.ways(to: directory) where !wanted.contains(way.directory) {
-                needed[way.directory, default: []].insert(way.name)
-            }
+            for way in Self.ways(to: directory) where !wanted.contains(way.path) { needed[way.path] = way.isLink }
         }
-        var found: [Int32: Set<String>] = [:]
+        var found: Set<Int32> = []
         var isComplete = true
-        for (directory, names) in needed.sorted(by: { $0.key < $1.key }) {
+        for (path, isLink) in needed.sorted(by: { $0.key < $1.key }) {
+            // A link that is replaced by another is first told of as having one name less.
+            let kind = isLink ? UInt32(IN_DONT_FOLLOW) | UInt32(IN_ATTRIB) : UInt32(IN_ONLYDIR)
             // One inode under two paths has one watch.
-            let watch = inotify_add_watch(descriptor, directory, Self.wayMask | UInt32(IN_MASK_ADD))
-            if watch >= 0 { found[watch, default: []].formUnion(names) } else { isComplete = false }
+            let mask = UInt32(IN_MOVE_SELF) | UInt32(IN_DELETE_SELF) | UInt32(IN_MASK_ADD)
+            let watch = inotify_add_watch(descriptor, path, kind | mask)
+            if watch >= 0 { found.insert(watch) } else { isComplete = false }
         }
-        if found.keys.contains(where: { ways[$0] == nil }) { hasBegun = true }
-        for watch in ways.keys where found[watch] == nil && watched[watch] == nil { inotify_rm_watch(descriptor, watch) }
+        if !found.isSubset(of: ways) { hasBegun = true }
+        for watch in ways.subtracting(found) where watched[watch] == nil { inotify_rm_watch(descriptor, watch) }
         ways = found
         return isComplete
     }
 
-    /// Drops all watches, so that the next call of `watch` finds what the paths lead to now: after a change of mounts.
-    package func forget() {
-        for watch in Set(watched.keys).union(ways.keys) { inotify_rm_watch(descriptor, watch) }
-        watched = [:]
-        directories = []
-        ways = [:]
-    }
-
-    /// The directories through which a path leads, each with the name in it with which the path goes on; links are followed.
-    static func ways(to path: String) -> [(directory: String, name: String)] {
+    /// The directories and links through which a path leads, itself included if it is a link.
+    static func ways(to path: String) -> [(path: String, isLink: Bool)] {
         var rest = Array(path.split(separator: "/").reversed())
         var here: [Substring] = []
-        var result: [(directory: String, name: String)] = []
+        var result: [(path: String, isLink: Bool)] = []
         var links = 0
         var room = [CChar](repeating: 0, count: Int(PATH_MAX))
         while let name = rest.popLast() {
@@ -112,10 +106,10 @@ package final class FileWatch {
                 _ = here.popLast()
                 continue
             }
-            let directory = "/" + here.joined(separator: "/")
-            result.append((directory, String(name)))
             here.append(name)
-            let length = readlink("/" + here.joined(separator: "/"), &room, room.count)
+            let path = "/" + here.joined(separator: "/")
+            let length = readlink(path, &room, room.count)
+            result.append((path, length > 0))
             guard length > 0, links < 40 else { continue }
             links += 1
             here.removeLast()
@@ -124,6 +118,14 @@ package final class FileWatch {
             rest += target.split(separator: "/").reversed().map { Substring(String($0)) }
         }
         return result
+    }
+
+    /// Drops all watches, so that the next call of `watch` finds what the paths lead to now: after a change of mounts.
+    package func forget() {
+        for watch in ways.union(watched.keys) { inotify_rm_watch(descriptor, watch) }
+        watched = [:]
+        directories = []
+        ways = []
     }
 
     /// Whether inotify can be relied on in all of these: not on file systems that others change too, over a network.
@@ -164,10 +166,7 @@ package final class FileWatch {
             let nameBytes = events.loadUnaligned(fromByteOffset: start + 12, as: UInt32.self)
             let name = UnsafeRawBufferPointer(rebasing: events[(start + 16)..<(start + 16 + Int(nameBytes))])
             start += 16 + Int(nameBytes)
-            if watched[watch] == nil, let names = ways[watch] {
-                // Other things come and go in directories further up.
-                let isGone = mask & (UInt32(IN_IGNORED) | UInt32(IN_MOVE_SELF) | UInt32(IN_DELETE_SELF)) != 0
-                guard isGone || names.contains(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)) else { continue }
+            if watched[watch] == nil, ways.contains(watch) {
                 news = .other
                 forget()
                 continue
