@@ -18,8 +18,8 @@ package struct ClaimTable: Equatable, Sendable {
 
     /// How many claims were in `cur/` at the last call.
     package var count: Int { claims.count }
-    /// When the oldest of them was first seen; nil if there are none.
-    package var oldest: Int64? { claims.values.map(\.firstSeen).min() }
+    /// When the oldest of them was first seen; nil if there were none.
+    package fileprivate(set) var oldest: Int64?
 }
 
 /// What `reclaim` did with the claims that were too old.
@@ -76,6 +76,7 @@ extension OutboxDirectory {
         if !result.returned.isEmpty { try sync(.new) }
         if !result.returned.isEmpty || !result.deleted.isEmpty { try sync(.cur) }
         for name in result.returned + result.deleted { firstSeen.claims[name] = nil }
+        firstSeen.oldest = firstSeen.claims.values.map(\.firstSeen).min()
         return result
     }
 

@@ -55,8 +55,9 @@ package final class Store {
             if vfs == nil { try database.zeroUnusedBytes() }
             try migrate(database)
             try database.gatherLog()
-            // A simulated disk has one thread.
-            let checkpointer = vfs == nil ? try Checkpointer(path: path, bytes: Int(checkpointBytes)) : nil
+            // A simulated disk has one thread, and so has an SQLite that was built for one.
+            let checkpointer =
+                vfs == nil && sqlite3_threadsafe() != 0 ? try Checkpointer(path: path, bytes: Int(checkpointBytes)) : nil
             if checkpointer != nil { database.countLog() }
             return Store(database, directory: directory, lock: lock, checkpointer: checkpointer)
         } catch {

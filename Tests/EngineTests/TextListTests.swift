@@ -20,10 +20,30 @@ import Testing
         #expect(list.count == texts.count)
         for (found, expected) in zip(list, texts) { #expect(found.same(as: expected)) }
         #expect(list.last?.same(as: texts[texts.count - 1]) == true)
-        for text in texts { #expect(list.contains(text)) }
+        for text in texts {
+            #expect(list.contains(text))
+            #expect(TextList([text, "b"]).first(is: text) && !TextList(["b", text]).first(is: text))
+        }
         // Another way to write the same letter is another id.
         #expect(!TextList(["e\u{301}"]).contains("é"))
         #expect(!list.contains("b") && TextList().last == nil && TextList().isEmpty && !list.isEmpty)
+    }
+
+    /// Whatever single byte stands anywhere in a UUID, it is what it was.
+    @Test func anyByteAnywhereInAUUIDStays() {
+        let uuid = Array("1f841063-3ef3-46ac-84ba-9bcf45c7fdec".utf8)
+        for place in 0..<36 {
+            for byte in UInt8(1)..<128 {
+                var bytes = uuid
+                bytes[place] = byte
+                let text = String(decoding: bytes, as: UTF8.self)
+                let list = TextList([text, "after"])
+                guard list.first?.same(as: text) == true, list.last == "after", list.contains(text), list.first(is: text) else {
+                    Issue.record("place \(place), byte \(byte)")
+                    return
+                }
+            }
+        }
     }
 
     @Test(arguments: UInt64(1)...20) func itIsAsAnArrayOfTexts(seed: UInt64) {

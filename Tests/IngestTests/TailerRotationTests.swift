@@ -57,6 +57,46 @@ import Testing
         #expect(outcome == .truncated)
     }
 
+    /// No watch of the directories tells what is written through another name, or to a file that has left them.
+    @Test func `what no watch tells of has to be looked for`() {
+        var tailer = Tailer(sources: sources("app.log"))
+        var out = Collector()
+        directory.append("one\n", to: "app.log")
+        out.drain(&tailer)
+        var needsLooks = tailer.needsLooks
+        #expect(!needsLooks)
+        link(directory.file("app.log"), directory.file("another"))
+        out.drain(&tailer)
+        needsLooks = tailer.needsLooks
+        #expect(needsLooks)
+        directory.delete("another")
+        out.drain(&tailer)
+        needsLooks = tailer.needsLooks
+        #expect(!needsLooks)
+        directory.makeDirectory("old")
+        directory.move("app.log", to: "old/app.log")
+        directory.append("two\n", to: "old/app.log")
+        out.drain(&tailer)
+        needsLooks = tailer.needsLooks
+        #expect(needsLooks && out.lines == ["one", "two"])
+        // Nothing more comes when the last who has it open goes on with the next.
+        directory.append("three\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["one", "two", "three"])
+    }
+
+    @Test func `where a link leads is watched`() {
+        directory.makeDirectory("elsewhere")
+        directory.append("one\n", to: "elsewhere/log")
+        directory.link("app.log", to: "elsewhere/log")
+        var tailer = Tailer(sources: sources("app.log"))
+        var out = Collector()
+        out.drain(&tailer)
+        #expect(out.lines == ["one"])
+        let directories = tailer.directories
+        #expect(directories.contains(directory.file("elsewhere")))
+    }
+
     @Test func `rename and create keeps both files apart, and late writers are heard`() {
         var tailer = Tailer(sources: sources())
         var out = Collector()

@@ -161,11 +161,10 @@ extension Engine {
         touch(slot)
 
         if !event.id.isEmpty, rules.definitions.dedupe > 0,
-            profiles[slot].seen.sees(
-                event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe,
-                lateFor: rules.definitions.lateFor,
-                moved: providedIDs.isEmpty ? [] : takeProvidedIDs()
-            )
+            !providedIDs.isEmpty && isProvided(event)
+                || profiles[slot].seen.sees(
+                    event.digest, at: event.time, now: clock.now, dedupe: rules.definitions.dedupe,
+                    lateFor: rules.definitions.lateFor)
         {
             counters.duplicates += 1
             // The event counts no more, but what it linked does.
@@ -195,10 +194,13 @@ extension Engine {
         if !providedIDs.contains(where: { $0.customer == number }) { missing.movedIDs.append(number) }
     }
 
-    /// What was given for the event at hand: ids of whoever it is about. They are not kept, so that many late events take no more memory than one.
-    private mutating func takeProvidedIDs() -> [SeenID] {
+    /// Whether the event is the same as one whose id was moved to the store. What was given for it, ids of whoever it is about, is not kept, so that
+    /// many late events take no more memory than one.
+    private mutating func isProvided(_ event: Event) -> Bool {
         defer { providedIDs.removeAll() }
-        return providedIDs.flatMap(\.ids)
+        return providedIDs.contains { moved in
+            moved.ids.contains { $0.isRepeated(by: event.digest, at: event.time, dedupe: rules.definitions.dedupe) }
+        }
     }
 
     /// Whether the event may have changed who is in which segment.

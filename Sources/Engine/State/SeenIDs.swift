@@ -11,6 +11,11 @@ package struct SeenID: Sendable, Equatable {
         self.digest = digest
         self.at = at
     }
+
+    /// Whether an event with that id is the same event.
+    package func isRepeated(by digest: IDDigest, at time: Instant, dedupe: Milliseconds) -> Bool {
+        self.digest == digest && time - at < dedupe
+    }
 }
 
 /// Ids of a customer that are kept in the store, beside the record.
@@ -64,20 +69,18 @@ package struct SeenIDs: Sendable, Equatable {
     /// - Parameters:
     ///   - time: when its event happened; before `now` if it is late.
     ///   - now: the engine's time.
-    ///   - moved: the entries that were moved to the store; wanted if `needsMoved` says so.
-    package mutating func sees(
-        _ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds, moved: [SeenID] = []
-    ) -> Bool {
+    package mutating func sees(_ digest: IDDigest, at time: Instant, now: Instant, dedupe: Milliseconds, lateFor: Milliseconds)
+        -> Bool
+    {
         while hot < entries.count, entries[hot].at <= now - dedupe { hot += 1 }
         if time < now || mayBeHot(digest) {
             let first = time < now ? 0 : hot
             var index = entries.count
             while index > first {
                 index -= 1
-                if entries[index].digest == digest, time - entries[index].at < dedupe { return true }
+                if entries[index].isRepeated(by: digest, at: time, dedupe: dedupe) { return true }
             }
         }
-        if moved.contains(where: { $0.digest == digest && time - $0.at < dedupe }) { return true }
         if entries.count > forgetsAt { forget(now - dedupe - lateFor) }
         // What grows by doubling is a third empty on average.
         if entries.count == entries.capacity { entries.reserveCapacity(entries.count + entries.count / 8 + 4) }
@@ -86,7 +89,8 @@ package struct SeenIDs: Sendable, Equatable {
         return false
     }
 
-    /// Whether an event may equal an entry that was moved to the store: if it is late, or `dedupe` has been made longer.
+    /// Whether an event may equal an entry that was moved to the store, which has to be asked before `sees`: if it is late, or `dedupe` has been made
+    /// longer.
     package func needsMoved(at time: Instant, dedupe: Milliseconds) -> Bool { newestMoved > time - dedupe }
 
     /// So many entries at least are moved together. A row of the store for each would cost more than they take here.

@@ -25,10 +25,11 @@ package struct Decimal: Hashable, Sendable, Comparable {
                 scale -= 1
             }
             mantissa = Int128(small)
-        }
-        while scale > 0, mantissa % 10 == 0 {
-            mantissa /= 10
-            scale -= 1
+        } else {
+            while scale > 0, mantissa % 10 == 0 {
+                mantissa /= 10
+                scale -= 1
+            }
         }
         low = UInt64(truncatingIfNeeded: mantissa)
         high = Int64(truncatingIfNeeded: mantissa >> 64)

@@ -66,7 +66,15 @@ package struct TextList: Sendable, Equatable, Sequence {
     /// Whether the first has the bytes of `text`.
     package func first(is text: String) -> Bool {
         var text = text
-        return !isEmpty && text.withUTF8 { holds($0, UUIDBytes($0), at: 0) }
+        return !isEmpty
+            && text.withUTF8 { utf8 in
+                // Mostly it is short and no UUID.
+                guard utf8.count < 64, utf8.count != 36 else { return holds(utf8, UUIDBytes(utf8), at: 0) }
+                return bytes.withUnsafeBytes { bytes in
+                    bytes[0] == UInt8(utf8.count) << 1
+                        && areEqual(UnsafeRawBufferPointer(rebasing: bytes[1..<(utf8.count + 1)]), UnsafeRawBufferPointer(utf8))
+                }
+            }
     }
 
     /// - Parameter uuid: of `text`, if it is one.
@@ -141,20 +149,33 @@ private struct UUIDBytes: Equatable {
     /// Nil if it is not spelt so.
     init?(_ text: UnsafeBufferPointer<UInt8>) {
         guard text.count == 36 else { return nil }
-        for (place, byte) in text.enumerated() {
-            if place == 8 || place == 13 || place == 18 || place == 23 {
-                guard byte == 0x2D else { return nil }
-                continue
-            }
-            let digit: UInt8
-            switch byte {
-            case 0x30...0x39: digit = byte - 0x30
-            case 0x61...0x66: digit = byte - 0x57
-            default: return nil
-            }
-            high = high << 4 | low >> 60
-            low = low << 4 | UInt64(digit)
+        guard text[8] == 0x2D, text[13] == 0x2D, text[18] == 0x2D, text[23] == 0x2D else { return nil }
+        let bytes = UnsafeRawBufferPointer(text)
+        func four(_ place: Int) -> UInt64 {
+            UInt64(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)))
         }
+        guard let first = Self.number(four(0) << 32 | four(4)), let second = Self.number(four(9) << 32 | four(14)),
+            let third = Self.number(four(19) << 32 | four(24)), let fourth = Self.number(four(28) << 32 | four(32))
+        else { return nil }
+        high = first << 32 | second
+        low = third << 32 | fourth
+    }
+
+    /// The number that eight digits spell, all at once; nil if they are not of 0 to 9 and a to f.
+    private static func number(_ text: UInt64) -> UInt64? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        // One in each byte of a letter, by which it differs from a digit: 0x61 for 10, 0x30 for 0.
+        let letters = (text >> 6) & ones
+        let low = text & (ones &* 0x0F)
+        let isRow = text & (ones &* 0xF0) == (ones &* 0x30) &+ (letters &* 0x30)
+        // Carries into the fifth bit: of digits from 10 on, of letters from 7 on; and of letters below 1, by its absence.
+        let isInRange = (low &+ (ones &* 6) &+ (letters &* 3)) & (ones &* 0x10) == 0
+        let hasNoZero = (low &+ (ones &* 0x0F)) & (letters &* 0x10) == letters &* 0x10
+        guard isRow, isInRange, hasNoZero else { return nil }
+        var number = low &+ (letters &* 9)
+        number = (number | number >> 4) & 0x00FF_00FF_00FF_00FF
+        number = (number | number >> 8) & 0x0000_FFFF_0000_FFFF
+        return (number | number >> 16) & 0xFFFF_FFFF
     }
 
     init(packed: ArraySlice<UInt8>) {
@@ -170,17 +191,18 @@ private struct UUIDBytes: Equatable {
 
     var text: String {
         String(unsafeUninitializedCapacity: 36) { text in
-            var (high, low) = (high, low)
-            for place in 0..<36 {
-                if place == 8 || place == 13 || place == 18 || place == 23 {
-                    text[place] = 0x2D
-                    continue
+            func write(_ count: Int, of word: UInt64, at place: Int, shift: UInt64) {
+                for index in 0..<count {
+                    let digit = UInt8(truncatingIfNeeded: word >> (shift &- 4 &* UInt64(index))) & 0xF
+                    text[place + index] = digit < 10 ? 0x30 + digit : 0x57 + digit
                 }
-                let digit = UInt8(high >> 60)
-                text[place] = digit < 10 ? 0x30 + digit : 0x57 + digit
-                high = high << 4 | low >> 60
-                low <<= 4
             }
+            write(8, of: high, at: 0, shift: 60)
+            write(4, of: high, at: 9, shift: 28)
+            write(4, of: high, at: 14, shift: 12)
+            write(4, of: low, at: 19, shift: 60)
+            write(12, of: low, at: 24, shift: 44)
+            for place in [8, 13, 18, 23] { text[place] = 0x2D }
             return 36
         }
     }
