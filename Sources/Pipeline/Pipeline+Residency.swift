@@ -88,8 +88,7 @@ extension Pipeline {
     /// The ids of a customer that were moved to the store, with those of visitors who have become the customer since the last commit.
     private mutating func provideMovedIDs(of number: Int64) throws {
         guard let store else { return }
-        let visitors = engine.output.merged.filter { $0.into == number }.map(\.from)
-        engine.provide(ids: try store.movedIDs(of: [number] + visitors), of: number)
+        engine.provide(ids: try store.movedIDs(of: engine.predecessors(of: number)), of: number)
     }
 
     /// A replay whose state outgrows its memory goes on with a temporary store, which gets all there is with the next commit.

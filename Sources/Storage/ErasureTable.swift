@@ -35,13 +35,9 @@ extension Store {
             let files = try database.statement("INSERT INTO leaving_file SELECT outbox, file FROM message WHERE customer=?")
             files.bind(1, number)
             if erasure.isForgotten { try files.run() }
-            for sql in [
-                "DELETE FROM message WHERE customer=?", "DELETE FROM decision WHERE customer=?",
-                "DELETE FROM link WHERE customer=?", "DELETE FROM seen_earlier WHERE customer=?",
-            ] {
-                // An idle profile's messages and decisions have a retention of their own.
-                if !erasure.isForgotten, !sql.contains("link"), !sql.contains("seen_earlier") { continue }
-                let statement = try database.statement(sql)
+            // An idle profile's messages and decisions have a retention of their own.
+            for table in (erasure.isForgotten ? ["message", "decision"] : []) + ["link", "seen_earlier"] {
+                let statement = try database.statement("DELETE FROM \(table) WHERE customer=?")
                 statement.bind(1, number)
                 try statement.run()
             }

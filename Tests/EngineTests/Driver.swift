@@ -231,8 +231,7 @@ struct MemoryStore: Sendable {
                 of: segment)
         }
         for number in missing.movedIDs {
-            let merged = engine.output.merged.filter { $0.into == number }.map(\.from)
-            engine.provide(ids: ([number] + merged).flatMap { movedIDs[$0] ?? [] }, of: number)
+            engine.provide(ids: engine.predecessors(of: number).flatMap { movedIDs[$0] ?? [] }, of: number)
         }
         engine.markAbsent(absent, absentProducts)
     }

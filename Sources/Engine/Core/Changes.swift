@@ -32,6 +32,7 @@ extension Engine {
 
     /// Takes what is to be committed; without `records` (a replay without a store) nothing of the profiles and products.
     package mutating func takeChanges(records: Bool = true) -> Changes {
+        if records { moveIDs() }
         var changes = takeOutput()
         let writer = RecordWriter(rules: rules)
         if records {
@@ -43,9 +44,7 @@ extension Engine {
                 profiles[slot].storedInstances = profiles[slot].instances.count
                 // A slot that was given to somebody else is in the list twice.
                 isDirty[slot] = false
-                if movesIDs { moveIDs(of: slot) }
             }
-            changes.output.movedIDs += takeMovedIDs()
             dirty.sort { $0.number < $1.number }
             changes.slots = dirty.map(\.slot)
             changes.numbers = dirty.map(\.number)
@@ -189,10 +188,15 @@ extension Engine {
         providedMembers[segment] = members
     }
 
+    /// A customer, and the visitors who have become the customer since the last commit: under these numbers the store has what is the customer's.
+    package func predecessors(of customer: Int64) -> [Int64] {
+        [customer] + output.merged.filter { $0.into == customer }.map(\.from)
+    }
+
     /// Gives what `Missing.movedIDs` asked for: all ids that were moved and taken from here, also those of visitors who have become the customer since
     /// the last commit.
     package mutating func provide(ids: [SeenID], of customer: Int64) {
-        let customers = [customer] + output.merged.filter { $0.into == customer }.map(\.from)
+        let customers = predecessors(of: customer)
         let pending = output.movedIDs.filter { customers.contains($0.customer) }.flatMap(\.ids)
         providedIDs.append(MovedIDs(customer: customer, ids: ids + pending))
     }

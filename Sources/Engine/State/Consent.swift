@@ -60,19 +60,8 @@ package struct Consent: Sendable, Equatable {
     }
 
     package var statements: [ConsentStatement] = []
-    // Half the size of optional ones, in every profile.
-    private var bounced = Instant.min
-    private var spam = Instant.min
-
-    package var bouncedAt: Instant? {
-        get { bounced == .min ? nil : bounced }
-        set { bounced = newValue ?? .min }
-    }
-
-    package var spamAt: Instant? {
-        get { spam == .min ? nil : spam }
-        set { spam = newValue ?? .min }
-    }
+    @CompactInstant package var bouncedAt: Instant?
+    @CompactInstant package var spamAt: Instant?
 
     package init() {}
 

@@ -77,11 +77,7 @@ package struct Past: Sendable, Equatable {
     package var rule: Int
     /// Nil: a cancel that named no key and so reached every instance of the rule.
     package var key: String?
-    package var lastCancel: Instant? {
-        get { cancelled == .min ? nil : cancelled }
-        set { cancelled = newValue ?? .min }
-    }
-    private var cancelled = Instant.min
+    @CompactInstant package var lastCancel: Instant?
     /// The last starts (ms) of instances that ended: a start that would give the same id again is ignored.
     package var endedStarts = Starts()
     /// Engine time of the newest entry, from which it is forgotten after `late_for`.
@@ -230,8 +226,10 @@ package struct Instance: Sendable, Equatable {
     package var startedAt: Instant
     /// When it is to be judged.
     package var due: Instant
-    private var held = Instant.min
-    private var waited = Instant.min
+    /// When it was first due, from which `expires` counts, if it is held.
+    @CompactInstant package var heldSince: Instant?
+    /// The start for which it has waited for the customer's best hour; such a wait is taken once.
+    @CompactInstant package var waitedForHourOf: Instant?
     /// The last 16 ids of events that started it.
     package var because = TextList()
     /// The event that last started it, for conditions: name, id, and properties if the rule reads them (packed JSON, else empty).
@@ -254,16 +252,6 @@ package struct Instance: Sendable, Equatable {
         let utf8 = key.utf8
         let slash = utf8.index(utf8.endIndex, offsetBy: -1 - Int(variantLength))
         return ProductKey(id: String(key[..<slash]), variant: String(key[utf8.index(after: slash)...]))
-    }
-    /// When it was first due, from which `expires` counts, if it is held.
-    package var heldSince: Instant? {
-        get { held == .min ? nil : held }
-        set { held = newValue ?? .min }
-    }
-    /// The start for which it has waited for the customer's best hour; such a wait is taken once.
-    package var waitedForHourOf: Instant? {
-        get { waited == .min ? nil : waited }
-        set { waited = newValue ?? .min }
     }
     package var hasWaitedForHour: Bool { waitedForHourOf == startedAt }
 

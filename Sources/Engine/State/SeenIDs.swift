@@ -37,21 +37,12 @@ package struct SeenIDs: Sendable, Equatable {
     /// The time of the newest entry that was moved to the store; `.min`: none was.
     package private(set) var newestMoved = Instant.min
     /// The first of them that an event in order may still equal.
-    private var hot: Int {
-        get { Int(hotPlace) }
-        set { hotPlace = Int32(clamping: newValue) }
-    }
+    private var hot = 0
     /// The lower halves of all digests from `hot` on (and of some before): kept only where there are so many that looking through them for each
     /// event would take too long.
     private var filter: Set<UInt64>?
     /// At how many it is next seen whether there are some to forget.
-    private var forgetsAt: Int {
-        get { Int(forgetsAtCount) }
-        set { forgetsAtCount = Int32(clamping: newValue) }
-    }
-    // In half of a word each, because they are in every profile.
-    private var hotPlace: Int32 = 0
-    private var forgetsAtCount: Int32 = 64
+    private var forgetsAt = 64
 
     package init() {}
 

@@ -19,17 +19,9 @@ package struct Decimal: Hashable, Sendable, Comparable {
     private init(mantissa: Int128, scale: Int) {
         var mantissa = mantissa
         var scale = scale
-        if var small = Int64(exactly: mantissa) {
-            while scale > 0, small % 10 == 0 {
-                small /= 10
-                scale -= 1
-            }
-            mantissa = Int128(small)
-        } else {
-            while scale > 0, mantissa % 10 == 0 {
-                mantissa /= 10
-                scale -= 1
-            }
+        while scale > 0, mantissa % 10 == 0 {
+            mantissa /= 10
+            scale -= 1
         }
         low = UInt64(truncatingIfNeeded: mantissa)
         high = Int64(truncatingIfNeeded: mantissa >> 64)

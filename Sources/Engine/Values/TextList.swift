@@ -66,15 +66,7 @@ package struct TextList: Sendable, Equatable, Sequence {
     /// Whether the first has the bytes of `text`.
     package func first(is text: String) -> Bool {
         var text = text
-        return !isEmpty
-            && text.withUTF8 { utf8 in
-                // Mostly it is short and no UUID.
-                guard utf8.count < 64, utf8.count != 36 else { return holds(utf8, UUIDBytes(utf8), at: 0) }
-                return bytes.withUnsafeBytes { bytes in
-                    bytes[0] == UInt8(utf8.count) << 1
-                        && areEqual(UnsafeRawBufferPointer(rebasing: bytes[1..<(utf8.count + 1)]), UnsafeRawBufferPointer(utf8))
-                }
-            }
+        return !isEmpty && text.withUTF8 { holds($0, UUIDBytes($0), at: 0) }
     }
 
     /// - Parameter uuid: of `text`, if it is one.
