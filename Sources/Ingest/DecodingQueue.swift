@@ -2,48 +2,14 @@ import Dispatch
 import Engine
 import Synchronization
 
-/// A stretch of lines on its way to become events. Whoever comes first decodes it: the queue's thread, or the owner of the events, who
-/// would have to wait for it.
-final class DecodingJob: Sendable {
-    private enum State: Sendable {
-        case waiting(RawLines)
-        case taken
-        case done(DecodedLines)
-    }
-
+/// A stretch of lines on its way to become events.
+struct DecodingJob: Sendable {
     let file: FileID
-    private let state: Mutex<State>
-    private let finished = DispatchSemaphore(value: 0)
+    let work: Job<RawLines, DecodedLines>
 
     init(_ lines: RawLines, of file: FileID) {
         self.file = file
-        state = Mutex(.waiting(lines))
-    }
-
-    /// The lines, for the one who is to decode them; nil for everybody else.
-    func take() -> RawLines? {
-        state.withLock { state in
-            guard case .waiting(let lines) = state else { return nil }
-            state = .taken
-            return lines
-        }
-    }
-
-    func finish(_ lines: DecodedLines) {
-        state.withLock { $0 = .done(lines) }
-        finished.signal()
-    }
-
-    var isDone: Bool { state.withLock { if case .done = $0 { true } else { false } } }
-
-    /// Waits until somebody has decoded it. To be called once.
-    func wait() -> DecodedLines? {
-        finished.wait()
-        return state.withLock { state in
-            guard case .done(let lines) = state else { return nil }
-            state = .taken
-            return lines
-        }
+        work = Job(lines)
     }
 }
 
@@ -57,10 +23,12 @@ final class DecodingQueue: Sendable {
         decoders = Mutex(sources.map { DecoderCell(vocabulary: vocabulary, source: $0) })
     }
 
-    func submit(_ job: DecodingJob) {
+    /// - Parameter next: a block to be read before the lines are decoded: it is asked for sooner than they are.
+    func submit(_ job: DecodingJob, reading next: ReadAhead?) {
         queue.async { [self] in
-            guard var lines = job.take() else { return }
-            job.finish(decoders.withLock { lines.decoded(by: $0[lines.source]) })
+            next?.read()
+            guard var lines = job.work.take() else { return }
+            job.work.finish(decoders.withLock { lines.decoded(by: $0[lines.source]) })
         }
     }
 }

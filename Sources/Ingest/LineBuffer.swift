@@ -22,6 +22,9 @@ package struct LineBuffer: Sendable {
     /// Makes it empty and keeps the memory.
     package mutating func removeAll() { count = 0 }
 
+    /// Keeps the first `count` bytes at most.
+    mutating func truncate(to count: Int) { self.count = min(self.count, max(0, count)) }
+
     /// The filled bytes and whatever follows them.
     var bytes: [UInt8] { storage }
 

@@ -67,7 +67,7 @@ extension LogReader {
             let job = DecodingJob(lines, of: id)
             states[id]?.jobs += 1
             jobs.append(job)
-            if count >= Self.smallBytes { ahead.submit(job) }
+            if count >= Self.smallBytes { ahead.submit(job, reading: tailer.readAhead(id, count: maxBytes)) }
         case .tooLong(let line):
             chunk.byteCount += line.end - line.offset
             var letter = line.head.withUnsafeBytes { head in
@@ -90,14 +90,14 @@ extension LogReader {
 
     /// Waits for a stretch to be decoded, decoding meanwhile what no other core has begun, and hands its events to the sequencer.
     private mutating func take(_ job: DecodingJob, wallLimit: Instant?, engineNow: Instant, into chunk: inout ReadChunk) {
-        if var lines = job.take() {
-            job.finish(lines.decoded(by: decoders[lines.source]))
+        if var lines = job.work.take() {
+            job.work.finish(lines.decoded(by: decoders[lines.source]))
         } else {
-            for other in jobs where !job.isDone {
-                if var lines = other.take() { other.finish(lines.decoded(by: decoders[lines.source])) }
+            for other in jobs where !job.work.isDone {
+                if var lines = other.work.take() { other.work.finish(lines.decoded(by: decoders[lines.source])) }
             }
         }
-        guard var lines = job.wait(), let state = states[job.file] else { return }
+        guard var lines = job.work.wait(), let state = states[job.file] else { return }
         states[job.file]?.jobs -= 1
         order(&lines, of: state, id: job.file, wallLimit: wallLimit, engineNow: engineNow, into: &chunk)
         if states[job.file]?.jobs == 0, tailer.file(job.file) == nil { states[job.file] = nil }
@@ -116,6 +116,7 @@ extension LogReader {
         chunk.lineCount += lines.lineCount
         chunk.byteCount += lines.text.count
         let lateness = sources[state.source].lateness
+        let latest = wallLimit ?? .max
         let name = sources[state.source].name
         var newest = state.newest
         var refused: [DeadLetter] = []
@@ -130,6 +131,21 @@ extension LogReader {
                 // All events of a line have one time.
                 let (first, time, offset) = (next, events[next].time, events[next].offset)
                 repeat { next += 1 } while next < count && events[next].offset == offset
+                func keep(_ order: Instant) {
+                    for index in first..<next {
+                        if kept != index { events[kept] = events[index] }
+                        events[kept].order = order
+                        if !keepsLines { events[kept].raw = .none }
+                        kept += 1
+                    }
+                }
+                let usual = newest.map { max(time, $0 - lateness) } ?? time
+                // Nearly every line: nothing is prescribed of it, and it is in time.
+                if notedHeads == nil, time <= latest, usual - time <= lateFor, usual >= engineNow {
+                    newest = max(newest ?? time, time)
+                    keep(usual)
+                    continue
+                }
                 var note: ReadingNote?
                 if let notedHeads {
                     for head in notedHeads where note == nil {
@@ -148,12 +164,12 @@ extension LogReader {
                         refused.append(letter)
                     }
                 }
-                if note?.kind == .future || note == nil && wallLimit.map({ time > $0 }) ?? false {
+                if note?.kind == .future || note == nil && time > latest {
                     refuse(.future, Decoder.futureMessage)
                     chunk.notes.append(ReadingNote(kind: .future, source: name, head: state.head, offset: offset, at: engineNow))
                     continue
                 }
-                var order = newest.map { max(time, $0 - lateness) } ?? time
+                var order = usual
                 if order - time > lateFor {
                     refuse(.tooLate, Self.tooLateMessage)
                     continue
@@ -169,12 +185,7 @@ extension LogReader {
                     chunk.notes.append(
                         ReadingNote(kind: .overtaken, source: name, head: state.head, offset: offset, at: engineNow))
                 }
-                for index in first..<next {
-                    if kept != index { events[kept] = events[index] }
-                    events[kept].order = order
-                    if !keepsLines { events[kept].raw = .none }
-                    kept += 1
-                }
+                keep(order)
             }
         }
         batch.events.removeLast(count - kept)
@@ -188,7 +199,10 @@ extension LogReader {
         } else if spareBuffers.count < Self.depth {
             spareBuffers.append(text)
         }
-        sequencer.add(batch)
+        // Given away whole: a second owner would make the sequencer copy the events to sort them.
+        var ordered = EventBatch()
+        swap(&ordered, &batch)
+        sequencer.add(consume ordered)
     }
 
     /// Takes a batch back whose events have been applied: the next stretches are read and decoded into its memory.

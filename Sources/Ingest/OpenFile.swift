@@ -4,7 +4,7 @@ import Glibc
 
 /// A file that is held open, plain or compressed, read by offset of its uncompressed content.
 ///
-/// Owns the descriptor (and the codec) and closes it when the last reference goes. Of compressed content a window is kept that
+/// Owns the codec, and holds the descriptor. Of compressed content a window is kept that
 /// starts 4 KiB before the bytes last asked for, so that a partial line can be read again and the bytes before an offset can
 /// be sampled; asking for bytes before the window decodes from the start.
 final class OpenFile {
@@ -29,7 +29,8 @@ final class OpenFile {
     /// Bytes that one call decodes at most on the way to an offset: keeps the caller's loop alive.
     private static let skipBytes = 16 << 20
 
-    let descriptor: Int32
+    let file: FileDescriptor
+    private var descriptor: Int32 { file.number }
     let inode: InodeIdentity
     let isCompressed: Bool
     private(set) var ending = Ending.open
@@ -46,7 +47,7 @@ final class OpenFile {
 
     /// Takes over `descriptor`, of a regular file whose status is `status`; looks at its first bytes for the format.
     init(owning descriptor: Int32, status: FileStatus) {
-        self.descriptor = descriptor
+        file = FileDescriptor(owning: descriptor)
         var generation: UInt32 = 0
         _ = nudged_inode_generation(descriptor, &generation)
         inode = InodeIdentity(device: status.key.device, number: status.key.number, generation: generation)
@@ -57,8 +58,6 @@ final class OpenFile {
         }
         isCompressed = format != nil
     }
-
-    deinit { close(descriptor) }
 
     /// The status now; nil on an error of fstat(2).
     var status: FileStatus? { FileStatus(descriptor: descriptor) }
@@ -74,7 +73,7 @@ final class OpenFile {
 
     /// Reads up to `room.count` bytes from `offset` of the content.
     func read(at offset: Int, into room: UnsafeMutableRawBufferPointer) -> Outcome {
-        guard let format else { return readPlain(at: offset, into: room) }
+        guard let format else { return file.read(at: offset, into: room) }
         if decompressor == nil || offset < windowStart {
             guard let fresh = Decompressor(format) else { return .failed(ENOMEM) }
             decompressor = fresh
@@ -136,18 +135,6 @@ final class OpenFile {
         return head
     }
 
-    private func readPlain(at offset: Int, into room: UnsafeMutableRawBufferPointer) -> Outcome {
-        var filled = 0
-        while filled < room.count {
-            let count = pread(
-                descriptor, room.baseAddress.map { $0 + filled }, room.count - filled, off_t(offset + filled))
-            if count > 0 { filled += count }
-            if count == 0 { break }
-            if count < 0, errno != EINTR { return filled > 0 ? .bytes(filled) : .failed(errno) }
-        }
-        return .bytes(filled)
-    }
-
     /// Decodes up to `count` more bytes into the window; returns an error number when reading failed.
     private func decode(atMost count: Int) -> Int32? {
         guard let decompressor, ending == .open || ending == .whole else { return nil }
@@ -182,5 +169,26 @@ final class OpenFile {
         }
         windowCount -= count
         windowStart += count
+    }
+}
+
+/// A descriptor of a regular file, closed when the last reference goes. It is read by offset alone, so that any thread may.
+final class FileDescriptor: Sendable {
+    let number: Int32
+
+    init(owning number: Int32) { self.number = number }
+
+    deinit { close(number) }
+
+    /// Reads up to `room.count` bytes as they are in the file.
+    func read(at offset: Int, into room: UnsafeMutableRawBufferPointer) -> OpenFile.Outcome {
+        var filled = 0
+        while filled < room.count {
+            let count = pread(number, room.baseAddress.map { $0 + filled }, room.count - filled, off_t(offset + filled))
+            if count > 0 { filled += count }
+            if count == 0 { break }
+            if count < 0, errno != EINTR { return filled > 0 ? .bytes(filled) : .failed(errno) }
+        }
+        return .bytes(filled)
     }
 }

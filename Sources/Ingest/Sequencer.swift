@@ -112,19 +112,16 @@ package struct Sequencer: Sendable {
         else {
             return EventBatch()
         }
-        var result: EventBatch
+        var result = EventBatch()
         var rest: Chunk?
-        let whole = chunks[base]
-        if whole.next == 0, due[base] * 2 >= whole.batch.events.count {
-            var leftover = EventBatch()
-            for event in whole.batch.events[due[base]...] { leftover.append(event, from: whole.batch) }
-            if !leftover.events.isEmpty { rest = Chunk(batch: leftover) }
-            chunks.remove(at: base)
+        if chunks[base].next == 0, due[base] * 2 >= chunks[base].batch.events.count {
+            // Taken out, so that it is changed where it is and not copied.
+            result = chunks.remove(at: base).batch
             let end = due.remove(at: base)
-            result = whole.batch
+            var leftover = EventBatch()
+            for event in result.events[end...] { leftover.append(event, from: result) }
+            if !leftover.events.isEmpty { rest = Chunk(batch: leftover) }
             result.events.removeSubrange(end...)
-        } else {
-            result = EventBatch()
         }
         var others: [Event] = []
         for index in chunks.indices where due[index] > chunks[index].next {

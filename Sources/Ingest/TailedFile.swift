@@ -124,6 +124,8 @@ struct TrackedFile {
             tail = nil
         }
     }
+    /// How many bytes the mark covers, without making it.
+    var markLength: Int { knownMark?.length ?? tail?.count ?? 0 }
     var number: Int?
     var presence: Presence
     var size = 0

@@ -20,7 +20,7 @@ extension Tailer {
         let marked = compareMark(file, open)
         guard case .same = marked else { return marked }
         let grows = file.head.length < Fingerprint.sampleBytes && now.size > file.head.length
-        guard grows || wholeHead || file.offset == 0 || file.mark.length == 0 else { return .same }
+        guard grows || wholeHead || file.offset == 0 || file.markLength == 0 else { return .same }
         guard let head = open.headBytes() else { return .unreadable(EIO) }
         return head.withUnsafeBytes { bytes in
             guard file.head.matchesStart(of: bytes) else { return .other }

@@ -35,8 +35,8 @@ extension Tailer {
         take(id, upTo: maxBytes, into: &buffer, consuming: false)
     }
 
-    /// Whether a complete line waits to be read: settles a backlog that is `unknown`. Looks at 64 KiB at a time, no further
-    /// than a line within the limit reaches; true also where that does not tell (a longer line, decoding yet to be done).
+    /// Whether a complete line waits to be read: settles a backlog that is `unknown`. Looks no further than a line within
+    /// the limit reaches; true also where that does not tell (a longer line, decoding yet to be done).
     package mutating func hasCompleteLine(_ id: FileID) -> Bool {
         guard let file = tracked[id], file.claim == nil else { return false }
         switch file.listing.backlog {
@@ -46,25 +46,56 @@ extension Tailer {
         }
         guard file.overlong == nil else { return true }
         guard case .success(let open) = opened(id) else { return false }
-        let chunkBytes = 1 << 16
         let end = file.offset + sources[file.source].maxLineBytes + Tailer.lineSlack
-        let found: Bool? = withUnsafeTemporaryAllocation(byteCount: chunkBytes, alignment: 8) { room in
+        let found: Bool? = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { room in
             var position = file.offset
+            // Most lines are short.
+            var wanted = 1 << 12
             while position < end {
-                switch open.read(at: position, into: room) {
+                let part = UnsafeMutableRawBufferPointer(rebasing: room[..<wanted])
+                switch open.read(at: position, into: part) {
                 case .working: return true
                 case .failed: return nil
                 case .bytes(let count):
-                    if nudged_last_newline(room.baseAddress, count) >= 0 { return true }
-                    if count < chunkBytes { return false }
+                    if nudged_last_newline(part.baseAddress, count) >= 0 { return true }
+                    if count < wanted { return false }
                     position += count
                 }
+                wanted = room.count
             }
             return true
         }
         tracked[id]?.hasKnownLine = found == true
         if found == false, !open.isCompressed { tracked[id]?.isIdle = true }
         return found ?? false
+    }
+
+    /// The next block of a file that is read one block after the other and has at least two more, to be read by another core before `read` asks for it;
+    /// nil where nothing is to be read ahead.
+    ///
+    /// - Parameter count: how much `read` will ask for.
+    mutating func readAhead(_ id: FileID, count: Int) -> ReadAhead? {
+        let isStreak = streak == id
+        streak = id
+        guard isStreak, let file = tracked[id], let open = file.open, !file.isCompressed, file.claim == nil,
+            file.presence == .present, file.overlong == nil, file.offset >= Fingerprint.sampleBytes,
+            file.size - file.offset >= 2 * count
+        else { return nil }
+        let block = ReadAhead(open.file, at: file.offset, count: count, into: spare ?? LineBuffer())
+        spare = nil
+        ahead = (id, block)
+        return block
+    }
+
+    /// Gives an empty buffer the block that was read ahead, and keeps its memory for the next one.
+    private mutating func takeAhead(_ file: TrackedFile, count: Int, into buffer: inout LineBuffer) -> Bool {
+        guard let ahead, ahead.id == file.id else { return false }
+        self.ahead = nil
+        guard buffer.count == 0, ahead.block.offset == file.offset, ahead.block.count == count, let block = ahead.block.take()
+        else { return false }
+        spare = buffer
+        buffer = block
+        return true
     }
 
     /// Reads what is there and, at the end of the file, also a last line without `\n`, which is appended without one.
@@ -131,7 +162,11 @@ extension Tailer {
                 return 0
             case .bytes(let found): count = found
             }
-            let bytes = UnsafeRawBufferPointer(rebasing: room[..<count])
+            return consider(UnsafeRawBufferPointer(rebasing: room[..<count]))
+        }
+        /// How many of the bytes that were read are taken.
+        func consider(_ bytes: UnsafeRawBufferPointer) -> Int {
+            let count = bytes.count
             guard isStill(&file, open, bytes) else {
                 isTruncated = true
                 return 0
@@ -150,7 +185,11 @@ extension Tailer {
             if !isTooShort { outcome = withoutNewline(&file, open, bytes, limit: limit, isEnd: count < want) }
             return 0
         }
-        buffer.append(room: want, fill)
+        if consuming, takeAhead(file, count: want, into: &buffer) {
+            buffer.truncate(to: buffer.withBytes(consider))
+        } else {
+            buffer.append(room: want, fill)
+        }
         if isTooShort {
             want = limit
             buffer.append(room: want, fill)

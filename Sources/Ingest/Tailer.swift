@@ -64,6 +64,12 @@ package struct Tailer: ~Copyable {
     /// The latest change among the files of a device that the last scan saw.
     var newestChange: [UInt64: Int64] = [:]
     var uses = 0
+    /// What is being read beyond the offset of one file; of others nothing is, so that thousands of files take no more memory than one.
+    var ahead: (id: FileID, block: ReadAhead)?
+    /// The file of the last block that was asked for.
+    var streak: FileID?
+    /// To be filled with the next block that is read ahead.
+    var spare: LineBuffer?
     private(set) var nextID = 0
     /// Which file the last scan found under a path; made when it is asked for.
     private var idsByPath: [String: FileID]?

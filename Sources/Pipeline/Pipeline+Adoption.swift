@@ -2,7 +2,7 @@ import Engine
 import Storage
 
 /// How far a changed set of segments or calendars has been judged.
-struct Adoption: Equatable {
+struct Adoption: Equatable, Sendable {
     /// The last customer that has been.
     var cursor: Int64
     var isComplete = false
@@ -51,12 +51,6 @@ extension Pipeline {
         guard numbers.isEmpty else { return }
         adoption = nil
         engine.isAdopting = false
-    }
-
-    /// Within the transaction.
-    func writeAdoption(_ store: Store) throws(StoreError) {
-        guard let adoption else { return }
-        try store.setJudgedUpTo(adoption.isComplete ? nil : adoption.cursor)
     }
 
     /// How many of a hundred customers have been judged by the changed set; nil when all have been.

@@ -1,3 +1,4 @@
+import Dispatch
 import Engine
 import Ingest
 import Outbox
@@ -7,11 +8,11 @@ import Storage
 extension Pipeline {
     /// When at the latest that has to be committed which has been done since the last commit; nil if nothing has.
     package func commitsBy(_ wallNow: Instant) -> Instant? {
-        guard isChanged || isWriting || engine.dirtyCount > 0 else { return nil }
+        guard isChanged || transaction != nil || engine.dirtyCount > 0 else { return nil }
         let output = engine.output
         let isSeen =
             !output.messages.isEmpty || !output.withdrawals.isEmpty || !output.erasures.isEmpty || !notes.isEmpty || !work.isEmpty
-            || isWriting || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
+            || transaction != nil || committedAt > wallNow || tally.lines - committedLines > Self.lingeringLines
         return isSeen ? wallNow : committedAt + Self.lingering
     }
 
@@ -24,13 +25,16 @@ extension Pipeline {
     private static let lingering: Milliseconds = 1000
     private static let lingeringLines = 20_000
 
-    /// Writes what has changed in one transaction, then publishes.
+    /// Writes what has changed in one transaction, then publishes; when behind, some of it on another core, while the next batch is begun
+    /// (`finishCommit`).
     ///
     /// - Parameter isWhole: false without a store, for the messages and decisions of a part of a batch: nothing has to be together.
     mutating func commit(wallNow: Instant?, keeping: Bool = false, isWhole: Bool = true) throws {
-        guard isChanged || keeping || isWriting || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty else {
+        guard isChanged || keeping || transaction != nil || !engine.output.decisions.isEmpty || !engine.output.messages.isEmpty
+        else {
             return
         }
+        try finishCommit()
         isChanged = false
         // What has been read is applied, or its lines are kept: a position lies behind both.
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
@@ -65,59 +69,56 @@ extension Pipeline {
             if !erased.isEmpty { changes.output.messages.removeAll { erased.contains($0.customer) } }
             rows = set.stage(
                 changes.output.messages, withdrawals: changes.output.withdrawals, written: written, wallNow: wallNow)
-            // The rows have all of them.
-            changes.output.messages = []
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
             destination = .outboxes(set)
         case .output(let take): try take(changes.output)
         case .none: break
         }
         guard let store else { return }
-        if !isWriting { try store.begin() }
-        isWriting = false
-        do throws(StoreError) {
-            try write(changes, to: store)
-            try store.write(rows)
-            try store.moveHistory(changes.output.merged)
-            try writeErasures(changes.output.erasures, store)
-            if isDurable {
-                if changes.output.erasures.contains(where: \.isForgotten) {
-                    // Lines that wait are kept anew, without those that are dropped from now on.
-                    let engine = engine
-                    reader.forgetWaiting { engine.drops($0, of: $1) }
-                    try store.dropWaiting(before: .max)
-                }
-                try store.write(hourly.take(deadLetters: deadLetters.count, now: engine.clock.now, wallNow: wallNow))
-                try writePositions(store)
-            }
-            try writeControl(store)
-            try writeAdoption(store)
-            if case .outboxes(let set) = destination { try set.markPublished(store) }
-            if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
-        } catch {
-            store.rollback()
-            throw error
-        }
-        try store.commit()
-        tally.commits += 1
-        work = ControlWork()
-        try publish(rows)
-        if !changes.output.withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
-        tally.commitSeconds.observe(hooks.seconds() - began)
-        tally.batchLines.observe(Double(tally.lines - committedLines))
+        // The rows have all of them.
+        changes.output.messages = []
+        let contents = takeContents(changes, rows, wallNow: wallNow)
+        let lines = tally.lines - committedLines
         committedLines = tally.lines
-        storedWake = nil
-        if engine.residentBytes > settings.memory { engine.hasStore = true }
-        engine.shrink(toBytes: settings.memory)
-        if !changes.output.erasures.isEmpty { try finishErasures(changes.output.erasures) }
+        let renames = takeRenames(rows)
+        let (erasures, withdrawals) = (changes.output.erasures, changes.output.withdrawals)
+        // Whoever is erased is out of everything at once; so are messages that are taken back, and a state that is judged anew knows how far.
+        let isAlone = !erasures.isEmpty || !withdrawals.isEmpty || adoption != nil || reader.isCaughtUp
+        let flight = Flight(renames, lines: lines, began: began, hooks.seconds)
+        let place = transaction ?? (isAlone ? .here : self.place)
+        if place == .beside, let committer {
+            write(contents, by: committer, in: flight)
+        } else {
+            try write(contents, to: store)
+            publish(flight, waits: isAlone)
+        }
+        self.flight = flight
+        if isAlone { try finishCommit() }
+        if !withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
+        if !erasures.isEmpty { try finishErasures(erasures) }
     }
 
-    private func write(_ changes: Changes, to store: Store) throws(StoreError) {
-        var records = RecordStripes(changes.slots, of: engine)
-        try store.write(changes, rules: engine.rules) { records.take() }
+    /// All that the transaction of a commit writes. What it holds counts as written from here on; if that fails, the run ends.
+    private mutating func takeContents(_ changes: Changes, _ rows: [MessageRow], wallNow: Instant?) -> Transaction {
+        var contents = Transaction(changes: changes, messages: rows, rules: engine.rules, adoption: adoption)
+        if isDurable {
+            let forgets = changes.output.erasures.contains(where: \.isForgotten)
+            if forgets {
+                // Lines that wait are kept anew, without those that are dropped from now on.
+                let engine = engine
+                reader.forgetWaiting { engine.drops($0, of: $1) }
+            }
+            contents.input = takeInput(replacesWaiting: forgets, wallNow: wallNow)
+        }
+        if isFollowing, let control { contents.control = .init(applied: control.applied, work: work) }
+        work = ControlWork()
+        changeOutboxes { contents.marks = $0.takeMarks() }
+        return contents
     }
 
-    private mutating func writePositions(_ store: Store) throws(StoreError) {
+    private mutating func takeInput(replacesWaiting: Bool, wallNow: Instant?) -> Transaction.Input {
+        let now = engine.clock.now
+        let hours = hourly.take(deadLetters: deadLetters.count, now: now, wallNow: wallNow)
         var moved: [SourceFileRow] = []
         for position in reader.positions() {
             // An ended file's offset is what matters; of the others also the head, which grows with the file.
@@ -126,47 +127,76 @@ extension Pipeline {
             }
             moved.append(FileRecord.row(position))
         }
-        try store.write(moved)
         for row in moved { written[row.number] = (row.offset, row.isEnded) }
-        if let unkept = reader.unkeptLines() { try store.addWaiting(unkept.lines, lastOrder: unkept.lastOrder) }
-        try store.dropWaiting(before: engine.clock.now)
-        let now = engine.clock.now
-        try store.write(
-            deadLetters.map { letter in
+        defer { deadLetters.removeAll() }
+        return Transaction.Input(
+            files: moved, waiting: reader.unkeptLines(), replacesWaiting: replacesWaiting, hours: hours,
+            deadLetters: deadLetters.map { letter in
                 DeadLetterRow(
                     source: letter.sourceName, file: String(letter.file), offset: Int64(letter.offset),
                     length: Int64(letter.length),
                     reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) }, at: now,
                     head: letter.head)
-            })
-        // As many as came go in the same transaction, and some more of those that were there before the bound was lowered.
-        if !deadLetters.isEmpty {
-            try store.keepDeadLetters(settings.retention.maxDeadLetters, removing: deadLetters.count + Self.batchWakes)
+            },
+            // As many as came go in the same transaction, and some more of those that were there before the bound was lowered.
+            deadLetterLimit: (settings.retention.maxDeadLetters, deadLetters.count + Self.batchWakes))
+    }
+
+    /// Writes and commits a transaction here and now.
+    private mutating func write(_ contents: Transaction, to store: Store) throws {
+        let records = RecordStripes(contents.changes.slots, sparingMemory: true)
+        let queue = DispatchQueue(label: "nudged.records")
+        let engine = engine
+        if !records.isSmall { queue.async { records.make(with: engine) } }
+        // The engine's owner gets it back for itself: else its next change would copy everything.
+        defer {
+            records.abandon()
+            queue.sync {}
         }
-        deadLetters.removeAll()
+        if transaction == nil { try store.begin() }
+        transaction = nil
+        do throws(StoreError) { try contents.write(to: store) { records.take(with: engine) } } catch {
+            store.rollback()
+            throw error
+        }
+        try store.commit()
+    }
+
+    private mutating func takeRenames(_ rows: [MessageRow]) -> OutboxSet.Renames? {
+        var renames: OutboxSet.Renames?
+        changeOutboxes { set in
+            set.add(staged: rows)
+            renames = set.takeRenames()
+        }
+        return renames
     }
 
     /// Writes the decisions so far, into the transaction of the batch, which begins with it.
     mutating func writeDecisions() throws {
-        guard let store else { return }
         var output = Output()
         output.decisions = engine.takeDecisions()
         if let render = settings.render { output.render { Rendering.all($0, render, except: []) } }
         count(output.decisions)
-        try beginWriting(store)
-        try store.write(output.decisions)
+        let decisions = output.decisions
+        try writeEarly { store throws(StoreError) in try store.write(decisions) }
     }
 
     /// Writes the ids that were moved so far, likewise.
     mutating func writeMovedIDs() throws {
-        guard let store else { return }
-        try beginWriting(store)
-        try store.write(engine.takeMovedIDs(), engine.rules.definitions, now: engine.clock.now)
+        let (ids, definitions, now) = (engine.takeMovedIDs(), engine.rules.definitions, engine.clock.now)
+        try writeEarly { store throws(StoreError) in try store.write(ids, definitions, now: now) }
     }
 
-    private mutating func beginWriting(_ store: Store) throws {
-        if !isWriting { try store.begin() }
-        isWriting = true
+    private mutating func writeEarly(_ write: @escaping @Sendable (Store) throws(StoreError) -> Void) throws {
+        guard let store else { return }
+        let begins = transaction == nil
+        let place = transaction ?? self.place
+        transaction = place
+        let work: @Sendable (Store) throws(StoreError) -> Void = { store throws(StoreError) in
+            if begins { try store.begin() }
+            try write(store)
+        }
+        if place == .beside, let committer { committer.perform(work) } else { try work(store) }
     }
 
     mutating func count(_ decisions: [Decision]) {
@@ -182,10 +212,9 @@ extension Pipeline {
 
     /// Has the files of new messages written while the batch goes on.
     mutating func stageAhead() {
-        guard isDurable, case .outboxes(var set) = destination else { return }
-        destination = .none
-        defer { destination = .outboxes(set) }
-        set.stageAhead(engine.output.messages, atLeast: settings.stagedAhead, settings.render)
+        guard isDurable else { return }
+        let (messages, few, render) = (engine.output.messages, settings.stagedAhead, settings.render)
+        changeOutboxes { $0.stageAhead(messages, atLeast: few, render) }
     }
 
     private func settledStaging() -> [Int64: StagingAhead.Written] {
@@ -193,19 +222,10 @@ extension Pipeline {
         return set.stagedAhead()
     }
 
-    mutating func publish(_ rows: [MessageRow]) throws {
-        guard case .outboxes(var set) = destination else { return }
-        destination = .none
-        defer { destination = .outboxes(set) }
-        set.committed(rows)
-        try set.publish()
-    }
-
     private mutating func takeBack(_ store: Store, wallNow: Instant?) throws {
-        guard case .outboxes(var set) = destination else { return }
-        destination = .none
-        defer { destination = .outboxes(set) }
-        try set.takeBack(store)
-        if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow) }
+        try changeOutboxes { set in
+            try set.takeBack(store)
+            if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow) }
+        }
     }
 }

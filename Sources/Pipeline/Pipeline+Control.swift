@@ -3,7 +3,7 @@ import Ingest
 import Storage
 
 /// What lines of the control log changed since the last commit, to be written with it.
-struct ControlWork {
+struct ControlWork: Sendable {
     var notes: [CanonicalJSON] = []
     var pauses: [Pause] = []
     /// Nil inside: all of them.
@@ -35,6 +35,7 @@ extension Pipeline {
 
     /// Applies one line, now that everything before `turn` has been applied.
     mutating func apply(_ line: ControlLine, at turn: Instant) throws {
+        try finishCommit()
         // Before its first event the engine has no time yet.
         let now = max(turn, engine.clock.now) == .min ? line.at : max(turn, engine.clock.now)
         if isFollowing, control?.isNoted == false { work.notes.append(ControlLine.applied(line, at: now)) }
@@ -93,23 +94,6 @@ extension Pipeline {
             warnings.append("dead letter \(number) was retried and is one still: \(letter.message)")
         case .noSource:
             warnings.append("dead letter \(number) can't be retried: the configuration has no source \(row.source) any more")
-        }
-    }
-
-    /// Within the transaction.
-    func writeControl(_ store: Store) throws(StoreError) {
-        guard isFollowing, let control else { return }
-        try store.setMeta("control", String(control.applied))
-        for rule in work.resumed {
-            try store.endPause(of: rule)
-            // The safety valve counts from here on.
-            if rule == nil { try store.setMeta("resumed", String(engine.clock.sequence)) }
-        }
-        for pause in work.pauses { try store.set(pause) }
-        try store.removeDeadLetters(work.retried)
-        for (number, letter) in work.refused {
-            try store.judgeAgain(
-                number, reason: letter.reason.rawValue, message: letter.message, place: letter.column.map { Int64($0) })
         }
     }
 }

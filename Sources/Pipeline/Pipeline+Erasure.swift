@@ -35,14 +35,10 @@ extension Pipeline {
         return tombstones
     }
 
-    /// Within the transaction.
-    func writeErasures(_ erasures: [Erasure], _ store: Store) throws(StoreError) {
-        for erasure in erasures { try store.erase(erasure) }
-    }
-
     /// After the commit, and again until it has succeeded: files, the control log's own lines, the log of changes.
     @discardableResult
     package mutating func finishErasures(_ erasures: [Erasure] = []) throws -> Bool {
+        try finishCommit()
         guard isFollowing, let store else { return true }
         let forgotten = Set(erasures.filter(\.isForgotten).flatMap(\.keys))
         if !forgotten.isEmpty { try controlLog?.blank(linesNaming: forgotten) }

@@ -18,47 +18,48 @@ extension Pipeline {
 
     /// Marks what has been published, so that nothing is left to do when the process ends.
     package mutating func settle() throws {
+        try finishCommit()
         guard let store, case .outboxes(var set) = destination, set.hasUnmarked else { return }
         destination = .none
         defer { destination = .outboxes(set) }
         try store.begin()
-        try set.markPublished(store)
+        try set.takeMarks().write(to: store)
         try store.commit()
-        set.committed([])
     }
 
     /// After rows were deleted.
     mutating func recountOutboxes(_ store: Store) throws {
+        try changeOutboxes { try $0.recount(store) }
+    }
+
+    mutating func changeOutboxes(_ change: (inout OutboxSet) throws -> Void) rethrows {
         guard case .outboxes(var set) = destination else { return }
         destination = .none
         defer { destination = .outboxes(set) }
-        try set.recount(store)
-    }
-
-    mutating func changeOutboxes(_ change: (inout OutboxSet) -> Void) {
-        guard case .outboxes(var set) = destination else { return }
-        destination = .none
-        change(&set)
-        destination = .outboxes(set)
+        try change(&set)
     }
 
     /// Commits what lingers.
-    package mutating func commitAll(wallNow: Instant?) throws { try commit(wallNow: wallNow) }
+    package mutating func commitAll(wallNow: Instant?) throws {
+        try commit(wallNow: wallNow)
+        try finishCommit()
+    }
 
     /// Obeys the control log alone, while reading pauses.
     package mutating func commitOrders(wallNow: Instant?) throws {
         try obey()
-        try commit(wallNow: wallNow)
+        try commitAll(wallNow: wallNow)
     }
 
     /// Tries again what could not be published, and looks after the outbox directories.
     package mutating func tendOutboxes(wallNow: Instant, clockIsWall: Bool) throws {
-        guard let store, case .outboxes(var set) = destination else { return }
-        destination = .none
-        defer { destination = .outboxes(set) }
-        set.check()
-        if set.isWaiting { try set.retry(store, wallNow: clockIsWall ? wallNow : nil) }
-        try set.maintain(store, wallNow: wallNow)
+        try finishCommit()
+        guard let store else { return }
+        try changeOutboxes { set in
+            set.check()
+            if set.isWaiting { try set.retry(store, wallNow: clockIsWall ? wallNow : nil) }
+            try set.maintain(store, wallNow: wallNow)
+        }
     }
 
     /// When the first claim of a sender times out; nil if there is none.

@@ -76,10 +76,9 @@ extension Pipeline {
 
     /// The members of a segment: those committed, changed by what has happened since.
     private mutating func provideMembers(of segment: Int) throws {
-        guard let store else { return }
-        var members = Dictionary(
-            try store.members(of: engine.rules.segments[segment].name).map { ($0.customer, $0.enteredAt) },
-            uniquingKeysWith: { $1 })
+        let name = engine.rules.segments[segment].name
+        let stored = try ask { store throws(StoreError) in try store.members(of: name) } ?? []
+        var members = Dictionary(stored.map { ($0.customer, $0.enteredAt) }, uniquingKeysWith: { $1 })
         for change in engine.output.memberships where change.segment == segment { members[change.customer] = change.enteredAt }
         engine.provide(
             members: members.map { (customer: $0.key, enteredAt: $0.value) }.sorted { $0.customer < $1.customer }, of: segment)
@@ -87,8 +86,16 @@ extension Pipeline {
 
     /// The ids of a customer that were moved to the store, with those of visitors who have become the customer since the last commit.
     private mutating func provideMovedIDs(of number: Int64) throws {
-        guard let store else { return }
-        engine.provide(ids: try store.movedIDs(of: engine.predecessors(of: number)), of: number)
+        let numbers = engine.predecessors(of: number)
+        guard let ids = try ask({ store throws(StoreError) in try store.movedIDs(of: numbers) }) else { return }
+        engine.provide(ids: ids, of: number)
+    }
+
+    /// Reads what has been written to the last, also what is being committed; nil without a store. (Customers and products are read as they were
+    /// before that commit: whom it changes is in memory, and stays there until it is through.)
+    private func ask<Answer: Sendable>(_ question: (Store) throws(StoreError) -> Answer) throws -> Answer? {
+        if (transaction ?? place) == .beside, let committer { return try committer.ask(question) }
+        return try store.map { store in try question(store) }
     }
 
     /// A replay whose state outgrows its memory goes on with a temporary store, which gets all there is with the next commit.

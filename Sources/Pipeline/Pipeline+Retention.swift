@@ -10,6 +10,7 @@ extension Pipeline {
     ///
     /// - Returns: whether more rows may be, so that it should be called again soon.
     package mutating func expire(wallNow: Instant?) throws -> Bool {
+        try finishCommit()
         guard isFollowing, let store, engine.clock.now > 0 else { return false }
         let bound = engine.clock.now - settings.retention.profiles
         let (numbers, next) = try store.idle(after: retentionCursor, before: bound, limit: Self.piece)

@@ -43,7 +43,7 @@ package struct StepHooks {
     /// Asked between pieces of work, so that it also tells of progress: whether the step should end early. What is left stays for the next.
     package var endsEarly: () -> Bool = { false }
     /// A clock for measuring.
-    package var seconds: () -> Double = { 0 }
+    package var seconds: @Sendable () -> Double = { 0 }
 
     package init() {}
 }
@@ -66,14 +66,14 @@ package struct Pipeline: ~Copyable {
 
     /// The wall clock at the last commit.
     var committedAt = Instant.min
-    /// Whether the transaction of the batch has begun.
-    var isWriting = false
+    /// Where the transaction of the batch has begun; nil: it has not.
+    var transaction: Place?
+    /// Who writes and publishes while the engine goes on; nil: every commit is waited for.
+    let committer: Committer?
+    /// The commit that is being written or published meanwhile.
+    var flight: Flight?
     /// Lines as of the last commit.
     var committedLines = 0
-    /// Lines as of when ids were moved last.
-    var movedLines = 0
-    /// Lines as of when profiles were measured last within a batch.
-    var measuredLines = 0
     var deadLetters: [DeadLetter] = []
     var notes: [ReadingNote] = []
     var hourly = HourlyInput()
@@ -100,11 +100,14 @@ package struct Pipeline: ~Copyable {
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
     ///   - follows: what is appended to the control log is obeyed (a daemon); else what it holds is repeated (a replay).
+    ///   - committer: commits or publishes a batch, when behind, while the next one is begun; nil: every commit is waited for. Whoever looks at the state or the outboxes between two steps calls
+    ///     `finishCommit` first.
     package init(
         settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
-        publishFrom: Instant? = nil, follows: Bool = false
+        publishFrom: Instant? = nil, follows: Bool = false, committer: Committer? = nil
     ) throws {
         self.settings = settings
+        self.committer = committer
         self.store = store
         isDurable = store?.directory != nil
         self.destination = destination
@@ -162,6 +165,12 @@ package struct Pipeline: ~Copyable {
         return warnings
     }
 
+    /// Ends it before its last reference goes: what a batch changed since the last commit is not kept.
+    package func close() {
+        committer?.close()
+        store?.close()
+    }
+
     package var isCaughtUp: Bool { reader.isCaughtUp && adoption == nil }
     package var directories: Set<String> { reader.directories }
     /// Takes the hint that nothing but these files has changed, by being written to; false: a scan is needed.
@@ -195,9 +204,9 @@ package struct Pipeline: ~Copyable {
         var isEnding = false
         repeat {
             // Applied chunk by chunk, while it is in the caches; committed together.
-            let bytes = tally.bytes
+            let (read, bytes) = (tally.lines, tally.bytes)
             repeat {
-                guard read(wallNow: wallNow, readsAhead: !isEnding) else { break }
+                guard self.read(wallNow: wallNow, readsAhead: !isEnding) else { break }
             } while (isEnding ? reader.isAhead : !reader.isCaughtUp) && tally.bytes - bytes <= settings.readBytes / 4
             // What this reading and the wall clock say holds only for lines that were seen: while one file was read another may have grown,
             // with lines older than that. So a look at all of them comes between the measuring of time and its use; what it finds holds
@@ -205,32 +214,29 @@ package struct Pipeline: ~Copyable {
             let reached = self.watermark(wallNow: wallNow)
             if !hasLooked || settings.clock == .log { scan() }
             let watermark = min(reached, self.watermark(wallNow: wallNow), until.map { $0 + 1 } ?? .max)
+            // What it wrote may leave the memory.
+            if flight?.hasLanded ?? false { try finishCommit() }
             if watermark > engine.clock.now { try advance(below: watermark, wallNow: wallNow) }
             stageAhead()
-            // While the store moves its log nothing is written early, so that the log can begin anew with the batch's transaction.
-            let isWaiting = !isWriting && store?.isMoving ?? false
+            // While the store moves its log, or is read, nothing is written early, so that the log can begin anew with the batch's transaction.
+            let isWaiting = transaction == nil && (store?.isMoving ?? false || place == .beside)
             if engine.output.decisions.count >= (isWaiting ? 10 : 1) * Self.keptDecisions {
                 if store == nil { try commit(wallNow: wallNow, isWhole: false) } else if isDurable { try writeDecisions() }
             }
-            if tally.lines - movedLines >= Self.movedLines {
-                movedLines = tally.lines
-                engine.moveIDs()
-            }
-            if tally.lines - measuredLines >= Self.measuredLines {
-                measuredLines = tally.lines
-                engine.measureChanged()
-            }
+            if tally.lines / Self.movedLines > read / Self.movedLines { engine.moveIDs() }
+            if tally.lines / Self.measuredLines > read / Self.measuredLines { engine.measureChanged(limit: settings.memory) }
             if engine.output.movedIDs.count >= (isWaiting ? 10 : 1) * Self.keptIDs { try writeMovedIDs() }
             // What has been read ahead belongs to this batch; else its lines would have to be kept.
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
                     tally.lines - lines >= settings.batchEvents
                     // As long as everybody has room there is no hurry to write; then half the room is for those who have changed.
-                    || engine.residentBytes > settings.memory && engine.dirtyCount >= profileLimit / 2
+                    || engine.residentBytes > settings.memory && engine.dirtyCount >= profileLimit / (place == .beside ? 4 : 2)
                     || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
             }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
         if !(lingers && mayLinger(wallNow)) { try commit(wallNow: wallNow) }
+        if reader.isCaughtUp { try finishCommit() }
         return tally.lines > lines || engine.counters.events > events
     }
 
@@ -289,7 +295,7 @@ package struct Pipeline: ~Copyable {
             let bound: Instant
             let batch: EventBatch
             do {
-                let reads = engine.hasStore && !isWriting
+                let reads = engine.hasStore && transaction != .here
                 if reads { try store?.beginRead() }
                 defer { if reads { store?.endRead() } }
                 bound = try wake(below: watermark)

@@ -1,76 +1,53 @@
 import Dispatch
 import Engine
+import Ingest
 import Synchronization
 
-/// The records of the customers that a batch changed, in order: some hundred at a time, made on another core while those before them are
-/// written. All at once they would take as much memory as the profiles.
-struct RecordStripes: ~Copyable {
+/// The records of the customers that a batch changed, in order: some hundred at a time, made on one core while those before them are written on
+/// another. All at once they would take as much memory as the profiles.
+final class RecordStripes: Sendable {
     private static let stripe = 256
-    /// How many stripes are begun before the first of them is written.
-    private static let depth = 3
+    /// How many stripes are made before the first of them is written, where memory is to be spared.
+    private static let few = 3
 
-    private let engine: Engine
-    private let slots: [Int]
-    private let queue = DispatchQueue(label: "nudged.records")
-    private var begun: [Stripe] = []
-    private var next = 0
+    private let stripes: [Job<ArraySlice<Int>, [CustomerRecord]>]
+    /// For how many stripes more there is room.
+    private let room: DispatchSemaphore
+    private let taken = Atomic(0)
 
-    init(_ slots: [Int], of engine: Engine) {
-        self.slots = slots
-        self.engine = engine
-    }
-
-    /// The engine's owner gets it back for itself: else its next change would copy everything.
-    deinit { queue.sync {} }
-
-    /// The next records; nil when there are no more.
-    mutating func take() -> [CustomerRecord]? {
-        // A live batch is done before another core has woken up.
-        let isSmall = slots.count <= Self.stripe
-        while begun.count < Self.depth, next < slots.count {
-            let stripe = Stripe(slots[next..<min(slots.count, next + Self.stripe)])
-            next += Self.stripe
-            begun.append(stripe)
-            if !isSmall { queue.async { [engine] in stripe.make(engine) } }
+    /// - Parameters:
+    ///   - slots: those of the customers.
+    ///   - spares: only few records are to be in memory at once; else whoever makes them need not wait for whoever takes them.
+    init(_ slots: [Int], sparingMemory spares: Bool) {
+        stripes = stride(from: 0, to: slots.count, by: Self.stripe).map { first in
+            Job(slots[first..<min(slots.count, first + Self.stripe)])
         }
-        guard !begun.isEmpty else { return nil }
-        return begun.removeFirst().take(engine)
-    }
-}
-
-/// Whoever comes first makes its records: the queue, or the one who would have to wait for them.
-private final class Stripe: Sendable {
-    private enum State: Sendable {
-        case waiting
-        case begun
-        case made([CustomerRecord])
+        room = DispatchSemaphore(value: spares ? Self.few : max(Self.few, stripes.count))
     }
 
-    private let slots: ArraySlice<Int>
-    private let state = Mutex(State.waiting)
-    private let isMade = DispatchSemaphore(value: 0)
+    /// A live batch is done before another core has woken up.
+    var isSmall: Bool { stripes.count <= 1 }
 
-    init(_ slots: ArraySlice<Int>) { self.slots = slots }
-
-    func make(_ engine: Engine) {
-        let isMine = state.withLock { state in
-            guard case .waiting = state else { return false }
-            state = .begun
-            return true
-        }
-        guard isMine else { return }
-        let records = slots.map { engine.record($0) }
-        state.withLock { $0 = .made(records) }
-        isMade.signal()
-    }
-
-    func take(_ engine: Engine) -> [CustomerRecord] {
-        make(engine)
-        isMade.wait()
-        return state.withLock { state in
-            guard case .made(let records) = state else { return [] }
-            state = .begun
-            return records
+    /// Makes them all, no faster than there is room. The engine must not go on before it is through.
+    func make(with engine: Engine) {
+        for stripe in stripes {
+            room.wait()
+            if let slots = stripe.take() { stripe.finish(engine.records(slots)) }
         }
     }
+
+    /// The next records; nil when there are no more. For one taker.
+    ///
+    /// - Parameter engine: for what nobody has begun to make; nil: they are waited for.
+    func take(with engine: Engine? = nil) -> [CustomerRecord]? {
+        let index = taken.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard index < stripes.count else { return nil }
+        if let engine, let slots = stripes[index].take() { stripes[index].finish(engine.records(slots)) }
+        let records = stripes[index].wait()
+        room.signal()
+        return records
+    }
+
+    /// Nobody takes any more: whoever makes them need not wait.
+    func abandon() { for _ in stripes { room.signal() } }
 }

@@ -27,23 +27,23 @@ package struct Service: ~Copyable {
         case once(drain: Bool)
     }
 
-    private var deployment: Deployment
+    var deployment: Deployment
     /// Reads the configuration anew; throws, having said why, if it is bad.
     private let reload: () throws -> Deployment
-    private let log = ServiceLog()
-    private let notification = ServiceNotification()
+    let log = ServiceLog()
+    let notification = ServiceNotification()
     private let store: Store
-    private var pipeline: Pipeline
+    var pipeline: Pipeline
     private let watch = FileWatch()
     private let controlWatch: ControlWatch
     private let outboxWatch = FileWatch(tellsWrites: false)
     private let mounts = MountWatch()
-    private let started = Service.wallClock()
+    let started = Service.wallClock()
     private var isStopping = false
-    private var troubles: [String] = []
-    private var wasBlocked = false
-    private var wasAdopting = false
-    private var statusWrittenAt: Instant = 0
+    var troubles: [String] = []
+    var wasBlocked = false
+    var wasAdopting = false
+    var statusWrittenAt: Instant = 0
     private var scannedAt: Instant = 0
     /// More may be beyond its time than one piece took.
     private var isExpiring = false
@@ -55,16 +55,16 @@ package struct Service: ~Copyable {
     /// Open before anything else is: a signal that comes during the start waits.
     private let signals: Int32
     /// Why nothing can be committed, while the disk is full.
-    private var pauseReason: String?
-    private var tally: ServiceTally
-    private var pace = Pace()
-    private var metricsWrittenAt: Instant = 0
-    private var metricsFailed = false
+    var pauseReason: String?
+    var tally: ServiceTally
+    var pace = Pace()
+    var metricsWrittenAt: Instant = 0
+    var metricsFailed = false
     /// Whether something has been done that has not been told yet.
-    private var hasNews = (status: false, metrics: false)
-    private var refusal: String?
+    var hasNews = (status: false, metrics: false)
+    var refusal: String?
     /// Dead letters that the log has been told of, and when.
-    private var toldDeadLetters = (count: 0, at: Instant(0))
+    var toldDeadLetters = (count: 0, at: Instant(0))
     /// How much inotify tells of the logs' directories.
     private var coverage = FileWatch.Coverage.partial
 
@@ -77,7 +77,7 @@ package struct Service: ~Copyable {
         }
     }
     /// Metrics are written this often while there is something to do; idle, with the next wake-up for another reason.
-    private static let metricsEvery: Milliseconds = 5000
+    static let metricsEvery: Milliseconds = 5000
 
     package init(_ deployment: Deployment, version: String = "", reload: @escaping () throws -> Deployment) throws {
         let signals = nudged_signal_descriptor()
@@ -122,7 +122,8 @@ package struct Service: ~Copyable {
             destination: .outboxes(
                 try OutboxSet.open(
                     deployment.settings.outboxes, store: store, safety: settings.safety, restored: settings.restored)),
-            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true)
+            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true,
+            committer: try Committer(beside: store))
     }
 
     package static func wallClock() -> Instant {
@@ -131,19 +132,19 @@ package struct Service: ~Copyable {
         return Instant(time.tv_sec) * 1000 + Instant(time.tv_nsec) / 1_000_000
     }
 
-    private static func monotonicMicroseconds() -> UInt64 {
+    static func monotonicMicroseconds() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000
     }
 
     /// The wall clock where it counts.
-    private var wallNow: Instant? { deployment.settings.clock == .wall ? Self.wallClock() : nil }
+    var wallNow: Instant? { deployment.settings.clock == .wall ? Self.wallClock() : nil }
 
     // MARK: Running
 
     package mutating func run(_ mode: Mode) throws {
-        defer { close(signals) }
+        defer { Glibc.close(signals) }
         scan()
         notification.ready()
         nudged_release_code()
@@ -159,6 +160,12 @@ package struct Service: ~Copyable {
         }
         notification.stopping()
         try? tell(force: true)
+    }
+
+    /// Ends the process after a run. To take the state of many customers apart piece by piece takes longer than a restart should; it goes as a whole.
+    package consuming func exit(_ code: Int32) -> Never {
+        pipeline.close()
+        withExtendedLifetime(pipeline) { Glibc.exit(code) }
     }
 
     private mutating func runOnce(drain: Bool, _ signals: Int32) throws {
@@ -252,7 +259,7 @@ package struct Service: ~Copyable {
     }
 
     /// Sleeps until a log changes, a signal comes, or something is due.
-    private mutating func wait(_ signals: Int32) throws {
+    mutating func wait(_ signals: Int32) throws {
         let now = Self.wallClock()
         var until = min(scannedAt + scanEvery, nextRound)
         if let due = pipeline.commitsBy(now) { until = min(until, max(due, now + 1)) }
@@ -381,164 +388,5 @@ package struct Service: ~Copyable {
         log(.error, "the configuration was not reloaded, " + reason, .event("reload_refused"))
         notification.ready()
         writeStatus(force: true)
-    }
-
-    // MARK: Saying how it goes
-
-    private mutating func report() {
-        for warning in pipeline.takeWarnings() { log(.warning, warning) }
-        if pauseReason != nil, pipeline.tally.commits > 0 {
-            pauseReason = nil
-            log(.notice, "there is room again: going on", .event("resumed"))
-        }
-        let now = pipeline.troubles
-        for trouble in now where !troubles.contains(trouble) { log(.error, trouble, .event("outbox_trouble")) }
-        if now.isEmpty, !troubles.isEmpty { log(.notice, "publishing again", .event("outbox_well")) }
-        troubles = now
-        if pipeline.isBlocked != wasBlocked {
-            wasBlocked = pipeline.isBlocked
-            if wasBlocked {
-                tally.pausedByOutbox += 1
-                log(.error, "paused: \(pipeline.pendingMessages) messages wait for the outbox", .event("paused"))
-            } else {
-                log(.notice, "the outbox takes messages again: going on", .event("resumed"))
-            }
-        }
-        if (pipeline.adoptedPercent != nil) != wasAdopting {
-            wasAdopting.toggle()
-            log(
-                .notice,
-                wasAdopting
-                    ? "segments or calendars have changed: every customer is judged by them, then reading goes on"
-                    : "every customer has been judged by the changed segments and calendars: going on",
-                .event(wasAdopting ? "judging" : "judged"))
-        }
-        tally.isPausedByDisk = pauseReason != nil
-        tellOfDeadLetters()
-        try? tell(force: false)
-    }
-
-    /// Most often a path is mistyped, or the directory is closed to the daemon.
-    private func tellOfEmptySources() {
-        for source in pipeline.reader.sourcesWithoutFiles {
-            log(
-                .warning,
-                "source \(source.name): no file matches \(source.patterns.joined(separator: ", ")) so far; is the `path` right, and may the daemon "
-                    + "look into the directory?", .event("no_files"))
-        }
-    }
-
-    /// At most once a minute, and never a word of what they hold.
-    private mutating func tellOfDeadLetters() {
-        let letters = pipeline.tally.deadLetters
-        let count = letters.values.reduce(0, +)
-        if count < toldDeadLetters.count { toldDeadLetters.count = 0 }
-        let now = Self.wallClock()
-        guard count > toldDeadLetters.count, now - toldDeadLetters.at >= 60_000 else { return }
-        let reasons = letters.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        log(
-            .warning,
-            "\(count - toldDeadLetters.count) more lines could not be read as events (so far: \(reasons)); `nudged deadletters` shows them",
-            .event("dead_letters"))
-        toldDeadLetters = (count, now)
-    }
-
-    private mutating func tell(force: Bool) throws {
-        writeStatus(force: force)
-        try writeMetrics(force: force)
-    }
-
-    private mutating func writeMetrics(force: Bool) throws {
-        guard let path = deployment.settings.metrics else { return }
-        let now = Self.wallClock()
-        guard force || now - metricsWrittenAt >= Self.metricsEvery else { return }
-        metricsWrittenAt = now
-        hasNews.metrics = false
-        let text = try MetricsText(&pipeline, tally, wallNow: now).text
-        let isWritten = ReplacedFile.write(Array(text.utf8), to: path, mode: 0o644)
-        if !isWritten, !metricsFailed {
-            log(
-                .warning, "\(path): metrics can't be written (\(String(cString: strerror(errno)))); check the directory",
-                .path(path))
-        }
-        metricsFailed = !isWritten
-    }
-
-    private mutating func writeStatus(force: Bool) {
-        let now = Self.wallClock()
-        guard force || now - statusWrittenAt >= 1000 else { return }
-        statusWrittenAt = now
-        hasNews.status = false
-        let tally = pipeline.tally
-        pace.note(seconds: Double(Self.monotonicMicroseconds()) / 1e6, lines: tally.lines, messages: tally.messages)
-        var text = pace.text + "; " + Lag(pipeline.reader.lags, wallNow: now).text
-        if let percent = pipeline.adoptedPercent { text += "; judging everybody by changed segments, \(percent) %" }
-        if pipeline.pendingMessages > 0 { text += "; \(pipeline.pendingMessages) messages wait" }
-        if let pauseReason {
-            text += "; paused: " + pauseReason
-        } else if pipeline.isBlocked {
-            text += "; paused: the outbox is full"
-        }
-        if let trouble = troubles.first { text += "; " + trouble }
-        if let refusal { text += "; the configuration was not reloaded, " + refusal }
-        notification.status(text)
-        StatusFile(
-            pid: Int(getpid()), startedAt: started, writtenAt: now, lines: tally.lines, events: pipeline.engine.counters.events,
-            duplicates: pipeline.engine.counters.duplicates, late: pipeline.engine.counters.late, messages: tally.messages,
-            commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp,
-            blocked: pipeline.isBlocked || pauseReason != nil,
-            troubles: (pauseReason.map { ["paused: " + $0] } ?? []) + troubles
-        ).write(to: deployment.state)
-    }
-}
-
-/// What a running daemon leaves for `nudged status`, beside what the database says: replaced atomically about once a second while there is
-/// something to do.
-package struct StatusFile: Sendable {
-    package var pid: Int
-    package var startedAt: Instant
-    package var writtenAt: Instant
-    package var lines: Int
-    package var events: Int
-    package var duplicates: Int
-    package var late: Int
-    package var messages: Int
-    package var commits: Int
-    package var engineNow: Instant
-    package var caughtUp: Bool
-    package var blocked: Bool
-    package var troubles: [String]
-
-    static let fileName = "status.json"
-
-    /// Best effort: no run fails for it.
-    func write(to directory: String) {
-        let json = CanonicalJSON.object([
-            ("pid", .number(Double(pid))), ("started_at", .number(Double(startedAt))), ("written_at", .number(Double(writtenAt))),
-            ("lines", .number(Double(lines))), ("events", .number(Double(events))), ("duplicates", .number(Double(duplicates))),
-            ("late", .number(Double(late))), ("messages", .number(Double(messages))), ("commits", .number(Double(commits))),
-            ("engine_now", engineNow == .min ? .null : .number(Double(engineNow))), ("caught_up", .bool(caughtUp)),
-            ("blocked", .bool(blocked)), ("troubles", .array(troubles.map { .string($0) })),
-        ]).bytes
-        _ = ReplacedFile.write(json, to: directory + "/" + Self.fileName, mode: 0o600)
-    }
-
-    /// Nil if there is none, or it can't be read.
-    package static func read(from directory: String) -> StatusFile? {
-        let file = open(directory + "/" + fileName, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        let count = Glibc.read(file, &bytes, bytes.count)
-        guard count > 0, let packed = JSONText.pack(Array(bytes[..<count])) else { return nil }
-        let view = JSONView(bytes: packed, offset: 0)
-        func number(_ key: String) -> Int { Int(view[key]?.number ?? 0) }
-        return StatusFile(
-            pid: number("pid"), startedAt: Instant(number("started_at")), writtenAt: Instant(number("written_at")),
-            lines: number("lines"),
-            events: number("events"), duplicates: number("duplicates"), late: number("late"), messages: number("messages"),
-            commits: number("commits"), engineNow: view["engine_now"]?.number.map { Instant($0) } ?? .min,
-            caughtUp: view["caught_up"]?.bool ?? false, blocked: view["blocked"]?.bool ?? false,
-            troubles: view["troubles"]?.elements.compactMap(\.string) ?? [])
     }
 }

@@ -7,6 +7,10 @@ import Synchronization
 /// It has a connection of its own. SQLite lets one connection write the log while another moves what was committed before; the log begins anew with
 /// the first transaction that finds all of it moved. While commits follow one another closely that may never be: so what little came in
 /// during a move is moved by the one who commits (`Store.commit`).
+///
+/// SQLite before 3.51.3 can lose what is written while a log that has been moved completely is moved again by somebody else (the *WAL-reset bug*). Only
+/// this moves it, once at a time, and begins only while some of it is left to move, so that nobody can begin it anew meanwhile. (`Store.scrub` waits
+/// until nothing is being moved.)
 final class Checkpointer: Sendable {
     private struct Progress {
         var isRunning = false
@@ -57,10 +61,22 @@ final class Checkpointer: Sendable {
     }
 
     /// Before a transaction begins.
-    func waitIfLong(_ pages: Int) { if pages > most { finish() } }
+    func waitIfLong() { if progress.withLock({ $0.pages > most }) { finish() } }
+
+    /// Before a transaction of somebody who may wait, while nobody reads: moves what a reader kept from being moved, so that a long log begins anew.
+    func moveRest() {
+        guard progress.withLock({ $0.pages > many }) else { return }
+        finish()
+        if progress.withLock({ $0.moved < $0.pages }) { move() }
+    }
 
     /// Waits until nothing is being moved.
     func finish() { queue.sync {} }
+
+    func close() {
+        finish()
+        database.withLock { $0.close() }
+    }
 
     /// Like SQLite's own checkpoints, which a commit begins, it says nothing of a failure: the changes are safe in their log, and the next one
     /// tries again.

@@ -11,14 +11,9 @@ extension Store {
             number: row.integer(0), isAnonymous: row.integer(2) != 0, id: row.bytes(1) ?? [], firstSeen: row.integer(3),
             lastSeen: row.integer(4), locale: row.text(5), timezone: row.text(6), wake: row.optionalInteger(7),
             judgedBy: row.integer(8))
-        record.traits = row.bytes(9)
-        record.carts = row.bytes(10)
-        record.interests = row.bytes(11)
-        record.subscriptions = row.bytes(12)
-        record.segments = row.bytes(13)
-        record.timers = row.bytes(14)
-        record.rolling = row.bytes(15)
-        record.seen = row.bytes(16)
+        for column in RecordColumns.Column.allCases {
+            row.withBytes(Int32(9 + column.rawValue)) { record.columns.add($0) }
+        }
         return record
     }
 
@@ -125,6 +120,7 @@ extension Store {
             carts=excluded.carts, interests=excluded.interests, subscriptions=excluded.subscriptions, segments=excluded.segments,
             timers=excluded.timers, rolling=excluded.rolling, seen=excluded.seen
             """)
+        defer { statement.clear() }
         while let records = next() { for record in records { try write(record, statement) } }
     }
 
@@ -138,15 +134,15 @@ extension Store {
         statement.bind(7, record.timezone)
         statement.bind(8, record.wake)
         statement.bind(9, record.judgedBy)
-        statement.bind(10, text: record.traits)
-        statement.bind(11, text: record.carts)
-        statement.bind(12, text: record.interests)
-        statement.bind(13, text: record.subscriptions)
-        statement.bind(14, text: record.segments)
-        statement.bind(15, text: record.timers)
-        statement.bind(16, blob: record.rolling)
-        statement.bind(17, blob: record.seen)
-        try statement.run()
+        try record.columns.bytes.withUnsafeBufferPointer { (bytes) throws(StoreError) in
+            for column in RecordColumns.Column.allCases {
+                let range = record.columns.range(of: column)
+                statement.bind(
+                    Int32(10 + column.rawValue), lent: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[range])),
+                    isText: column != .rolling && column != .seen)
+            }
+            try statement.run()
+        }
     }
 
     /// Gives how many there were to remove: some customers come and go within one batch.

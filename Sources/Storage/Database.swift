@@ -7,7 +7,8 @@ import CUnusedBytes
 /// Raw C calls, because a bound row costs a fifth of what an object mapper takes and this is where a batch's time goes.
 final class Database {
     let path: String
-    private let handle: OpaquePointer
+    /// Nil once it is closed: SQLite refuses everything then.
+    private var handle: OpaquePointer?
     private var statements: [String: Statement] = [:]
     private let logCount = UnsafeMutablePointer<Int>.allocate(capacity: 1)
     private static let isSetUp = nudged_sqlite_counts_no_memory() == SQLITE_OK
@@ -30,9 +31,15 @@ final class Database {
     }
 
     deinit {
+        close()
+        logCount.deallocate()
+    }
+
+    /// Ends the connection; the last one moves the log into the database and removes it.
+    func close() {
         statements.removeAll()
         sqlite3_close_v2(handle)
-        logCount.deallocate()
+        handle = nil
     }
 
     /// Whatever is written to the file from now on has zeros where no row is: `secure_delete` alone leaves copies of deleted rows in pages that
@@ -152,6 +159,24 @@ final class Statement {
         }
     }
 
+    /// Binds bytes without a copy, null if there are none: they have to stay where they are until the statement has run, and it is bound anew or
+    /// cleared before it runs again.
+    func bind(_ index: Int32, lent bytes: UnsafeRawBufferPointer, isText: Bool) {
+        guard let start = bytes.baseAddress, !bytes.isEmpty else {
+            sqlite3_bind_null(handle, index)
+            return
+        }
+        if isText {
+            sqlite3_bind_text64(
+                handle, index, start.assumingMemoryBound(to: CChar.self), UInt64(bytes.count), nil, UInt8(SQLITE_UTF8))
+        } else {
+            sqlite3_bind_blob64(handle, index, start, UInt64(bytes.count), nil)
+        }
+    }
+
+    /// Forgets all that is bound.
+    func clear() { sqlite3_clear_bindings(handle) }
+
     private func bind(_ index: Int32, text bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.baseAddress, !bytes.isEmpty else {
             sqlite3_bind_text(handle, index, "", 0, Self.transient)
@@ -196,6 +221,11 @@ final class Statement {
         let count = Int(sqlite3_column_bytes(handle, column))
         guard count > 0, let start = sqlite3_column_blob(handle, column) else { return [] }
         return Array(UnsafeRawBufferPointer(start: start, count: count))
+    }
+    /// The bytes of a column where SQLite has them; none if it is NULL.
+    func withBytes(_ column: Int32, _ body: (UnsafeRawBufferPointer) -> Void) {
+        let start = sqlite3_column_blob(handle, column)
+        body(UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : Int(sqlite3_column_bytes(handle, column))))
     }
     func text(_ column: Int32) -> String? { bytes(column).map { String(decoding: $0, as: UTF8.self) } }
 }

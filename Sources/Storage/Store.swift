@@ -2,7 +2,7 @@ import CSQLite
 import Engine
 import Glibc
 
-/// The state directory: one SQLite database with one writer.
+/// The state directory: one SQLite database with one writer at a time.
 ///
 /// WAL with `synchronous=FULL`, because a commit is a promise to senders; `secure_delete`, because erased means gone; pages of 4 KiB, which is
 /// about one customer, and sorted batches, because writing pages is what a commit costs. Readers open it read-only and are never in its way.
@@ -23,7 +23,13 @@ package final class Store {
 
     deinit {
         checkpointer?.finish()
-        if let lock { close(lock) }
+        if let lock { Glibc.close(lock) }
+    }
+
+    /// Ends it before its last reference goes: nothing can be asked of it any more.
+    package func close() {
+        if lock != nil { checkpointer?.close() }
+        database.close()
     }
 
     package static let fileName = "nudged.db"
@@ -41,7 +47,7 @@ package final class Store {
                 "\(lockPath): can't create the lock (\(String(cString: strerror(errno)))); check owner and mode of \(directory)")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            close(lock)
+            Glibc.close(lock)
             throw StoreError(
                 .held, "\(directory): another daemon holds this state; end it first, or give this one a `state` of its own")
         }
@@ -61,16 +67,28 @@ package final class Store {
             if checkpointer != nil { database.countLog() }
             return Store(database, directory: directory, lock: lock, checkpointer: checkpointer)
         } catch {
-            close(lock)
+            Glibc.close(lock)
             throw error
         }
+    }
+
+    /// A second connection, for another thread to write by; nil where there can be none. Only one of the two may write at a time. What this one reads
+    /// meanwhile is what was committed before its read began.
+    package func second() throws(StoreError) -> sending Store? {
+        guard let checkpointer else { return nil }
+        let database = try Database(path: database.path, flags: SQLITE_OPEN_READWRITE)
+        try Self.configure(database, durable: true)
+        try database.zeroUnusedBytes()
+        try database.gatherLog()
+        database.countLog()
+        return Store(database, directory: directory, lock: nil, checkpointer: checkpointer)
     }
 
     /// Makes the state directory, durably: whatever is committed in it is promised to senders.
     private static func makeDirectory(_ directory: String) throws(StoreError) {
         guard mkdir(directory, 0o700) != 0 else {
             let parent = Glibc.open(directory + "/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            defer { if parent >= 0 { close(parent) } }
+            defer { if parent >= 0 { Glibc.close(parent) } }
             guard parent >= 0, fsync(parent) == 0 else {
                 let reason = String(cString: strerror(errno))
                 // The next start makes it anew, and syncs it then.
@@ -111,7 +129,7 @@ package final class Store {
             """
             PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
             PRAGMA wal_autocheckpoint=\(Self.checkpointBytes / (try database.integer("PRAGMA page_size") ?? 4096));
-            PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY
+            PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY
             """, doing: "open the database")
     }
 
@@ -149,8 +167,9 @@ package final class Store {
 
     // MARK: Transactions
 
-    package func begin() throws(StoreError) {
-        checkpointer?.waitIfLong(database.logPages)
+    /// - Parameter movesLog: the caller may wait, and nobody reads: a long log begins anew with this transaction.
+    package func begin(movesLog: Bool = false) throws(StoreError) {
+        if movesLog { checkpointer?.moveRest() } else { checkpointer?.waitIfLong() }
         try database.execute("BEGIN IMMEDIATE")
     }
 

@@ -171,7 +171,7 @@ struct MemoryStore: Sendable {
             movedIDs[number] = nil
             for segment in members.keys { members[segment]?[number] = nil }
         }
-        for record in changes.slots.map({ engine.record($0) }) {
+        for record in engine.records(changes.slots) {
             customers[record.number] = record
             for column in [record.traits, record.carts, record.interests, record.subscriptions, record.segments, record.timers] {
                 guard let column else { continue }
@@ -334,7 +334,9 @@ struct Driver {
             case .restarted:
                 engine = Engine(rules: rules, clock: store.clock, hasStore: true, sha256: SHA256.hash)
                 engine.movesIDs = true
-            case .evicted: engine.shrink(toBytes: 1)
+            case .evicted:
+                engine.committed()
+                engine.shrink(toBytes: 1)
             }
             // What is not below the watermark comes again with the next batch.
             from += next

@@ -24,7 +24,7 @@ import Testing
         }
 
         func commit(_ rows: some Sequence<Int>, _ length: (Int) -> Int) throws {
-            checkpointer.waitIfLong(database.logPages)
+            checkpointer.waitIfLong()
             try database.execute("BEGIN IMMEDIATE")
             let statement = try database.statement(
                 "INSERT INTO line VALUES (?, zeroblob(?)) ON CONFLICT DO UPDATE SET text=excluded.text")
@@ -93,5 +93,25 @@ import Testing
         }
         #expect(pair.database.logPages < 100, "\(pair.database.logPages) pages after \(rounds) commits")
         #expect(try reader.integer("SELECT count(*) FROM line") == 59)
+    }
+
+    /// What a reader kept from being moved is moved by a writer who may wait, and the log begins anew with his transaction.
+    @Test func theRestIsMovedBeforeATransactionThatMayWait() throws {
+        let scratch = Scratch()
+        let path = scratch.path + "/a.db"
+        let pair = try Pair(path, pages: 32)
+        try pair.commit(0..<10) { _ in 3000 }
+        let reader = try Database(path: path, flags: SQLITE_OPEN_READONLY)
+        try reader.execute("BEGIN")
+        #expect(try reader.integer("SELECT count(*) FROM line") == 10)
+        for round in 0..<10 { try pair.commit(0..<40) { _ in 3000 + round } }
+        pair.checkpointer.finish()
+        let grown = pair.database.logPages
+        #expect(grown > 32)
+        try reader.execute("COMMIT")
+        pair.checkpointer.moveRest()
+        try pair.commit(0..<3) { _ in 2000 }
+        #expect(pair.database.logPages < 32, "\(pair.database.logPages) pages of \(grown)")
+        #expect(try reader.integer("SELECT count(*) FROM line WHERE length(text) = 2000") == 3)
     }
 }

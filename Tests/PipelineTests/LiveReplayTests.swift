@@ -18,17 +18,22 @@ import Testing
         /// Beyond the lateness: lines are overtaken, and the control log says how that was decided.
         var disorder = ShopLog.lateness
         var control = false
+        /// Commits go on while the next batch is read and applied.
+        var overlaps = false
+        /// At most about so many events a batch, and lines written at once; nil: as configured.
+        var batch: Int?
     }
 
-    private func pipeline(_ directory: String, _ settings: Settings, _ rules: RuleSet, outbox: String? = nil, state: String)
-        throws -> Pipeline
-    {
+    private func pipeline(
+        _ directory: String, _ settings: Settings, _ rules: RuleSet, outbox: String? = nil, state: String, overlaps: Bool = false
+    ) throws -> Pipeline {
         let store = try Store.reopen(directory: state)
         var boxes = settings.outboxes
         if let outbox { boxes[0].path = outbox }
         return try Pipeline(
             settings: settings, rules: rules, store: store, destination: .outboxes(try OutboxSet.open(boxes, store: store)),
-            controlLog: ControlLog(path: directory + "/control.ndjson"))
+            controlLog: ControlLog(path: directory + "/control.ndjson"),
+            committer: overlaps ? try Committer(beside: store) : nil)
     }
 
     private func live(_ scratch: Scratch, _ settings: Settings, _ rules: RuleSet, seed: UInt64, _ manner: Manner) throws -> Int {
@@ -38,14 +43,15 @@ import Testing
         var written = 0
         var isOver = false
         while !isOver {
-            var daemon = try pipeline(scratch.path, settings, rules, state: scratch.path + "/state")
+            var daemon = try pipeline(
+                scratch.path, settings, rules, state: scratch.path + "/state", overlaps: manner.overlaps)
             daemon.scan()
             while true {
                 if written == lines.count {
                     isOver = true
                     break
                 }
-                let count = min(1 + random.below(12), lines.count - written)
+                let count = min(1 + random.below(manner.batch.map { $0 * 40 } ?? 12), lines.count - written)
                 feeder.write(lines[written..<(written + count)], keeping: random.chance(30) ? 1 + random.below(60) : 0)
                 written += count
                 if random.chance(manner.rotations) { feeder.rotate(random.below(ShopLog.streams.count)) }
@@ -99,6 +105,10 @@ import Testing
         let scratch = Scratch()
         var settings = ShopLog.settings(in: scratch.path)
         settings.memory = manner.memory
+        if let batch = manner.batch {
+            settings.batchEvents = batch
+            settings.readBytes = 2048
+        }
         _ = try live(scratch, settings, rules, seed: seed, manner)
         var fresh = ShopLog.settings(in: scratch.path)
         change(&fresh)
@@ -139,6 +149,20 @@ import Testing
 
     @Test func oneLineAtATimeWithARestartAtEveryOther() throws {
         try many(15 * Self.factor, from: 100_000, Manner(lines: 60, restarts: 60, rotations: 25, compressions: 60))
+    }
+
+    /// Everybody is in memory: messages are published while the next batch is begun.
+    @Test func publishingWhileTheNextBatchIsBegun() throws {
+        try many(20 * Self.factor, from: 250_000, Manner(lines: 400, overlaps: true, batch: 5))
+    }
+
+    /// Nearly nobody stays in memory: whole commits go on beside the next batch, which brings in others meanwhile.
+    @Test func committingWhileTheNextBatchIsBegun() throws {
+        try many(30 * Self.factor, from: 260_000, Manner(lines: 400, memory: 1, overlaps: true, batch: 3))
+        try many(15 * Self.factor, from: 270_000, Manner(lines: 400, memory: 30_000, overlaps: true, batch: 20))
+        try many(
+            10 * Self.factor, from: 280_000,
+            Manner(lines: 300, memory: 1, disorder: 4 * 3_600_000, control: true, overlaps: true, batch: 3))
     }
 
     /// Nearly nobody stays in memory, and a batch holds few events.

@@ -43,11 +43,19 @@ import Testing
         }
 
         /// Reads what there is, as a process that begins and ends; gives how many messages there were.
-        func run(isStored: Bool = true, drains: Bool = true) throws -> (messages: Int, spilled: Bool) {
+        func run(isStored: Bool = true, state: String = "state", drains: Bool = true, overlaps: Bool = false) throws -> (
+            messages: Int, duplicates: Int, spilled: Bool
+        ) {
             var messages = 0
-            let store = isStored ? try Store.reopen(directory: scratch.path + "/state") : nil
+            let store = isStored ? try Store.reopen(directory: scratch.path + "/" + state) : nil
+            let committer = overlaps ? try store.flatMap { try Committer(beside: $0) } : nil
             var pipeline = try Pipeline(
-                settings: settings, rules: rules, store: store, destination: .lines { _ in messages += 1 }, follows: isStored)
+                settings: settings, rules: rules, store: store,
+                destination: .lines { _ in
+                    messages += 1
+                    // The commit is long in coming, so that what follows has to do without it.
+                    committer?.perform { _ in for number in 0..<2000 { _ = SeededNumbers(seed: UInt64(number)) } }
+                }, follows: isStored, committer: committer)
             if drains {
                 try pipeline.drain()
             } else {
@@ -55,7 +63,7 @@ import Testing
                 while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }
             }
             while try pipeline.expire(wallNow: nil) {}
-            return (messages, !isStored && pipeline.store != nil)
+            return (messages, pipeline.engine.counters.duplicates, !isStored && pipeline.store != nil)
         }
 
         func integer(_ sql: String) throws -> Int64 {
@@ -172,5 +180,23 @@ import Testing
         place.settings.memory = 1 + random.below(3000)
         let spilled = try place.run(isStored: false)
         #expect(spilled.messages == live && spilled.spilled, "seed \(seed)")
+        let overlapping = try place.run(state: "beside", overlaps: true)
+        #expect(overlapping.messages == live, "seed \(seed): \(overlapping.messages) instead of \(live)")
+    }
+
+    /// Late copies of what is just being written by a commit that goes on beside them.
+    @Test func idsThatAreOnTheirWayIntoTheStoreAreKnown() throws {
+        var place = try Place()
+        place.append([Self.ping("first", at: 0, user: "bora")])
+        #expect(try place.run().messages == 1)
+        place.settings.batchEvents = 40
+        place.settings.readBytes = 4096
+        // Wherever a batch begins, copies come of what the batch before it brought.
+        place.append(
+            (0..<2000).flatMap { hour in
+                [hour, max(0, hour - 30)].map { Self.ping("m\($0)", at: Double($0), user: "ayşe") }
+            })
+        #expect(try place.run(overlaps: true).duplicates == 2000)
+        #expect(try place.integer("SELECT count(*) FROM seen_earlier") > 3)
     }
 }

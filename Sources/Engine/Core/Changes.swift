@@ -1,6 +1,6 @@
 /// What one commit writes: the records of everything that changed since the last one, and what happened beside.
 package struct Changes: Sendable {
-    /// The customers that changed, ascending by number. Their records are made one after the other while they are written (`Engine.record`):
+    /// The customers that changed, ascending by number. Their records are made one after the other while they are written (`Engine.records`):
     /// all at once would take as much memory as the profiles.
     package var slots: [Int] = []
     /// Of those customers, in the same order.
@@ -65,6 +65,8 @@ extension Engine {
         }
         dirtySlots.removeAll(keepingCapacity: true)
         dirtyProducts.removeAll(keepingCapacity: true)
+        leaving.formUnion(gone)
+        gone.removeAll(keepingCapacity: true)
         return changes
     }
 
@@ -107,8 +109,18 @@ extension Engine {
         for slot in dirtySlots where isUsed[slot] { moveIDs(of: slot) }
     }
 
-    /// Measures all who have changed since the last commit: in a long batch they grow.
-    package mutating func measureChanged() { for slot in dirtySlots where isUsed[slot] { measure(slot) } }
+    /// Measures those who have changed since the last commit, because in a long batch they grow: some of them, and all only if by those it may be too much.
+    package mutating func measureChanged(limit: Int) {
+        let before = residentBytes
+        for index in stride(from: 0, to: dirtySlots.count, by: Self.measured) where isUsed[dirtySlots[index]] {
+            measure(dirtySlots[index])
+        }
+        guard before + (residentBytes - before) * Self.measured > limit else { return }
+        for slot in dirtySlots where isUsed[slot] { measure(slot) }
+    }
+
+    /// One of so many is measured to know of all.
+    private static let measured = 8
 
     /// Takes the ids that were moved so far, likewise.
     package mutating func takeMovedIDs() -> [MovedIDs] {
@@ -116,8 +128,13 @@ extension Engine {
         return output.movedIDs
     }
 
-    /// What is to be written of a customer that changed; to be asked for before the engine goes on.
-    package func record(_ slot: Int) -> CustomerRecord { RecordWriter(rules: rules).record(profiles[slot]) }
+    /// What is to be written of customers that changed; to be asked for before the engine goes on.
+    package func records(_ slots: some Sequence<Int>) -> [CustomerRecord] {
+        let writer = RecordWriter(rules: rules)
+        var draft = RecordColumns()
+        draft.reserve(1 << 12)
+        return slots.map { writer.record(profiles[$0], &draft) }
+    }
 
     /// The customers of a batch that are not resident, each once.
     package func missing(in batch: EventBatch, from start: Int) -> [CustomerKey] {
@@ -143,7 +160,7 @@ extension Engine {
 
     package func isResident(_ number: Int64) -> Bool { slotByNumber[number] != nil }
     /// Whether a stored record is one of a customer that is no more, so that it must not be brought in again.
-    package func isGone(_ number: Int64) -> Bool { gone.contains(number) }
+    package func isGone(_ number: Int64) -> Bool { gone.contains(number) || leaving.contains(number) }
     package func isResident(_ product: ProductKey) -> Bool { productIndex[product] != nil }
 
     /// Brings in a stored customer with the anonymous ids linked to it. Instances of rules that are gone end `rule_removed`. While a
@@ -201,11 +218,13 @@ extension Engine {
         providedIDs.append(MovedIDs(customer: customer, ids: ids + pending))
     }
 
+    /// What was taken last is committed.
+    package mutating func committed() { leaving.removeAll(keepingCapacity: true) }
+
     /// Releases profiles until they take at most `limit` bytes, the clean ones that were seen least recently first; call after a commit.
     package mutating func shrink(toBytes limit: Int) {
         absent.removeAll(keepingCapacity: true)
         absentProducts.removeAll(keepingCapacity: true)
-        gone.removeAll(keepingCapacity: true)
         guard hasStore, residentBytes > limit else { return }
         let target = limit / 16 * 15
         var candidates: [(slot: Int, seen: Instant)] = []

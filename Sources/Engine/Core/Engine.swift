@@ -38,8 +38,10 @@ package struct Engine: Sendable {
     /// Keys the store was asked for and does not have; only until the batch ends.
     var absent: Set<CustomerKey> = []
     var absentProducts: Set<ProductKey> = []
-    /// Customers that are no more, whose records are still stored until the batch ends.
+    /// Customers that are no more, whose records are still stored until the batch is committed.
     var gone: Set<Int64> = []
+    /// Likewise, of the batch that is being committed.
+    var leaving: Set<Int64> = []
     /// Whose events are dropped.
     package var tombstones: Tombstones
 

@@ -36,8 +36,8 @@ struct RecordReader {
             }
         }
         profile.storedInstances = profile.instances.count + orphans.count
-        if let rolling = record.rolling { read(rolling, into: &profile) }
-        if let seen = record.seen { profile.seen = SeenIDs(record: seen) }
+        if let rolling = record.columns[.rolling] { read(rolling, into: &profile) }
+        if let seen = record.columns[.seen] { profile.seen = SeenIDs(record: seen) }
         return (profile, orphans)
     }
 

@@ -15,16 +15,14 @@ package struct CustomerRecord: Sendable {
     /// Nothing is due before this (ms); nil: nothing at all.
     package var wake: Instant?
     package var judgedBy: Int64
-    package var traits: [UInt8]?
-    package var carts: [UInt8]?
-    package var interests: [UInt8]?
-    package var subscriptions: [UInt8]?
-    package var segments: [UInt8]?
-    package var timers: [UInt8]?
-    /// First and last times, windows, past starts and cancels, cooldowns, times of locale and time zone.
-    package var rolling: [UInt8]?
-    /// The ids that counted lately (`SeenIDs.record`).
-    package var seen: [UInt8]?
+    package var columns = RecordColumns()
+
+    package var traits: [UInt8]? { columns[.traits] }
+    package var carts: [UInt8]? { columns[.carts] }
+    package var interests: [UInt8]? { columns[.interests] }
+    package var subscriptions: [UInt8]? { columns[.subscriptions] }
+    package var segments: [UInt8]? { columns[.segments] }
+    package var timers: [UInt8]? { columns[.timers] }
 
     package init(
         number: Int64, isAnonymous: Bool, id: [UInt8], firstSeen: Instant, lastSeen: Instant, locale: String?, timezone: String?,
@@ -39,6 +37,61 @@ package struct CustomerRecord: Sendable {
         self.timezone = timezone
         self.wake = wake
         self.judgedBy = judgedBy
+    }
+}
+
+/// The columns of a customer's record that vary in length, one after the other in one piece of memory: a commit makes thousands of records, and each
+/// column would grow in an allocation of its own.
+package struct RecordColumns: Sendable {
+    package enum Column: Int, CaseIterable, Sendable {
+        case traits, carts, interests, subscriptions, segments, timers
+        /// First and last times, windows, past starts and cancels, cooldowns, times of locale and time zone.
+        case rolling
+        /// The ids that counted lately (`SeenIDs.record`).
+        case seen
+    }
+
+    package private(set) var bytes: [UInt8] = []
+    private var ends = InlineArray<8, Int32>(repeating: 0)
+    /// How many columns have been added.
+    private var count = 0
+
+    package init() {}
+
+    /// Makes it empty, and keeps its memory.
+    mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        count = 0
+    }
+
+    /// The same in no more memory than it takes.
+    var compact: RecordColumns {
+        var copy = self
+        copy.bytes = bytes.withUnsafeBytes { Array($0) }
+        return copy
+    }
+
+    mutating func reserve(_ capacity: Int) { bytes.reserveCapacity(capacity) }
+
+    /// Adds the next column, in the order of `Column`, by what is appended to the bytes; nothing: it is absent.
+    mutating func add(_ append: (inout [UInt8]) -> Void) {
+        append(&bytes)
+        ends[count] = Int32(clamping: bytes.count)
+        count += 1
+    }
+
+    /// Adds the next column as it was stored.
+    package mutating func add(_ stored: UnsafeRawBufferPointer) { add { $0.append(contentsOf: stored) } }
+
+    /// Where in the bytes a column is; empty: it is absent.
+    package func range(of column: Column) -> Range<Int> {
+        guard column.rawValue < count else { return 0..<0 }
+        return (column.rawValue == 0 ? 0 : Int(ends[column.rawValue - 1]))..<Int(ends[column.rawValue])
+    }
+
+    package subscript(column: Column) -> [UInt8]? {
+        let range = range(of: column)
+        return range.isEmpty ? nil : Array(bytes[range])
     }
 }
 
@@ -63,27 +116,34 @@ package struct ProductRecord: Sendable {
 struct RecordWriter {
     let rules: RuleSet
 
-    func record(_ profile: Profile) -> CustomerRecord {
+    /// - Parameter draft: memory that is used again for each record.
+    func record(_ profile: Profile, _ draft: inout RecordColumns) -> CustomerRecord {
         var record = CustomerRecord(
             number: profile.number, isAnonymous: profile.key.isAnonymous, id: profile.key.id, firstSeen: profile.firstSeen,
             lastSeen: profile.lastSeen, locale: profile.locale?.value, timezone: profile.timezone?.value,
             wake: profile.wake == .max ? nil : profile.wake, judgedBy: Int64(bitPattern: profile.judgedBy))
-        record.traits = JSONWriter.array(profile.traits) { trait, json in
-            json.member("at", trait.at)
-            json.member("name", trait.name)
-            json.key("value")
-            json.value(trait.view)
+        draft.removeAll()
+        draft.add { bytes in
+            JSONWriter.append(profile.traits, to: &bytes) { trait, json in
+                json.member("at", trait.at)
+                json.member("name", trait.name)
+                json.key("value")
+                json.value(trait.view)
+            }
         }
-        record.carts = JSONWriter.array(profile.carts.list, cart)
-        record.interests = JSONWriter.array(profile.interests, interest)
-        record.subscriptions = JSONWriter.array(profile.subscriptions, subscription)
-        record.segments = JSONWriter.array(profile.segments) { membership, json in
-            json.member("entered_at", membership.enteredAt)
-            json.member("name", rules.segments[membership.segment].name)
+        draft.add { JSONWriter.append(profile.carts.list, to: &$0, cart) }
+        draft.add { JSONWriter.append(profile.interests, to: &$0, interest) }
+        draft.add { JSONWriter.append(profile.subscriptions, to: &$0, subscription) }
+        draft.add { bytes in
+            JSONWriter.append(profile.segments, to: &bytes) { membership, json in
+                json.member("entered_at", membership.enteredAt)
+                json.member("name", rules.segments[membership.segment].name)
+            }
         }
-        record.timers = JSONWriter.array(profile.instances, instance)
-        record.rolling = rolling(profile)
-        record.seen = profile.seen.record
+        draft.add { JSONWriter.append(profile.instances, to: &$0, instance) }
+        draft.add { rolling(profile, &$0) }
+        draft.add { profile.seen.append(to: &$0) }
+        record.columns = draft.compact
         return record
     }
 
@@ -218,9 +278,10 @@ struct RecordWriter {
         json.member("waited_for_hour_of", instance.waitedForHourOf)
     }
 
-    /// Nil if there is nothing to keep.
-    private func rolling(_ profile: Profile) -> [UInt8]? {
+    private func rolling(_ profile: Profile, _ bytes: inout [UInt8]) {
         var writer = ByteWriter()
+        swap(&writer.bytes, &bytes)
+        defer { swap(&writer.bytes, &bytes) }
         func section(_ tag: UInt8, _ count: Int) {
             writer.bytes.append(tag)
             writer.unsigned(UInt64(count))
@@ -241,10 +302,10 @@ struct RecordWriter {
                 writer.signed(mark.last)
             }
         }
-        let series = profile.series.filter { !$0.counts.isEmpty || !$0.buckets.isEmpty }
-        if !series.isEmpty {
-            section(4, series.count)
-            for series in series {
+        let kept = profile.series.count { !$0.isEmpty }
+        if kept > 0 {
+            section(4, kept)
+            for series in profile.series where !series.isEmpty {
                 writer.text(rules.series[series.definition].name)
                 writer.unsigned(UInt64(series.counts.count))
                 var last: Int32 = 0
@@ -292,6 +353,5 @@ struct RecordWriter {
             }
         }
         writer.delivery(of: profile, rules)
-        return writer.bytes.isEmpty ? nil : writer.bytes
     }
 }

@@ -127,10 +127,16 @@ package struct SeenIDs: Sendable, Equatable {
     /// As a record keeps it: 24 bytes for each entry, and 8 with the time of the newest that was moved, if any was; little-endian. Nil if there is
     /// nothing to keep.
     package var record: [UInt8]? {
-        guard !entries.isEmpty || newestMoved > .min else { return nil }
-        var bytes = Self.bytes(entries, extra: 8)
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return bytes.isEmpty ? nil : bytes
+    }
+
+    /// Appends it.
+    func append(to bytes: inout [UInt8]) {
+        guard !entries.isEmpty || newestMoved > .min else { return }
+        Self.append(entries, to: &bytes)
         if newestMoved > .min { bytes.appendLittle(UInt64(bitPattern: newestMoved)) }
-        return bytes
     }
 
     /// A damaged record is read as far as it goes.
@@ -142,15 +148,19 @@ package struct SeenIDs: Sendable, Equatable {
     }
 
     /// Entries as bytes, 24 for each, little-endian.
-    package static func bytes(_ entries: [SeenID], extra: Int = 0) -> [UInt8] {
+    package static func bytes(_ entries: [SeenID]) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(entries.count * SeenID.byteCount + extra)
+        append(entries, to: &bytes)
+        return bytes
+    }
+
+    private static func append(_ entries: [SeenID], to bytes: inout [UInt8]) {
+        bytes.reserveCapacity(bytes.count + entries.count * SeenID.byteCount + 8)
         for entry in entries {
             bytes.appendLittle(entry.digest.high)
             bytes.appendLittle(entry.digest.low)
             bytes.appendLittle(UInt64(bitPattern: entry.at))
         }
-        return bytes
     }
 
     package static func entries(_ bytes: [UInt8]) -> [SeenID] {

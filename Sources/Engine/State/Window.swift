@@ -95,6 +95,8 @@ package struct Series: Sendable, Equatable {
 
     package init(definition: Int) { self.definition = definition }
 
+    var isEmpty: Bool { counts.isEmpty && buckets.isEmpty }
+
     /// Drops the buckets that have left the longest window any condition looks back over.
     package mutating func prune(now: Instant, longest: Milliseconds, width: SeriesDefinition.Width) {
         guard width != .lifetime else { return }

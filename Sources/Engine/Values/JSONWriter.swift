@@ -20,6 +20,17 @@ struct JSONWriter {
         return json.bytes
     }
 
+    /// Appends a JSON array of these elements to bytes; nothing if there are none.
+    static func append<Element>(
+        _ elements: [Element], to bytes: inout [UInt8], _ write: (Element, inout JSONWriter) -> Void
+    ) {
+        if elements.isEmpty { return }
+        var json = JSONWriter()
+        swap(&json.bytes, &bytes)
+        json.array { json in for element in elements { json.object { write(element, &$0) } } }
+        swap(&json.bytes, &bytes)
+    }
+
     mutating func array(_ body: (inout JSONWriter) -> Void) { nested(UInt8(ascii: "["), UInt8(ascii: "]"), body) }
     mutating func object(_ body: (inout JSONWriter) -> Void) { nested(UInt8(ascii: "{"), UInt8(ascii: "}"), body) }
 

@@ -45,6 +45,7 @@ struct Run: ParsableCommand {
             }
             var service = try Service(try deploy(), version: Nudged.version, reload: deploy)
             try service.run(once ? .once(drain: drain) : .daemon)
+            service.exit(ExitCode.success.rawValue)
         }
     }
 }

@@ -1,0 +1,108 @@
+import Engine
+import Outbox
+import Storage
+
+/// Opening the outboxes, and settling what a crash left.
+extension OutboxSet {
+    /// Opens every outbox, creating those the database has never known, and settles what a crash left.
+    ///
+    /// - Parameter observer: told of every change in an outbox's directories just before it is made; for tests of crashes and faults.
+    package static func open(
+        _ settings: [Settings.OutboxSettings], store: Store, safety: (atMost: Int, per: Milliseconds)? = nil,
+        restored: Instant? = nil, observer: OutboxDirectory.Observer? = nil
+    ) throws -> OutboxSet {
+        var set = OutboxSet()
+        set.observer = observer
+        set.safety = safety
+        if let restored {
+            // A restored state goes on, and remembers what it takes as published when it meets it again.
+            try store.begin()
+            try store.setMeta("restored", String(restored))
+            try store.endPause(of: nil)
+            try store.commit()
+        }
+        set.restored = try store.metaNumber("restored")
+        if let safety {
+            set.recent = try store.lastDecided(safety.atMost, since: store.metaNumber("resumed") ?? 0)
+        }
+        for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
+        for index in set.boxes.indices { try set.attach(index, store) }
+        set.pauses = try store.pauses()
+        try set.recount(store)
+        set.withdrawingCount = try store.count(.withdrawing)
+        if set.withdrawingCount > 0 { try set.takeBack(store) }
+        return set
+    }
+
+    /// Opens one outbox if it is there; if not, says why.
+    mutating func attach(_ index: Int, _ store: Store) throws {
+        let settings = boxes[index].settings
+        let key = "outbox.\(settings.name)"
+        do {
+            var directory: OutboxDirectory
+            if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
+                let id = known.split(separator: " ")[1]
+                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id), observer: observer)
+            } else if let (id, moved) = moved(try store.meta(key), to: settings.path) {
+                directory = moved
+                try store.begin()
+                try store.setMeta(key, "open \(id) \(settings.path)")
+                try store.commit()
+            } else {
+                if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
+                // Its id is committed before it is created, so that a crash in between leads back here with the same id.
+                let known = try store.meta(key).flatMap { text in
+                    text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
+                }
+                let id = known ?? Digest.randomID()
+                try store.begin()
+                try store.setMeta(key, "new \(id) \(settings.path)")
+                try store.commit()
+                directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
+                try store.begin()
+                try store.setMeta(key, "open \(id) \(settings.path)")
+                try store.commit()
+            }
+            try recover(index, &directory, store)
+            boxes[index].directory = directory
+            boxes[index].trouble = nil
+        } catch let error as OutboxError {
+            boxes[index].directory = nil
+            boxes[index].trouble = "\(error)"
+        }
+    }
+
+    /// The directory that the database knows under another path, if somebody has moved it here with all it holds.
+    func moved(_ known: String?, to path: String) -> (id: String, directory: OutboxDirectory)? {
+        guard let parts = known?.split(separator: " ", maxSplits: 2), parts.count == 3, parts[0] == "open" else { return nil }
+        do {
+            return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]), observer: observer))
+        } catch { return nil }
+    }
+
+    /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
+    /// was renamed already.
+    mutating func settle(_ known: String, _ index: Int, _ store: Store) throws {
+        let name = boxes[index].settings.name
+        guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
+        let parts = known.split(separator: " ", maxSplits: 2)
+        guard parts.count == 3 else { return }
+        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]), observer: observer)
+        try recover(index, &old, store)
+    }
+
+    mutating func recover(_ index: Int, _ directory: inout OutboxDirectory, _ store: Store) throws {
+        let name = boxes[index].settings.name
+        let recovery = try directory.recover { file in
+            try store.state(ofFile: file, outbox: name).map { RowState(rawValue: $0.rawValue) ?? .pending }
+        }
+        let rows = try store.messages(in: .staged).filter { $0.outbox == name }
+        let settled = rows.filter { recovery.waiting[$0.file] == nil }.map(\.sequence)
+        try store.begin()
+        try store.setState(.published, of: settled)
+        try store.commit()
+        publishedCount += recovery.renamed.count
+        staged.removeAll { $0.box == index }
+        for row in rows where recovery.waiting[row.file] != nil { staged.append((row.sequence, index, row.file)) }
+    }
+}

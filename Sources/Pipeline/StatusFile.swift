@@ -1,0 +1,53 @@
+import Engine
+import Glibc
+
+/// What a running daemon leaves for `nudged status`, beside what the database says: replaced atomically about once a second while there is
+/// something to do.
+package struct StatusFile: Sendable {
+    package var pid: Int
+    package var startedAt: Instant
+    package var writtenAt: Instant
+    package var lines: Int
+    package var events: Int
+    package var duplicates: Int
+    package var late: Int
+    package var messages: Int
+    package var commits: Int
+    package var engineNow: Instant
+    package var caughtUp: Bool
+    package var blocked: Bool
+    package var troubles: [String]
+
+    static let fileName = "status.json"
+
+    /// Best effort: no run fails for it.
+    func write(to directory: String) {
+        let json = CanonicalJSON.object([
+            ("pid", .number(Double(pid))), ("started_at", .number(Double(startedAt))), ("written_at", .number(Double(writtenAt))),
+            ("lines", .number(Double(lines))), ("events", .number(Double(events))), ("duplicates", .number(Double(duplicates))),
+            ("late", .number(Double(late))), ("messages", .number(Double(messages))), ("commits", .number(Double(commits))),
+            ("engine_now", engineNow == .min ? .null : .number(Double(engineNow))), ("caught_up", .bool(caughtUp)),
+            ("blocked", .bool(blocked)), ("troubles", .array(troubles.map { .string($0) })),
+        ]).bytes
+        _ = ReplacedFile.write(json, to: directory + "/" + Self.fileName, mode: 0o600)
+    }
+
+    /// Nil if there is none, or it can't be read.
+    package static func read(from directory: String) -> StatusFile? {
+        let file = open(directory + "/" + fileName, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { Glibc.close(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = Glibc.read(file, &bytes, bytes.count)
+        guard count > 0, let packed = JSONText.pack(Array(bytes[..<count])) else { return nil }
+        let view = JSONView(bytes: packed, offset: 0)
+        func number(_ key: String) -> Int { Int(view[key]?.number ?? 0) }
+        return StatusFile(
+            pid: number("pid"), startedAt: Instant(number("started_at")), writtenAt: Instant(number("written_at")),
+            lines: number("lines"),
+            events: number("events"), duplicates: number("duplicates"), late: number("late"), messages: number("messages"),
+            commits: number("commits"), engineNow: view["engine_now"]?.number.map { Instant($0) } ?? .min,
+            caughtUp: view["caught_up"]?.bool ?? false, blocked: view["blocked"]?.bool ?? false,
+            troubles: view["troubles"]?.elements.compactMap(\.string) ?? [])
+    }
+}
