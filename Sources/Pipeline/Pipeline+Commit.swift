@@ -62,15 +62,15 @@ extension Pipeline {
         switch destination {
         case .lines(let write):
             for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
-        case .outboxes(var set):
-            destination = .none
+        case .outboxes:
             // What was decided for somebody who was erased before the commit is never written.
             let erased = Set(changes.output.erasures.compactMap(\.customer))
             if !erased.isEmpty { changes.output.messages.removeAll { erased.contains($0.customer) } }
-            rows = set.stage(
-                changes.output.messages, withdrawals: changes.output.withdrawals, written: written, wallNow: wallNow)
+            changeOutboxes { set in
+                rows = set.stage(
+                    changes.output.messages, withdrawals: changes.output.withdrawals, written: written, wallNow: wallNow)
+            }
             for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
-            destination = .outboxes(set)
         case .output(let take): try take(changes.output)
         case .none: break
         }

@@ -19,11 +19,9 @@ extension Pipeline {
     /// Marks what has been published, so that nothing is left to do when the process ends.
     package mutating func settle() throws {
         try finishCommit()
-        guard let store, case .outboxes(var set) = destination, set.hasUnmarked else { return }
-        destination = .none
-        defer { destination = .outboxes(set) }
+        guard let store, hasUnmarked else { return }
         try store.begin()
-        try set.takeMarks().write(to: store)
+        try changeOutboxes { try $0.takeMarks().write(to: store) }
         try store.commit()
     }
 

@@ -100,8 +100,8 @@ package struct Pipeline: ~Copyable {
     /// - Parameters:
     ///   - store: the state to go on from; nil for a replay, which then keeps its state in memory and spills what is too much.
     ///   - follows: what is appended to the control log is obeyed (a daemon); else what it holds is repeated (a replay).
-    ///   - committer: commits or publishes a batch, when behind, while the next one is begun; nil: every commit is waited for. Whoever looks at the state or the outboxes between two steps calls
-    ///     `finishCommit` first.
+    ///   - committer: commits or publishes a batch, when behind, while the next one is begun; nil: every commit is waited for. Whoever looks at the
+    ///     state or the outboxes between two steps calls `finishCommit` first.
     package init(
         settings: Settings, rules: RuleSet, store: Store?, destination: MessageDestination, controlLog: ControlLog? = nil,
         publishFrom: Instant? = nil, follows: Bool = false, committer: Committer? = nil

@@ -70,15 +70,20 @@ import Testing
         #expect(found == expected, "seed \(seed)")
     }
 
-    /// A reader that stays keeps the log from beginning anew, and nobody from writing; when it has gone the log does.
-    @Test func aReaderThatStaysIsWaitedForByNobody() throws {
-        let scratch = Scratch()
-        let path = scratch.path + "/a.db"
+    /// A log that is moved from 32 pages on, and a reader whose read begins with ten lines and goes on.
+    private func tenLinesAndAReader(_ path: String) throws -> (pair: Pair, reader: Database) {
         let pair = try Pair(path, pages: 32)
         try pair.commit(0..<10) { _ in 3000 }
         let reader = try Database(path: path, flags: SQLITE_OPEN_READONLY)
         try reader.execute("BEGIN")
         #expect(try reader.integer("SELECT count(*) FROM line") == 10)
+        return (pair, reader)
+    }
+
+    /// A reader that stays keeps the log from beginning anew, and nobody from writing; when it has gone the log does.
+    @Test func aReaderThatStaysIsWaitedForByNobody() throws {
+        let scratch = Scratch()
+        let (pair, reader) = try tenLinesAndAReader(scratch.path + "/a.db")
         for round in 0..<40 { try pair.commit(0..<(20 + round)) { _ in 3000 + round } }
         #expect(try reader.integer("SELECT count(*) FROM line") == 10)
         try reader.execute("COMMIT")
@@ -98,12 +103,7 @@ import Testing
     /// What a reader kept from being moved is moved by a writer who may wait, and the log begins anew with his transaction.
     @Test func theRestIsMovedBeforeATransactionThatMayWait() throws {
         let scratch = Scratch()
-        let path = scratch.path + "/a.db"
-        let pair = try Pair(path, pages: 32)
-        try pair.commit(0..<10) { _ in 3000 }
-        let reader = try Database(path: path, flags: SQLITE_OPEN_READONLY)
-        try reader.execute("BEGIN")
-        #expect(try reader.integer("SELECT count(*) FROM line") == 10)
+        let (pair, reader) = try tenLinesAndAReader(scratch.path + "/a.db")
         for round in 0..<10 { try pair.commit(0..<40) { _ in 3000 + round } }
         pair.checkpointer.finish()
         let grown = pair.database.logPages

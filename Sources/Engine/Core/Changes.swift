@@ -65,7 +65,7 @@ extension Engine {
         }
         dirtySlots.removeAll(keepingCapacity: true)
         dirtyProducts.removeAll(keepingCapacity: true)
-        leaving.formUnion(gone)
+        swap(&leaving, &gone)
         gone.removeAll(keepingCapacity: true)
         return changes
     }

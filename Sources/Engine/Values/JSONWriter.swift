@@ -14,10 +14,9 @@ struct JSONWriter {
 
     /// A JSON array of these elements; nil if there are none.
     static func array<Element>(_ elements: [Element], _ write: (Element, inout JSONWriter) -> Void) -> [UInt8]? {
-        if elements.isEmpty { return nil }
-        var json = JSONWriter(capacity: elements.count * 160)
-        json.array { json in for element in elements { json.object { write(element, &$0) } } }
-        return json.bytes
+        var bytes: [UInt8] = []
+        append(elements, to: &bytes, write)
+        return bytes.isEmpty ? nil : bytes
     }
 
     /// Appends a JSON array of these elements to bytes; nothing if there are none.
