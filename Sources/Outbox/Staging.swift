@@ -118,6 +118,12 @@ extension OutboxDirectory {
         }
     }
 
+    /// A copy that is to sync and publish what is staged, on any thread, while this value stages nothing.
+    package mutating func handOver() -> OutboxDirectory {
+        defer { unsynced = Unsynced() }
+        return self
+    }
+
     /// Removes what was staged since the last `sync`, for a batch that is given up before its commit.
     package mutating func abandon() {
         for name in unsynced.names { _ = try? remove(.tmp, name) }

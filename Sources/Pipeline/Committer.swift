@@ -26,6 +26,7 @@ package final class Committer: Sendable {
 
     private let connection: Connection
     private let queue = DispatchQueue(label: "nudged.commit")
+    private let syncing = DispatchQueue(label: "nudged.sync")
 
     /// Nil where the store can have no second connection.
     package init?(beside store: Store) throws(StoreError) {
@@ -44,6 +45,9 @@ package final class Committer: Sendable {
             last()
         }
     }
+
+    /// Waits for the disk on a thread of its own, while a transaction is written.
+    func sync(_ work: @escaping @Sendable () -> Void) { syncing.async(execute: work) }
 
     /// Waits until all of it is written.
     func wait() throws(StoreError) {

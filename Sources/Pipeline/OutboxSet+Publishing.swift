@@ -57,50 +57,81 @@ extension OutboxSet {
         withdrawingCount = try store.count(.withdrawing)
     }
 
-    /// The renames of step 3, and what came of them. They are made by copies of the outboxes' directories, on any thread: their owner changes nothing
-    /// in the directories until he has got them back (`take`).
-    struct Renames: Sendable {
+    /// What is staged on its way into `new/`: the end of step 1 and step 3, and what came of them. They are gone by copies of the outboxes' directories,
+    /// on any thread: their owner changes nothing in the directories until he has got them back (`take`).
+    struct Publishing: Sendable {
         fileprivate struct Entry: Sendable {
             let sequence: Int64
             let file: String
         }
 
-        fileprivate var boxes: [(directory: OutboxDirectory?, staged: [Entry])]
-        /// By box; nil: there is no directory.
-        fileprivate var outcomes: [Result<[Publication], OutboxError>?] = []
+        fileprivate struct Box: Sendable {
+            var directory: OutboxDirectory?
+            var staged: [Entry]
+            /// How many of them, the last, the transaction commits as staged; those before it has been committed.
+            var fresh: Int
+            /// Why the files of those are not known to be durable.
+            var trouble: OutboxError?
+            /// Nil: there is no directory, or nothing to rename.
+            var outcome: Result<[Publication], OutboxError>?
 
-        /// Makes them. A foreign file of the same name is an alarm, and the message waits.
-        mutating func make() {
-            outcomes = boxes.indices.map { index in
-                guard !boxes[index].staged.isEmpty, boxes[index].directory != nil else { return nil }
-                let files = boxes[index].staged.map(\.file)
+            /// What may be renamed.
+            var durable: ArraySlice<Entry> { trouble == nil ? staged[...] : staged.dropLast(fresh) }
+        }
+
+        fileprivate var boxes: [Box]
+
+        /// Ends step 1, before the commit.
+        mutating func sync() {
+            for index in boxes.indices {
+                do throws(OutboxError) { try boxes[index].directory?.sync() } catch { boxes[index].trouble = error }
+            }
+        }
+
+        /// The messages that are to be committed as `pending` after all.
+        var undurable: [Int64] {
+            boxes.flatMap { $0.trouble == nil ? [] : $0.staged.suffix($0.fresh).map(\.sequence) }
+        }
+
+        /// Makes the renames, after the commit. A foreign file of the same name is an alarm, and the message waits.
+        mutating func rename() {
+            for index in boxes.indices where boxes[index].directory != nil {
+                let files = boxes[index].durable.map(\.file)
+                guard !files.isEmpty else { continue }
                 do throws(OutboxError) {
-                    return .success(try boxes[index].directory?.publish(files) ?? [])
+                    boxes[index].outcome = .success(try boxes[index].directory?.publish(files) ?? [])
                 } catch {
-                    return .failure(error)
+                    boxes[index].outcome = .failure(error)
                 }
             }
         }
     }
 
-    /// What is staged, to be renamed.
-    mutating func takeRenames() -> Renames {
+    /// What is staged, to be published.
+    ///
+    /// - Parameter rows: those of the transaction to come, which are added to what is staged. None: all of it has been committed.
+    mutating func takePublishing(_ rows: [MessageRow] = []) -> Publishing {
+        let before = boxes.indices.map { index in staged.count { $0.box == index } }
+        add(staged: rows)
         defer { staged.removeAll() }
-        return Renames(
+        return Publishing(
             boxes: boxes.indices.map { index in
-                (
-                    boxes[index].directory,
-                    staged.filter { $0.box == index }.map { Renames.Entry(sequence: $0.sequence, file: $0.file) }
-                )
+                let mine = staged.filter { $0.box == index }.map { Publishing.Entry(sequence: $0.sequence, file: $0.file) }
+                return Publishing.Box(
+                    directory: boxes[index].directory?.handOver(), staged: mine, fresh: mine.count - before[index])
             })
     }
 
-    /// Takes in what came of renames. What could not be renamed waits.
-    mutating func take(_ renames: Renames) throws {
-        for (index, (directory, entries)) in renames.boxes.enumerated() where !entries.isEmpty {
-            boxes[index].directory = directory
-            let waiting = entries.map { (sequence: $0.sequence, box: index, file: $0.file) }
-            switch renames.outcomes[index] {
+    /// Takes in what came of it. What could not be renamed waits.
+    mutating func take(_ publishing: Publishing) throws {
+        for (index, box) in publishing.boxes.enumerated() where box.trouble != nil || !box.staged.isEmpty {
+            boxes[index].directory = box.directory
+            if let trouble = box.trouble {
+                boxes[index].trouble = "\(trouble)"
+                pending[boxes[index].settings.name, default: 0] += box.fresh
+            }
+            let waiting = box.durable.map { (sequence: $0.sequence, box: index, file: $0.file) }
+            switch box.outcome {
             case nil: staged += waiting
             case .failure(let error):
                 if error.kind == .inputOutput { throw error }
@@ -128,9 +159,9 @@ extension OutboxSet {
     /// Step 3: renames everything staged.
     package mutating func publish() throws {
         guard !staged.isEmpty else { return }
-        var renames = takeRenames()
-        renames.make()
-        try take(renames)
+        var publishing = takePublishing()
+        publishing.rename()
+        try take(publishing)
     }
 
     /// How many pending rows go through the steps at a time.

@@ -4,7 +4,7 @@ import Storage
 
 /// Step 1 of exactly once: the files of new messages.
 extension OutboxSet {
-    /// Step 1: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
+    /// Step 1 but its end, which is `Publishing.sync`: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
     /// What is withdrawn in the same batch gets no file, nor does its retraction; any other retraction waits for what becomes of the original.
     ///
     /// - Parameter written: files of the batch that were written ahead. What is not staged after all is removed.
@@ -32,7 +32,7 @@ extension OutboxSet {
         rows.removeLast(held.count)
         let after = pauses
         pauses = before
-        stage(&rows, written: written, wallNow: wallNow) { $0.retracts == nil }
+        write(&rows, written: written, wallNow: wallNow) { $0.retracts == nil }
         pauses = after
         rows += held
         for row in rows where row.state == .pending { pending[row.outbox, default: 0] += 1 }
@@ -72,9 +72,22 @@ extension OutboxSet {
     /// What has been written ahead since the last call.
     func stagedAhead() -> [Int64: StagingAhead.Written] { ahead.take() }
 
-    mutating func stage(
-        _ rows: inout [MessageRow], written: [Int64: StagingAhead.Written] = [:], wallNow: Instant?,
-        where isReady: (MessageRow) -> Bool = { _ in true }
+    /// Step 1 for rows that wait.
+    mutating func stage(_ rows: inout [MessageRow], wallNow: Instant?) {
+        write(&rows, written: [:], wallNow: wallNow) { _ in true }
+        for index in boxes.indices {
+            do { try boxes[index].directory?.sync() } catch {
+                boxes[index].trouble = "\(error)"
+                let name = boxes[index].settings.name
+                for place in rows.indices where rows[place].outbox == name && rows[place].state == .staged {
+                    rows[place].state = .pending
+                }
+            }
+        }
+    }
+
+    private mutating func write(
+        _ rows: inout [MessageRow], written: [Int64: StagingAhead.Written], wallNow: Instant?, where isReady: (MessageRow) -> Bool
     ) {
         guard !boxes.isEmpty else { return }
         var unused = written
@@ -110,10 +123,6 @@ extension OutboxSet {
                     boxes[index].trouble = "\(error)"
                     break
                 }
-            }
-            do { try boxes[index].directory?.sync() } catch {
-                boxes[index].trouble = "\(error)"
-                for place in mine where rows[place].state == .staged { rows[place].state = .pending }
             }
         }
     }

@@ -80,16 +80,18 @@ extension Pipeline {
         let contents = takeContents(changes, rows, wallNow: wallNow)
         let lines = tally.lines - committedLines
         committedLines = tally.lines
-        let renames = takeRenames(rows)
+        var publishing: OutboxSet.Publishing?
+        changeOutboxes { publishing = $0.takePublishing(rows) }
         let (erasures, withdrawals) = (changes.output.erasures, changes.output.withdrawals)
         // Whoever is erased is out of everything at once; so are messages that are taken back, and a state that is judged anew knows how far.
         let isAlone = !erasures.isEmpty || !withdrawals.isEmpty || adoption != nil || reader.isCaughtUp
-        let flight = Flight(renames, lines: lines, began: began, hooks.seconds)
+        let flight = Flight(publishing, lines: lines, began: began, hooks.seconds)
+        sync(flight, waits: isAlone)
         let place = transaction ?? (isAlone ? .here : self.place)
         if place == .beside, let committer {
             write(contents, by: committer, in: flight)
         } else {
-            try write(contents, to: store)
+            try write(contents, in: flight, to: store)
             publish(flight, waits: isAlone)
         }
         self.flight = flight
@@ -143,7 +145,7 @@ extension Pipeline {
     }
 
     /// Writes and commits a transaction here and now.
-    private mutating func write(_ contents: Transaction, to store: Store) throws {
+    private mutating func write(_ contents: Transaction, in flight: Flight, to store: Store) throws {
         let records = RecordStripes(contents.changes.slots, sparingMemory: true)
         let queue = DispatchQueue(label: "nudged.records")
         let engine = engine
@@ -159,16 +161,7 @@ extension Pipeline {
             store.rollback()
             throw error
         }
-        try store.commit()
-    }
-
-    private mutating func takeRenames(_ rows: [MessageRow]) -> OutboxSet.Renames? {
-        var renames: OutboxSet.Renames?
-        changeOutboxes { set in
-            set.add(staged: rows)
-            renames = set.takeRenames()
-        }
-        return renames
+        try flight.commit(store)
     }
 
     /// Writes the decisions so far, into the transaction of the batch, which begins with it.

@@ -21,32 +21,50 @@ extension Pipeline {
     /// A commit that is being written or published, and what came of it.
     final class Flight: Sendable {
         struct Landing: Sendable {
-            var renames: OutboxSet.Renames?
+            var publishing: OutboxSet.Publishing?
             var seconds: Double
         }
 
         let lines: Int
-        private let renames: OutboxSet.Renames?
+        private let publishing: Mutex<OutboxSet.Publishing?>
         private let began: Double
         private let seconds: @Sendable () -> Double
         private let landing = Mutex<Landing?>(nil)
+        private let isSynced = DispatchSemaphore(value: 0)
         private let isOver = DispatchSemaphore(value: 0)
 
         /// - Parameters:
+        ///   - publishing: nil: there are no outboxes.
         ///   - lines: how many of the logs it commits.
         ///   - began: when, by `seconds`.
-        init(_ renames: OutboxSet.Renames?, lines: Int, began: Double, _ seconds: @escaping @Sendable () -> Double) {
-            self.renames = renames
+        init(_ publishing: OutboxSet.Publishing?, lines: Int, began: Double, _ seconds: @escaping @Sendable () -> Double) {
+            self.publishing = Mutex(publishing)
             self.lines = lines
             self.began = began
             self.seconds = seconds
         }
 
+        /// Makes its messages' files durable, while its transaction is written or before that.
+        func sync() {
+            publishing.withLock { $0?.sync() }
+            isSynced.signal()
+        }
+
+        /// Commits what has been written, once the files are durable; the messages of those that can't be made so wait. To be called once.
+        func commit(_ store: Store) throws(StoreError) {
+            isSynced.wait()
+            let undurable = publishing.withLock { $0?.undurable ?? [] }
+            if !undurable.isEmpty { try store.setState(.pending, of: undurable) }
+            try store.commit()
+        }
+
         /// Its last step, after its transaction.
         func publish() {
-            var renames = renames
-            renames?.make()
-            let result = Landing(renames: renames, seconds: seconds() - began)
+            let published = publishing.withLock { publishing in
+                publishing?.rename()
+                return publishing
+            }
+            let result = Landing(publishing: published, seconds: seconds() - began)
             landing.withLock { $0 = result }
         }
 
@@ -70,13 +88,21 @@ extension Pipeline {
         committer.perform { store throws(StoreError) in
             if begins { try store.begin(movesLog: true) }
             try contents.write(to: store) { records.take() }
-            try store.commit()
+            try flight.commit(store)
             flight.publish()
         } finally: {
             records.abandon()
             flight.end()
         }
         records.make(with: engine)
+    }
+
+    /// Has the files of a transaction's messages made durable.
+    ///
+    /// - Parameter waits: before anything else is done.
+    func sync(_ flight: Flight, waits: Bool) {
+        guard let committer, !waits else { return flight.sync() }
+        committer.sync { flight.sync() }
     }
 
     /// Publishes what has been committed here.
@@ -103,7 +129,7 @@ extension Pipeline {
         tally.commitSeconds.observe(landing.seconds)
         tally.batchLines.observe(Double(flight.lines))
         storedWake = nil
-        if let renames = landing.renames { try changeOutboxes { try $0.take(renames) } }
+        if let publishing = landing.publishing { try changeOutboxes { try $0.take(publishing) } }
         if engine.residentBytes > settings.memory { engine.hasStore = true }
         engine.committed()
         engine.shrink(toBytes: settings.memory)

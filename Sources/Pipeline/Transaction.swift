@@ -37,7 +37,7 @@ struct Transaction: Sendable {
     ///
     /// - Parameter records: those of the customers, some at a time, until there are no more.
     func write(to store: Store, _ records: () -> [CustomerRecord]?) throws(StoreError) {
-        try store.write(changes, rules: rules, records: records)
+        try store.write(changes, rules: rules)
         try store.write(messages)
         try store.moveHistory(changes.output.merged)
         for erasure in changes.output.erasures { try store.erase(erasure) }
@@ -46,6 +46,7 @@ struct Transaction: Sendable {
         if let adoption { try store.setJudgedUpTo(adoption.isComplete ? nil : adoption.cursor) }
         try marks?.write(to: store)
         if !changes.output.withdrawals.isEmpty { try store.intendWithdrawal(of: changes.output.withdrawals) }
+        try store.write(customers: records)
     }
 
     private func write(_ input: Input, _ store: Store) throws(StoreError) {

@@ -54,44 +54,6 @@ extension Store {
         return links
     }
 
-    /// Customers for whom something is due from `start` on and before `time`, the earliest first; `skipping` those that need not be brought in.
-    package func wakes(
-        from start: Instant = .min, before time: Instant, limit: Int, skipping isKnown: (Int64) -> Bool = { _ in false }
-    ) throws(StoreError) -> [(number: Int64, at: Instant)] {
-        let statement = try database.statement(
-            "SELECT number, wake_at FROM customer WHERE wake_at >= ? AND wake_at < ? ORDER BY wake_at")
-        defer { statement.reset() }
-        statement.bind(1, start)
-        statement.bind(2, time)
-        var result: [(number: Int64, at: Instant)] = []
-        while result.count < limit, try statement.step() {
-            let number = statement.integer(0)
-            if !isKnown(number) { result.append((number, statement.integer(1))) }
-        }
-        return result
-    }
-
-    /// How many customers have something due before `time`, counted up to `limit`.
-    package func countWakes(before time: Instant, limit: Int) throws(StoreError) -> Int {
-        let statement = try database.statement("SELECT count(*) FROM (SELECT 1 FROM customer WHERE wake_at < ? LIMIT ?)")
-        defer { statement.reset() }
-        statement.bind(1, time)
-        statement.bind(2, Int64(limit))
-        return try statement.step() ? Int(statement.integer(0)) : 0
-    }
-
-    /// The earliest moment from `start` on at which anything stored is due.
-    package func nextWake(from start: Instant = .min) throws(StoreError) -> Instant? {
-        var earliest: Instant?
-        for table in ["customer", "product"] {
-            let statement = try database.statement("SELECT min(wake_at) FROM \(table) WHERE wake_at >= ?")
-            defer { statement.reset() }
-            statement.bind(1, start)
-            if try statement.step(), let wake = statement.optionalInteger(0) { earliest = min(earliest ?? wake, wake) }
-        }
-        return earliest
-    }
-
     /// While a changed set of segments or calendars is judged on everybody: the last customer that has been. Else nil.
     package func judgedUpTo() throws(StoreError) -> Int64? { try metaNumber("judged_up_to") }
 
@@ -110,19 +72,39 @@ extension Store {
         return numbers
     }
 
-    /// Writes customers, as many at a time as `next` gives, until it gives none.
-    func write(customers next: () -> [CustomerRecord]?) throws(StoreError) {
-        let statement = try database.statement(
+    /// Writes customers, as many at a time as `next` gives, until it gives none; then their wakes.
+    ///
+    /// To be the last of a transaction: with a large state it writes far more pages than SQLite keeps in memory, and if one that has gone to the log
+    /// already is changed again, all that follows it there is read and written once more.
+    package func write(customers next: () -> [CustomerRecord]?) throws(StoreError) {
+        let wake = try database.statement("SELECT \(Self.wake) FROM customer WHERE number=?")
+        let insert = try database.statement(
+            "INSERT INTO customer (\(Self.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+        let update = try database.statement(
             """
-            INSERT INTO customer (\(Self.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-            ON CONFLICT (number) DO UPDATE SET first_seen=excluded.first_seen, last_seen=excluded.last_seen, locale=excluded.locale,
-            timezone=excluded.timezone, wake_at=excluded.wake_at, judged_by=excluded.judged_by, traits=excluded.traits,
-            carts=excluded.carts, interests=excluded.interests, subscriptions=excluded.subscriptions, segments=excluded.segments,
-            timers=excluded.timers, rolling=excluded.rolling, seen=excluded.seen
+            UPDATE customer SET first_seen=?4, last_seen=?5, locale=?6, timezone=?7, wake_at=?8, judged_by=?9, traits=?10, carts=?11,
+            interests=?12, subscriptions=?13, segments=?14, timers=?15, rolling=?16, seen=?17 WHERE number=?1
             """)
-        defer { statement.clear() }
-        while let records = next() { for record in records { try write(record, statement) } }
+        defer {
+            insert.clear()
+            update.clear()
+        }
+        var wakes = WakeChanges()
+        while let records = next() {
+            for record in records {
+                wake.bind(1, record.number)
+                let isStored = try wake.step()
+                let inLine = record.columns.range(of: .timers).isEmpty ? nil : Self.inLine
+                wakes.add(record.number, stored: isStored ? wake.optionalInteger(0) : nil, now: record.wake ?? inLine)
+                wake.reset()
+                try write(record, isStored ? update : insert)
+            }
+        }
+        try write(wakes)
     }
+
+    /// A customer's entry in the table of wakes, if there is one.
+    private static let wake = "coalesce(wake_at, iif(timers IS NULL, NULL, \(inLine)))"
 
     private func write(_ record: CustomerRecord, _ statement: Statement) throws(StoreError) {
         statement.bind(1, record.number)
@@ -147,9 +129,13 @@ extension Store {
 
     /// Gives how many there were to remove: some customers come and go within one batch.
     func remove(_ customers: [Int64]) throws(StoreError) -> Int {
+        let wake = try database.statement(
+            "DELETE FROM wake WHERE customer=?1 AND at=(SELECT \(Self.wake) FROM customer WHERE number=?1)")
         let statement = try database.statement("DELETE FROM customer WHERE number=?")
         var removed = 0
         for number in customers {
+            wake.bind(1, number)
+            try wake.run()
             statement.bind(1, number)
             try statement.run()
             removed += database.changes

@@ -286,13 +286,10 @@ extension Store {
         try add(ordered.map { ("decisions", $0.key.rawValue, $0.value) })
     }
 
-    /// Everything the engine changed, inside the caller's transaction.
-    ///
-    /// - Parameter records: gives the changed customers, in order, some at a time; nil when it has given all.
-    package func write(_ changes: Changes, rules: RuleSet, records: () -> [CustomerRecord]?) throws(StoreError) {
+    /// Everything the engine changed but the customers' rows, inside the caller's transaction and before them.
+    package func write(_ changes: Changes, rules: RuleSet) throws(StoreError) {
         let removed = try remove(changes.output.removed)
         let added = try countNew(changes.numbers)
-        try write(customers: records)
         try write(changes.output.movedIDs, rules.definitions, now: changes.clock.now)
         try add([("customers", "", added - removed), ("running", "", changes.output.running)])
         try write(links: changes.output.links)

@@ -94,33 +94,29 @@ extension Store {
                 bound = due.last?.due ?? .max
             }
         }
-        for source in [
-            "WHERE wake_at IS NOT NULL ORDER BY wake_at", "WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number",
-        ] {
-            let statement = try database.statement(
-                """
-                SELECT t.value ->> '$.rule', c.id, c.anonymous, t.value ->> '$.key', t.value ->> '$.phase', t.value ->> '$.started_at',
-                    t.value ->> '$.due', c.wake_at, c.number
-                FROM (SELECT number, id, anonymous, timers, wake_at FROM customer \(source)) c, json_each(c.timers) t
-                """)
-            defer { statement.reset() }
-            while try statement.step() {
-                if due.count == limit && bound == .max || due.count / 2 >= limit { trim() }
-                if let wake = statement.optionalInteger(7), wake > bound {
-                    trim()
-                    return due
-                }
-                if let rule, statement.text(0) != rule { continue }
-                let row = TimerRow(
-                    rule: statement.text(0) ?? "",
-                    customer: Self.text(statement.text(1) ?? "", isAnonymous: statement.integer(2) != 0),
-                    key: statement.text(3) ?? "", phase: statement.text(4) ?? "", startedAt: statement.integer(5),
-                    due: statement.integer(6), number: statement.integer(8))
-                if row.phase == "queued" {
-                    if queued.count < limit { queued.append(row) }
-                } else {
-                    due.append(row)
-                }
+        let statement = try database.statement(
+            """
+            SELECT t.value ->> '$.rule', c.id, c.anonymous, t.value ->> '$.key', t.value ->> '$.phase', t.value ->> '$.started_at',
+                t.value ->> '$.due', wake.at, c.number
+            FROM wake CROSS JOIN customer c ON c.number = wake.customer, json_each(c.timers) t ORDER BY wake.at
+            """)
+        defer { statement.reset() }
+        while try statement.step() {
+            if due.count == limit && bound == .max || due.count / 2 >= limit { trim() }
+            if statement.integer(7) > bound {
+                trim()
+                return due
+            }
+            if let rule, statement.text(0) != rule { continue }
+            let row = TimerRow(
+                rule: statement.text(0) ?? "",
+                customer: Self.text(statement.text(1) ?? "", isAnonymous: statement.integer(2) != 0),
+                key: statement.text(3) ?? "", phase: statement.text(4) ?? "", startedAt: statement.integer(5),
+                due: statement.integer(6), number: statement.integer(8))
+            if row.phase == "queued" {
+                if queued.count < limit { queued.append(row) }
+            } else {
+                due.append(row)
             }
         }
         trim()

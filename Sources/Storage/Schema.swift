@@ -124,5 +124,12 @@ enum Schema {
         CREATE TABLE seen_earlier (number INTEGER PRIMARY KEY, customer INTEGER NOT NULL, newest INTEGER NOT NULL, ids BLOB NOT NULL);
         CREATE INDEX seen_earlier_by_customer ON seen_earlier (customer);
         """,
+        """
+        CREATE TABLE wake (at INTEGER NOT NULL, customer INTEGER NOT NULL, PRIMARY KEY (at, customer)) WITHOUT ROWID;
+        INSERT INTO wake SELECT wake_at, number FROM customer WHERE wake_at IS NOT NULL ORDER BY wake_at, number;
+        INSERT INTO wake SELECT \(Store.inLine), number FROM customer WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number;
+        DROP INDEX customer_by_wake;
+        DROP INDEX customer_in_line;
+        """,
     ]
 }

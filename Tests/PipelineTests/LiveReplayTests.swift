@@ -1,6 +1,7 @@
 import Engine
 import Glibc
 import Ingest
+import Outbox
 import Testing
 
 @testable import Pipeline
@@ -20,31 +21,37 @@ import Testing
         var control = false
         /// Commits go on while the next batch is read and applied.
         var overlaps = false
+        /// In so many of a hundred attempts there is no room to make files durable.
+        var fullDisks = 0
         /// At most about so many events a batch, and lines written at once; nil: as configured.
         var batch: Int?
     }
 
     private func pipeline(
-        _ directory: String, _ settings: Settings, _ rules: RuleSet, outbox: String? = nil, state: String, overlaps: Bool = false
+        _ directory: String, _ settings: Settings, _ rules: RuleSet, outbox: String? = nil, state: String, overlaps: Bool = false,
+        observer: OutboxDirectory.Observer? = nil
     ) throws -> Pipeline {
         let store = try Store.reopen(directory: state)
         var boxes = settings.outboxes
         if let outbox { boxes[0].path = outbox }
         return try Pipeline(
-            settings: settings, rules: rules, store: store, destination: .outboxes(try OutboxSet.open(boxes, store: store)),
+            settings: settings, rules: rules, store: store,
+            destination: .outboxes(try OutboxSet.open(boxes, store: store, observer: observer)),
             controlLog: ControlLog(path: directory + "/control.ndjson"),
             committer: overlaps ? try Committer(beside: store) : nil)
     }
 
+    /// Gives how often there was no room.
     private func live(_ scratch: Scratch, _ settings: Settings, _ rules: RuleSet, seed: UInt64, _ manner: Manner) throws -> Int {
         var random = SeededNumbers(seed: seed ^ 0xF00D)
         let lines = ShopLog.lines(manner.lines, streams: ShopLog.streams.count, seed: seed, disorder: manner.disorder)
+        let disk = FullDisk(seed: seed, chance: manner.fullDisks)
         var feeder = LogFeeder(directory: scratch.path + "/logs", streams: ShopLog.streams)
         var written = 0
         var isOver = false
         while !isOver {
             var daemon = try pipeline(
-                scratch.path, settings, rules, state: scratch.path + "/state", overlaps: manner.overlaps)
+                scratch.path, settings, rules, state: scratch.path + "/state", overlaps: manner.overlaps, observer: disk.observer)
             daemon.scan()
             while true {
                 if written == lines.count {
@@ -69,10 +76,13 @@ import Testing
             }
             if isOver {
                 feeder.complete()
+                disk.clear()
                 try daemon.drain()
+                try daemon.tendOutboxes(wallNow: 0, clockIsWall: false)
+                try daemon.settle()
             }
         }
-        return lines.count
+        return disk.refusals
     }
 
     private func decisions(_ state: String) throws -> String {
@@ -100,7 +110,9 @@ import Testing
         Issue.record("\(what) differ\nlive   \(first?.0 ?? "is longer or shorter")\nreplay \(first?.1 ?? "")")
     }
 
-    private func check(_ seed: UInt64, _ manner: Manner, replayWith change: (inout Settings) -> Void = { _ in }) throws -> Int {
+    private func check(_ seed: UInt64, _ manner: Manner, replayWith change: (inout Settings) -> Void = { _ in }) throws -> (
+        messages: Int, refusals: Int
+    ) {
         let rules = try #require(ShopLog.compiled)
         let scratch = Scratch()
         var settings = ShopLog.settings(in: scratch.path)
@@ -109,7 +121,7 @@ import Testing
             settings.batchEvents = batch
             settings.readBytes = 2048
         }
-        _ = try live(scratch, settings, rules, seed: seed, manner)
+        let refusals = try live(scratch, settings, rules, seed: seed, manner)
         var fresh = ShopLog.settings(in: scratch.path)
         change(&fresh)
         if !manner.control { #expect(Files.text(scratch.path + "/control.ndjson").isEmpty, "seed \(seed): a line was overtaken") }
@@ -125,20 +137,27 @@ import Testing
         #expect(Files.names(scratch.path + "/outbox/tmp").isEmpty, "seed \(seed)")
         let store = try Store.reader(directory: scratch.path + "/state")
         #expect(try store.database.text("PRAGMA integrity_check") == "ok", "seed \(seed)")
+        #expect(try store.wakesThatDiffer() == 0, "seed \(seed)")
         #expect(
             try store.integer("SELECT count(*) FROM message WHERE state NOT IN ('published', 'withdrawn')") == 0, "seed \(seed)")
         #expect(
             try store.integer("SELECT count(*) FROM message WHERE state = 'published'") == Int64(expected.count), "seed \(seed)")
-        return expected.count
+        return (expected.count, refusals)
     }
 
     private func many(_ seeds: Int, from first: UInt64, _ manner: Manner, replayWith change: (inout Settings) -> Void = { _ in })
         throws
     {
         var messages = 0
-        for seed in first..<(first + UInt64(seeds)) { messages += try check(seed, manner, replayWith: change) }
+        var refusals = 0
+        for seed in first..<(first + UInt64(seeds)) {
+            let counts = try check(seed, manner, replayWith: change)
+            messages += counts.messages
+            refusals += counts.refusals
+        }
         print("seeds \(first)..<\(first + UInt64(seeds)): \(messages) messages, live as in the replay")
         #expect(messages > seeds * 5)
+        #expect((refusals > seeds) == (manner.fullDisks > 0))
     }
 
     static var factor: Int { getenv("NUDGED_TORTURE") == nil ? 1 : 20 }
@@ -163,6 +182,13 @@ import Testing
         try many(
             10 * Self.factor, from: 280_000,
             Manner(lines: 300, memory: 1, disorder: 4 * 3_600_000, control: true, overlaps: true, batch: 3))
+    }
+
+    /// The files of a transaction are made durable while it is written; those that can't be wait, and are published later.
+    @Test func filesThatCanNotBeMadeDurableWait() throws {
+        try many(20 * Self.factor, from: 500_000, Manner(lines: 400, overlaps: true, fullDisks: 30, batch: 5))
+        try many(20 * Self.factor, from: 510_000, Manner(lines: 400, memory: 1, overlaps: true, fullDisks: 30, batch: 3))
+        try many(20 * Self.factor, from: 520_000, Manner(fullDisks: 30))
     }
 
     /// Nearly nobody stays in memory, and a batch holds few events.
