@@ -1,23 +1,24 @@
 import Engine
 import Storage
 
-/// How far a changed set of segments or calendars has been judged.
+/// How far a changed configuration has been applied to everybody.
 struct Adoption: Equatable, Sendable {
-    /// The last customer that has been.
+    /// The last customer to whom it has been.
     var cursor: Int64
     var isComplete = false
 }
 
-/// A changed set of segments or calendars is judged on everybody once, quietly, as of the engine's time at the start, before anything else happens:
-/// a piece a step, each committed with how far it went, so that a start takes no longer with ten million customers than with ten.
+/// A changed configuration is applied to everybody once, as of the engine's time at the start, before anything else happens: changed segments and
+/// calendars are judged, quietly; instances of removed rules end; what no condition mentions any more is forgotten. A piece a step, each committed
+/// with how far it went, so that a start takes no longer with ten million customers than with ten.
 extension Pipeline {
     /// At most so many customers a piece.
     private static let adoptedAtOnce = 4000
 
-    /// Compares what the state was judged by with the rules of now. What a new condition keeps starts empty, and the state remembers since when it
-    /// is kept.
+    /// Compares the rules by which the state was made with those of now. What a new condition keeps starts empty, and the state remembers since when
+    /// it is kept.
     ///
-    /// - Returns: how far it has come, if somebody is still to be judged.
+    /// - Returns: how far it has come, if they are still to be applied to somebody.
     static func adopt(_ rules: RuleSet, _ store: Store, _ now: Instant) throws -> Adoption? {
         let known = try store.meta("judgement")
         let current = String(rules.judgement)
@@ -25,24 +26,31 @@ extension Pipeline {
         let names = rules.series.map(\.name) + rules.marks.map { "mark|\($0)" }
         let isFirst = try store.meta("clock") == nil
         let under = try store.judgedUpTo().map { Adoption(cursor: $0) }
-        guard known != current || names.contains(where: { kept[$0] == nil }) || kept.keys.contains(where: { !names.contains($0) })
+        let forgotten = kept.keys.filter { !names.contains($0) }
+        let ruleNames = rules.rules.map(\.name).sorted()
+        let knownRules = try store.meta("rules")?.split(separator: "\n").map(String.init)
+        let removesRules = knownRules?.contains { !ruleNames.contains($0) } ?? false
+        guard known != current || knownRules != ruleNames || names.contains(where: { kept[$0] == nil }) || !forgotten.isEmpty
         else { return under }
         try store.begin()
         // Who had been judged by a set that has changed again meanwhile is judged anew as well.
-        let adoption = known != current && !isFirst ? Adoption(cursor: 0) : under
+        let concernsAll = known != current || removesRules || !forgotten.isEmpty
+        let adoption = concernsAll && !isFirst ? Adoption(cursor: 0) : under
         if let adoption { try store.setJudgedUpTo(adoption.cursor) }
         try store.setMeta("judgement", current)
+        try store.setMeta("rules", ruleNames.joined(separator: "\n"))
         for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
-        for name in kept.keys where !names.contains(name) { try store.dropKept(name) }
+        for name in forgotten { try store.dropKept(name) }
         try store.commit()
         return adoption
     }
 
-    /// Judges the next piece, and commits it.
+    /// Applies them to the next piece, and commits it.
     mutating func adoptMore(wallNow: Instant?) throws {
         guard let store, let cursor = adoption?.cursor else { return }
         let numbers = try store.customerNumbers(after: cursor, limit: max(4, min(Self.adoptedAtOnce, profileLimit / 4)))
-        // To be brought in is to be judged.
+        // To be brought in is to be judged, and to lose what is gone.
+        if cursor == 0 { for key in try store.productsWithLines() where !engine.isResident(key) { try bringIn(product: key) } }
         for number in numbers where !engine.isResident(number) && !engine.isGone(number) { try bringIn(number: number) }
         adoption = Adoption(cursor: numbers.last ?? cursor, isComplete: numbers.isEmpty)
         try commit(wallNow: wallNow, keeping: true)
@@ -53,6 +61,6 @@ extension Pipeline {
         engine.isAdopting = false
     }
 
-    /// How many of a hundred customers have been judged by the changed set; nil when all have been.
+    /// To how many of a hundred customers the changed configuration has been applied; nil when to all.
     package var adoptedPercent: Int? { adoption.map { Int(100 * $0.cursor / max(1, engine.clock.nextCustomer)) } }
 }

@@ -29,8 +29,8 @@ extension Service {
             log(
                 .notice,
                 wasAdopting
-                    ? "segments or calendars have changed: every customer is judged by them, then reading goes on"
-                    : "every customer has been judged by the changed segments and calendars: going on",
+                    ? "segments, calendars or rules have changed: that is applied to every customer, then reading goes on"
+                    : "the changed segments, calendars and rules have been applied to every customer: going on",
                 .event(wasAdopting ? "judging" : "judged"))
         }
         tally.isPausedByDisk = pauseReason != nil
@@ -92,7 +92,7 @@ extension Service {
         let tally = pipeline.tally
         pace.note(seconds: Double(Self.monotonicMicroseconds()) / 1e6, lines: tally.lines, messages: tally.messages)
         var text = pace.text + "; " + Lag(pipeline.reader.lags, wallNow: now).text
-        if let percent = pipeline.adoptedPercent { text += "; judging everybody by changed segments, \(percent) %" }
+        if let percent = pipeline.adoptedPercent { text += "; applying the changed configuration to everybody, \(percent) %" }
         if pipeline.pendingMessages > 0 { text += "; \(pipeline.pendingMessages) messages wait" }
         if let pauseReason {
             text += "; paused: " + pauseReason

@@ -29,8 +29,17 @@ extension Store {
     /// Products of which a line is due before `time`.
     package func productWakes(before time: Instant) throws(StoreError) -> [ProductKey] {
         let statement = try database.statement("SELECT product_id, variant FROM product WHERE wake_at < ? ORDER BY wake_at")
-        defer { statement.reset() }
         statement.bind(1, time)
+        return try productKeys(statement)
+    }
+
+    /// Products for which somebody stands in a line.
+    package func productsWithLines() throws(StoreError) -> [ProductKey] {
+        try productKeys(try database.statement("SELECT product_id, variant FROM product WHERE lines IS NOT NULL"))
+    }
+
+    private func productKeys(_ statement: Statement) throws(StoreError) -> [ProductKey] {
+        defer { statement.reset() }
         var result: [ProductKey] = []
         while try statement.step() { result.append(ProductKey(id: statement.text(0) ?? "", variant: statement.text(1) ?? "")) }
         return result

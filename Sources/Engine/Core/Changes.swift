@@ -164,19 +164,21 @@ extension Engine {
     package func isResident(_ product: ProductKey) -> Bool { productIndex[product] != nil }
 
     /// Brings in a stored customer with the anonymous ids linked to it. Instances of rules that are gone end `rule_removed`. While a
-    /// changed set of segments or calendars is judged on everybody, so is who is brought in, before anything else happens to it, quietly: who is in
-    /// a segment at once has not entered it.
+    /// changed configuration is applied to everybody, who is brought in is judged by changed segments and calendars before anything else happens to
+    /// it, quietly: who is in a segment at once has not entered it.
     package mutating func insert(_ record: CustomerRecord, links: [[UInt8]]) {
         guard slotByNumber[record.number] == nil else { return }
-        var (profile, orphans) = RecordReader(rules: rules).profile(record, links: links)
-        let adopts = isAdopting && profile.judgedBy != 0
+        let reading = RecordReader(rules: rules).profile(record, links: links)
+        var profile = reading.profile
+        let adopts = isAdopting && profile.judgedBy != 0 && profile.judgedBy != rules.judgement
         let wake = profile.wake
         // The next moment of other segments says nothing of these.
         if adopts { profile.wake = .max }
         // A record on which another set changed nothing was not written again.
         if profile.judgedBy != 0 { profile.judgedBy = rules.judgement }
         let slot = place(profile)
-        for (rule, instance) in orphans {
+        if isAdopting, reading.leavesBehind { touch(slot) }
+        for (rule, instance) in reading.orphans {
             touch(slot)
             output.decisions.append(
                 Decision(
@@ -192,7 +194,9 @@ extension Engine {
     }
 
     package mutating func insert(_ record: ProductRecord, followers: [Follower]) {
-        _ = placeProduct(RecordReader(rules: rules).product(record, followers: followers))
+        let (product, leavesBehind) = RecordReader(rules: rules).product(record, followers: followers)
+        let index = placeProduct(product)
+        if isAdopting, leavesBehind { touch(product: index) }
     }
 
     /// Notes that the store has no such records.

@@ -140,11 +140,17 @@ extension Engine {
         }
     }
 
-    /// Judges a customer by changed segments, as of now. What is due at this very moment, instances and calendars, is left to it, so that it keeps its
-    /// place among what is due for others.
+    /// Judges a customer by changed segments, as of the millisecond before now, to which everybody has come. What changes or is due at this very moment
+    /// is left to it: segments that were there before are entered and left aloud, and instances and calendars keep their place among what is due for
+    /// others.
     mutating func adopt(_ slot: Int) {
+        let now = clock.now
+        clock.now = now - 1
         _ = judge(slot, rules.segmentOrder, isQuiet: true)
+        let change = rules.segments.isEmpty ? .max : nextSegmentChange(slot)
+        clock.now = now
         settle(slot)
+        wake(slot, at: change)
         if calendarStarts(slot).contains(where: { $0.at == clock.now && !isTaken(slot, $0.trigger, $0.day) }) {
             wake(slot, at: clock.now)
         }

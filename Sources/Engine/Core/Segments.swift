@@ -76,7 +76,7 @@ extension Engine {
     }
 
     /// The next moment at which a segment of this profile may change by time: a bucket leaves a window, or a `since` reaches its constant.
-    private func nextSegmentChange(_ slot: Int) -> Instant {
+    func nextSegmentChange(_ slot: Int) -> Instant {
         var next = Instant.max
         for place in profiles[slot].series.indices {
             let definition = profiles[slot].series[place].definition

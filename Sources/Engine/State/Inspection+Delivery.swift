@@ -6,7 +6,7 @@ package struct ProductInspection: Sendable {
     package let lines: [AudienceLine]
 
     package init(_ record: ProductRecord, rules: RuleSet) {
-        let product = RecordReader(rules: rules).product(record, followers: [])
+        let (product, _) = RecordReader(rules: rules).product(record, followers: [])
         facts = product.facts
         lines = product.lines
     }

@@ -9,7 +9,9 @@ package struct Inspection: Sendable {
     package let now: Instant
 
     package init(_ record: CustomerRecord, links: [[UInt8]], rules: RuleSet, now: Instant) {
-        (profile, orphans) = RecordReader(rules: rules).profile(record, links: links)
+        let reading = RecordReader(rules: rules).profile(record, links: links)
+        profile = reading.profile
+        orphans = reading.orphans
         self.rules = rules
         self.now = now
     }

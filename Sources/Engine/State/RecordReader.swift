@@ -4,9 +4,16 @@ import CEL
 struct RecordReader {
     let rules: RuleSet
 
-    /// The profile, and the names of rules that no longer exist with their running instances.
-    func profile(_ record: CustomerRecord, links: [[UInt8]]) -> (profile: Profile, orphans: [(rule: String, instance: Instance)])
-    {
+    /// What a customer's record holds.
+    struct Reading {
+        var profile: Profile
+        /// Names of rules that no longer exist, with their running instances.
+        var orphans: [(rule: String, instance: Instance)] = []
+        /// Whether it holds counts or times that nothing mentions any more.
+        var leavesBehind = false
+    }
+
+    func profile(_ record: CustomerRecord, links: [[UInt8]]) -> Reading {
         var profile = Profile(
             number: record.number, key: CustomerKey(isAnonymous: record.isAnonymous, id: record.id), firstSeen: record.firstSeen)
         profile.lastSeen = record.lastSeen
@@ -36,12 +43,14 @@ struct RecordReader {
             }
         }
         profile.storedInstances = profile.instances.count + orphans.count
-        if let rolling = record.columns[.rolling] { read(rolling, into: &profile) }
         if let seen = record.columns[.seen] { profile.seen = SeenIDs(record: seen) }
-        return (profile, orphans)
+        var reading = Reading(profile: profile, orphans: orphans)
+        if let rolling = record.columns[.rolling] { read(rolling, into: &reading) }
+        return reading
     }
 
-    func product(_ record: ProductRecord, followers: [Follower]) -> Product {
+    /// The product, and whether it has lines of rules that no longer exist.
+    func product(_ record: ProductRecord, followers: [Follower]) -> (product: Product, leavesBehind: Bool) {
         var product = Product(key: record.key)
         product.followers = followers.sorted { Follower.precedes($0, ($1.kind, $1.customer)) }
         if let packed = JSONText.pack(record.facts) {
@@ -57,7 +66,8 @@ struct RecordReader {
             product.facts.url = view["url"]?.string
             product.facts.imageURL = view["image_url"]?.string
         }
-        product.lines = elements(record.lines) { view in
+        let lines = views(record.lines)
+        product.lines = lines.compactMap { view in
             guard let name = view["rule"]?.string, let rule = rules.rule(named: name), rules.rules[rule].hasAudience else {
                 return nil
             }
@@ -77,7 +87,7 @@ struct RecordReader {
             return line
         }
         if let seen = record.seen { product.seen = SeenIDs(record: seen) }
-        return product
+        return (product, product.lines.count < lines.count)
     }
 
     private func views(_ text: [UInt8]?) -> [JSONView] {
@@ -151,7 +161,7 @@ struct RecordReader {
         return instance
     }
 
-    private func read(_ bytes: [UInt8], into profile: inout Profile) {
+    private func read(_ bytes: [UInt8], into reading: inout Reading) {
         var reader = ByteReader(bytes)
         while !reader.isAtEnd {
             let tag = reader.byte()
@@ -159,13 +169,15 @@ struct RecordReader {
             for _ in 0..<count {
                 guard !reader.failed else { return }
                 switch tag {
-                case 1: profile.locale?.at = reader.signed()
-                case 2: profile.timezone?.at = reader.signed()
+                case 1: reading.profile.locale?.at = reader.signed()
+                case 2: reading.profile.timezone?.at = reader.signed()
                 case 3:
                     let name = reader.text()
                     let (first, last) = (reader.signed(), reader.signed())
                     if let index = rules.marks.firstIndex(where: { $0.same(as: name) }) {
-                        profile.marks.append(Mark(definition: index, first: first, last: last))
+                        reading.profile.marks.append(Mark(definition: index, first: first, last: last))
+                    } else {
+                        reading.leavesBehind = true
                     }
                 case 4:
                     let name = reader.text()
@@ -186,7 +198,9 @@ struct RecordReader {
                     }
                     if let index = rules.series.firstIndex(where: { $0.name.same(as: name) }) {
                         series.definition = index
-                        profile.series.append(series)
+                        reading.profile.series.append(series)
+                    } else {
+                        reading.leavesBehind = true
                     }
                 case 5:
                     let name = reader.text()
@@ -198,20 +212,20 @@ struct RecordReader {
                     for _ in 0..<Int(reader.unsigned()) where !reader.failed { past.endedStarts.append(reader.signed()) }
                     if let index = rules.rule(named: name) {
                         past.rule = index
-                        profile.past.append(past)
+                        reading.profile.past.append(past)
                     }
                 case 6:
                     let name = reader.text()
                     let at = reader.signed()
-                    if let index = rules.rule(named: name) { profile.sent.append(Sent(rule: index, at: at)) }
+                    if let index = rules.rule(named: name) { reading.profile.sent.append(Sent(rule: index, at: at)) }
                 case 7:
                     let name = reader.text()
                     let (trigger, day) = (Int(reader.signed()), Int(reader.signed()))
                     if let index = rules.rule(named: name) {
-                        profile.calendarDays.append(CalendarDay(rule: index, trigger: trigger, day: day))
+                        reading.profile.calendarDays.append(CalendarDay(rule: index, trigger: trigger, day: day))
                     }
                 default:
-                    guard reader.delivery(tag, of: &profile, rules) else { return }
+                    guard reader.delivery(tag, of: &reading.profile, rules) else { return }
                 }
             }
         }

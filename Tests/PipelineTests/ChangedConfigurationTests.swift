@@ -1,0 +1,142 @@
+import Configuration
+import Engine
+import Ingest
+import Testing
+
+@testable import Pipeline
+@testable import Storage
+@testable import nudged
+
+/// What becomes of what a state holds when its configuration changes between two runs.
+@Suite struct ChangedConfigurationTests {
+    private static let instances = """
+        rules:
+          gone: { start: A, wait: 10d }
+          stays: { start: A, wait: 20d }
+          line: { start: [Product Stock Changed], audience: [waitlist], wait: 10d, limit: product.available }
+        """
+    private static let fewer = "rules: { stays: { start: A, wait: 20d } }"
+
+    @Test(arguments: [1, 256 << 20]) func instancesOfARemovedRuleEndAtOnceAndDoNotComeBack(memory: Int) throws {
+        let shop = Shop(memory: memory)
+        for customer in ["u1", "u2"] {
+            shop.append("10:00", "Back In Stock Requested", customer, #"{"product_id":"p"}"#)
+        }
+        shop.append("10:01", "Product Stock Changed", nil, #"{"product_id":"p","available":1}"#)
+        shop.append("10:02", "A", "ann")
+        shop.append("12:00", "N", "bob")
+        #expect(try shop.run(Self.instances) == [])
+        #expect(try shop.running() == ["ann gone", "ann stays", "u1 line", "u2 line"])
+        // Nothing new is read: they end all the same.
+        #expect(try shop.run(Self.fewer) == ["ann gone rule_removed", "u1 line rule_removed", "u2 line rule_removed"])
+        #expect(try shop.running() == ["ann stays"])
+        shop.append("13:00", "N", "bob")
+        #expect(try shop.run(Self.instances) == [])
+        #expect(try shop.running() == ["ann stays"])
+        // The line begins anew.
+        shop.append("14:00", "Product Stock Changed", nil, #"{"product_id":"p","available":0}"#)
+        shop.append("14:01", "Product Stock Changed", nil, #"{"product_id":"p","available":1}"#)
+        shop.append("16:00", "N", "bob")
+        #expect(try shop.run(Self.instances) == [])
+        #expect(try shop.running() == ["ann stays", "u1 line", "u2 line"])
+        #expect(try shop.store().wakesThatDiffer() == 0)
+    }
+
+    @Test(arguments: [1, 256 << 20]) func aWindowThatComesBackIsEmpty(memory: Int) throws {
+        let with = """
+            rules:
+              other: { start: O }
+              counts: { start: B, expires: 3650d, data: { n: 'profile.count("A", "7d")', e: 'profile.ever("A")' } }
+            """
+        let shop = Shop(memory: memory)
+        shop.append("10:00", "A", "ann")
+        shop.append("10:01", "A", "ann")
+        shop.append("10:30", "N", "bob")
+        #expect(try shop.run(with) == [])
+        shop.append("11:00", "A", "carl")
+        shop.append("12:00", "N", "bob")
+        #expect(try shop.run("rules: { other: { start: O } }") == [])
+        // What nobody asks for is not kept.
+        #expect(try shop.store().integer("SELECT count(*) FROM customer WHERE instr(rolling, 'count|') > 0") == 0)
+        shop.append("12:30", "A", "ann")
+        shop.append("12:31", "B", "ann")
+        shop.append("12:31", "B", "carl")
+        shop.append("14:00", "N", "bob")
+        #expect(try shop.run(with) == ["ann counts published", "carl counts published"])
+        let data = shop.messages.map { $0.contains(#""n":1"#) }
+        #expect(data == [true, false], "\(shop.messages)")
+        #expect(shop.messages.map { $0.contains(#""e":true"#) } == [true, false])
+    }
+
+    /// It changes at the very millisecond at which the engine stands when another segment is added.
+    @Test(arguments: ["11:30:09.999", "11:30:10", "11:30:10.001"]) func aSegmentThatWasThereIsEnteredAloud(time: String) throws {
+        let before = """
+            segments:
+              regular: profile.ever("A") && profile.since("A") >= duration("1h")
+            rules:
+              welcome: { start: { enters: regular }, expires: 3650d }
+            """
+        let after = before.replacing("segments:", with: "segments:\n  fresh: profile.ever(\"N\")")
+        let shop = Shop(memory: 256 << 20)
+        shop.append("10:30", "A", "ann")
+        shop.append(time, "N", "bob")
+        let first = try shop.run(before)
+        shop.append("14:00", "N", "bob")
+        #expect(try first + shop.run(after) == ["ann welcome published"])
+    }
+}
+
+/// A state, its log, and runs under one configuration after another.
+private final class Shop {
+    private let scratch = Scratch()
+    private let memory: Int
+    private var log = ""
+    private(set) var messages: [String] = []
+    private var lines = 0
+
+    init(memory: Int) { self.memory = memory }
+
+    /// - Parameter customer: nil: the event is about none.
+    func append(_ time: String, _ event: String, _ customer: String?, _ properties: String = "{}") {
+        lines += 1
+        let whole = time.count == 5 ? time + ":00" : time
+        let who = customer.map { #""userId":"\#($0)","# } ?? ""
+        log += #"{"type":"track","timestamp":"2026-03-01T\#(whole)Z","event":"\#(event)",\#(who)"messageId":"m\#(lines)","#
+        log += #""properties":\#(properties)}"# + "\n"
+    }
+
+    func store() throws -> Store { try Store.reader(directory: scratch.path + "/state") }
+
+    /// One run over what the log has; gives what was decided.
+    func run(_ rules: String) throws -> [String] {
+        Files.write(log, to: scratch.path + "/log.ndjson")
+        Files.write(
+            "instance: shop\nclock: log\nsources: [{ name: shop, path: log.ndjson }]\n" + rules + "\n",
+            to: scratch.path + "/nudged.yaml")
+        let draft = Configuration.draft(path: scratch.path + "/nudged.yaml", environment: [:])
+        let configuration = try #require(draft.configuration, "\(draft.issues)")
+        let zones = ZoneDatabase()
+        let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
+        var settings = Settings(
+            sources: configuration.sources.map {
+                LogSource(name: $0.name.value, patterns: [$0.path], format: Format($0.format), lateness: $0.lateness)
+            })
+        settings.memory = memory
+        var decisions: [String] = []
+        let store = try Store.reopen(directory: scratch.path + "/state")
+        var pipeline = try Pipeline(
+            settings: settings, rules: try #require(compiled.rules, "\(compiled.issues)"), store: store,
+            destination: .output { [unowned self] output in
+                messages += output.messages.map { String(decoding: $0.json, as: UTF8.self) }
+                decisions += output.decisions.map { "\($0.customerText) \($0.rule) \($0.verdict.rawValue)" }
+            })
+        pipeline.scan()
+        while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }
+        try pipeline.settle()
+        return decisions.sorted()
+    }
+
+    func running() throws -> [String] {
+        try store().timers(rule: nil, limit: 100).map { "\($0.customer) \($0.rule)" }.sorted()
+    }
+}
