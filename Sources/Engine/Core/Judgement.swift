@@ -55,6 +55,10 @@ extension Engine {
             end(slot, place, .expired, cause: holder(slot, place, rule))
             return
         }
+        if clock.now > instance.firstDue(rule, now: clock.now) + rule.expires {
+            end(slot, place, .expired, cause: "known too late")
+            return
+        }
         if let condition = rule.condition {
             switch evaluate(condition, slot, instance) {
             case .value(.bool(true)): break
@@ -79,4 +83,9 @@ extension Engine {
         }
         deliver(slot, place, rule)
     }
+}
+
+extension Instance {
+    /// When it was due for the first time, from which on `expires` counts. Whoever stands in a line is due when its turn comes.
+    func firstDue(_ rule: Rule, now: Instant) -> Instant { heldSince ?? (rule.hasAudience ? max(due, now) : due) }
 }

@@ -93,7 +93,7 @@ extension Engine {
         let rule = choice.rule
         let customer = text(of: slot)
         let id = messageID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt)
-        let expires = (instance.heldSince ?? instance.due) + rule.expires
+        let expires = instance.firstDue(rule, now: clock.now) + rule.expires
         let computed = rule.data.map { entry -> CanonicalJSON? in
             guard case .value(let value) = evaluate(entry.condition, slot, instance) else { return nil }
             return CanonicalJSON(value)

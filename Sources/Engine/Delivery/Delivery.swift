@@ -5,7 +5,7 @@ extension Engine {
         switch answer {
         case .allow: publish(slot, place, choice)
         case .hold(let until):
-            let heldSince = choice.instance.heldSince ?? choice.instance.due
+            let heldSince = choice.instance.firstDue(rule, now: clock.now)
             profiles[slot].instances[place].phase = .held
             profiles[slot].instances[place].heldSince = heldSince
             profiles[slot].instances[place].due = min(until, heldSince + rule.expires)

@@ -20,7 +20,7 @@ struct SendTimeGate: Gate {
         }
         let zone = candidate.policy.zone(of: candidate.profile)
         let quiet = candidate.policy.quietHours.map { QuietWindow($0, in: zone) }
-        let end = (candidate.instance.heldSince ?? candidate.instance.due) + candidate.rule.expires
+        let end = candidate.instance.firstDue(candidate.rule, now: now) + candidate.rule.expires
         var best: (count: Int, hour: Int, at: Instant)?
         for (hour, count) in counts.enumerated() where count > 0 {
             let at = Self.next(hour, from: now, in: zone)
