@@ -41,63 +41,67 @@ extension LogReader {
     // MARK: Waiting lines
 
     /// Forgets events that wait, with their lines; those of the others are to be kept anew.
-    package mutating func forgetWaiting(where isGone: (Event, EventBatch) -> Bool) { sequencer.forget(where: isGone) }
+    package mutating func forgetWaiting(where isGone: (Event, EventBatch) -> Bool) {
+        sequencer.forget(where: isGone)
+        keepsAnew = true
+    }
 
-    /// The lines that wait and are not durable yet, packed for the store, and the largest order time among them.
-    package mutating func unkeptLines() -> (lines: [UInt8], lastOrder: Instant)? {
-        var bytes: [UInt8] = []
-        var last = Instant.min
+    /// What a store has to write so that it keeps the lines that wait; they count as kept from here on.
+    package mutating func takeUnkeptLines() -> WaitingLines {
+        var result = WaitingLines(replacesKept: keepsAnew)
+        keepsAnew = false
         var previous: (source: UInt32, file: UInt32, offset: UInt64)?
         sequencer.forEachUnkept { event, batch in
-            last = max(last, event.order)
+            result.lastOrder = max(result.lastOrder, event.order)
             // Events of one line stand together, and come back together from it.
             if let previous, previous == (event.source, event.file, event.offset) { return }
             previous = (event.source, event.file, event.offset)
-            let name = Array(sources[Int(event.source)].name.utf8)
-            let line = batch.line(of: event)
-            bytes.appendLittle(UInt32(name.count))
-            bytes.append(contentsOf: name)
-            bytes.appendLittle(UInt64(event.file))
-            bytes.appendLittle(event.offset)
-            bytes.appendLittle(UInt64(bitPattern: event.order))
-            bytes.appendLittle(UInt64(event.length))
-            bytes.appendLittle(UInt32(line.count))
-            bytes.append(contentsOf: line)
+            let line = KeptLine(
+                source: sources[Int(event.source)].name, file: event.file, offset: event.offset, order: event.order,
+                length: event.length, text: batch.line(of: event))
+            line.pack(into: &result.bytes)
         }
-        return bytes.isEmpty ? nil : (bytes, last)
+        return result
     }
 
     /// Takes waiting lines back in that a store kept, but for those whose turn was before `now`: they have been applied.
-    package mutating func restore(_ lines: [UInt8], appliedBefore now: Instant) {
-        var position = 0
-        var batch = EventBatch()
-        while position + 4 <= lines.count {
-            let nameLength = lines.littleUInt32(at: position)
-            guard position + 4 + nameLength + 36 <= lines.count else { break }
-            let name = String(decoding: lines[(position + 4)..<(position + 4 + nameLength)], as: UTF8.self)
-            position += 4 + nameLength
-            let file = lines.littleUInt64(at: position)
-            let offset = lines.littleUInt64(at: position + 8)
-            let order = Instant(bitPattern: lines.littleUInt64(at: position + 16))
-            let length = lines.littleUInt64(at: position + 24)
-            let count = lines.littleUInt32(at: position + 32)
-            position += 36
-            guard position + count <= lines.count else { break }
-            let line = lines[position..<(position + count)]
-            position += count
-            guard order >= now, let source = sources.firstIndex(where: { $0.name == name }) else { continue }
-            let first = batch.events.count
-            let result = decoders[source].decoder.decode(
-                alone: line, source: UInt32(source), file: UInt32(file), offset: offset, length: UInt32(clamping: length),
-                into: &batch)
-            guard case .event = result else { continue }
-            let raw = batch.add(line: line)
-            for index in first..<batch.events.count {
-                batch.events[index].order = order
-                batch.events[index].raw = raw
-                batch.events[index].isKept = true
+    ///
+    /// - Returns: those that are no events under the formats of now; what the store keeps is then replaced by the next commit, so that they
+    ///   are refused once.
+    package mutating func restore(_ chunks: [[UInt8]], appliedBefore now: Instant) -> [DeadLetter] {
+        var refused: [DeadLetter] = []
+        for chunk in chunks {
+            var batch = EventBatch()
+            var position = 0
+            while let line = KeptLine(in: chunk, at: &position) {
+                guard line.order >= now, let letter = restore(line, into: &batch) else { continue }
+                refused.append(letter)
             }
+            sequencer.add(batch)
         }
-        sequencer.add(batch)
+        if !refused.isEmpty { forgetWaiting { _, _ in false } }
+        return refused
+    }
+
+    /// Decodes a kept line; what it gives if it is no event.
+    private func restore(_ line: KeptLine, into batch: inout EventBatch) -> DeadLetter? {
+        guard let source = sources.firstIndex(where: { $0.name == line.source }) else { return nil }
+        let first = batch.events.count
+        switch decoders[source].decoder.decode(
+            alone: line.text, source: UInt32(source), file: line.file, offset: line.offset, length: line.length, into: &batch)
+        {
+        case .event: break
+        case .ignored: return nil
+        case .deadLetter(var letter):
+            letter.sourceName = line.source
+            return letter
+        }
+        let raw = batch.add(line: line.text)
+        for index in first..<batch.events.count {
+            batch.events[index].order = line.order
+            batch.events[index].raw = raw
+            batch.events[index].isKept = true
+        }
+        return nil
     }
 }

@@ -137,6 +137,8 @@ package struct LogReader: ~Copyable {
     package var needsAnotherScan: Bool { tailer.needsAnotherScan }
     /// Whether waiting events keep their lines, so that they can be made durable.
     let keepsLines: Bool
+    /// Whether those that a store keeps have to be replaced by those that wait.
+    var keepsAnew = false
     /// Decisions that a control log prescribes.
     package var prescribed: [ReadingNote.Place: ReadingNote] = [:] {
         didSet { prescribedHeads = Set(prescribed.keys.map(\.head)) }

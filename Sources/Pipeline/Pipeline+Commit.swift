@@ -104,13 +104,12 @@ extension Pipeline {
     private mutating func takeContents(_ changes: Changes, _ rows: [MessageRow], wallNow: Instant?) -> Transaction {
         var contents = Transaction(changes: changes, messages: rows, rules: engine.rules, adoption: adoption)
         if isDurable {
-            let forgets = changes.output.erasures.contains(where: \.isForgotten)
-            if forgets {
+            if changes.output.erasures.contains(where: \.isForgotten) {
                 // Lines that wait are kept anew, without those that are dropped from now on.
                 let engine = engine
                 reader.forgetWaiting { engine.drops($0, of: $1) }
             }
-            contents.input = takeInput(replacesWaiting: forgets, wallNow: wallNow)
+            contents.input = takeInput(wallNow: wallNow)
         }
         if isFollowing, let control { contents.control = .init(applied: control.applied, work: work) }
         work = ControlWork()
@@ -118,7 +117,7 @@ extension Pipeline {
         return contents
     }
 
-    private mutating func takeInput(replacesWaiting: Bool, wallNow: Instant?) -> Transaction.Input {
+    private mutating func takeInput(wallNow: Instant?) -> Transaction.Input {
         let now = engine.clock.now
         let hours = hourly.take(deadLetters: deadLetters.count, now: now, wallNow: wallNow)
         var moved: [SourceFileRow] = []
@@ -132,7 +131,7 @@ extension Pipeline {
         for row in moved { written[row.number] = (row.offset, row.isEnded) }
         defer { deadLetters.removeAll() }
         return Transaction.Input(
-            files: moved, waiting: reader.unkeptLines(), replacesWaiting: replacesWaiting, hours: hours,
+            files: moved, waiting: reader.takeUnkeptLines(), hours: hours,
             deadLetters: deadLetters.map { letter in
                 DeadLetterRow(
                     source: letter.sourceName, file: String(letter.file), offset: Int64(letter.offset),

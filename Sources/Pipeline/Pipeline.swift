@@ -142,7 +142,7 @@ package struct Pipeline: ~Copyable {
         engine.isAdopting = adoption != nil
         reader.prescribed = prescribed
         engine.tombstones = tombstones
-        for chunk in waiting { reader.restore(chunk, appliedBefore: clock.now) }
+        refuse(reader.restore(waiting, appliedBefore: clock.now))
     }
 
     // MARK: Reading
@@ -267,11 +267,17 @@ package struct Pipeline: ~Copyable {
         tally.lines += chunk.lineCount
         tally.bytes += chunk.byteCount
         tally.overtaken += chunk.notes.count { $0.kind == .overtaken }
-        for letter in chunk.deadLetters { tally.deadLetters[letter.reason.rawValue, default: 0] += 1 }
-        deadLetters += chunk.deadLetters
+        refuse(chunk.deadLetters)
         notes += chunk.notes
         isChanged = true
         return true
+    }
+
+    private mutating func refuse(_ letters: [DeadLetter]) {
+        guard !letters.isEmpty else { return }
+        for letter in letters { tally.deadLetters[letter.reason.rawValue, default: 0] += 1 }
+        deadLetters += letters
+        isChanged = true
     }
 
     /// Below which time no more events are expected (`time.md`, Watermark).

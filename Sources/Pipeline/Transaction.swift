@@ -19,9 +19,7 @@ struct Transaction: Sendable {
     struct Input: Sendable {
         var files: [SourceFileRow]
         /// Lines that wait and are not stored yet.
-        var waiting: (lines: [UInt8], lastOrder: Instant)?
-        /// Those that are stored are replaced by these: somebody's are to be forgotten.
-        var replacesWaiting: Bool
+        var waiting: WaitingLines
         var hours: [HourRow]
         var deadLetters: [DeadLetterRow]
         /// How many dead letters are kept, and how many beyond that are removed at once.
@@ -50,10 +48,10 @@ struct Transaction: Sendable {
     }
 
     private func write(_ input: Input, _ store: Store) throws(StoreError) {
-        if input.replacesWaiting { try store.dropWaiting(before: .max) }
+        if input.waiting.replacesKept { try store.dropWaiting(before: .max) }
         try store.write(input.hours)
         try store.write(input.files)
-        if let waiting = input.waiting { try store.addWaiting(waiting.lines, lastOrder: waiting.lastOrder) }
+        if !input.waiting.bytes.isEmpty { try store.addWaiting(input.waiting.bytes, lastOrder: input.waiting.lastOrder) }
         try store.dropWaiting(before: changes.clock.now)
         try store.write(input.deadLetters)
         if !input.deadLetters.isEmpty {

@@ -46,7 +46,7 @@ import Testing
             """
             {"who":"ann","what":"Signed Up","when":"2026-03-01T10:00:00Z"}
             {"customer":"zoe","what":"Signed Up","when":"2026-03-01T10:10:00Z"}
-            {"who":"ann","what":"Other","when":"2026-03-01T12:00:00Z"}
+            {"who":"ann","customer":"ann","what":"Other","when":"2026-03-01T12:00:00Z"}
 
             """)
         #expect(shop.run("run --once").code == 0)
@@ -66,6 +66,40 @@ import Testing
         // Exactly once.
         #expect(shop.run("run --once --drain").code == 0)
         #expect(shop.run("decisions --customer zoe --csv").output.split(whereSeparator: \.isNewline).count == 2)
+    }
+
+    /// What a source's format made of a line is not kept, but the line.
+    @Test func aWaitingLineThatIsNoEventUnderTheNewFormatIsADeadLetter() {
+        let configuration = Shop.configuration.replacing(
+            "format: segment", with: "format: { customer: who, event: what, time: { path: when } }")
+        let shop = Shop(configuration: configuration, runs: false)
+        defer { shop.program.remove() }
+        shop.program.write(
+            "logs/web.ndjson",
+            """
+            {"who":"ann","what":"Signed Up","when":"2026-03-01T10:00:00Z"}
+            {"who":"bea","customer":"bea","what":"Signed Up","when":"2026-03-01T10:00:01Z"}
+
+            """)
+        // Both are within the lateness of the last.
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.run("timers").output == "Nothing runs at present.\n")
+        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        #expect(shop.run("run --once").code == 0)
+        // Once, whatever the number of starts.
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.run("deadletters counts --csv").output.hasSuffix("web,missing_customer,1\r\n"))
+        #expect(shop.run("deadletters show 1").output.contains("\"who\":\"ann\""))
+        #expect(shop.run("status").output.contains("missing_customer 1"), "\(shop.run("status").output)")
+        // A retried one that waits is one again when the format changes once more.
+        shop.program.write("nudged.yaml", configuration)
+        #expect(shop.run("deadletters retry 1").code == 0)
+        #expect(shop.run("run --once").code == 0)
+        #expect(shop.run("deadletters").output == "There are no dead letters.\n")
+        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("deadletters counts --csv").output.hasSuffix("web,missing_customer,1\r\n"))
+        #expect(shop.run("profile bea").output.contains("welcome"))
     }
 
     @Test func consentByHandIsRepeatedByAReplay() {
