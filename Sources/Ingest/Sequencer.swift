@@ -24,6 +24,8 @@ package struct Sequencer: Sendable {
 
     /// The earliest turn of all that wait.
     package var earliest: Instant? { chunks.compactMap { $0.remaining.first?.order }.min() }
+    /// The last turn of all that wait.
+    package var latest: Instant? { chunks.compactMap { $0.remaining.last?.order }.max() }
 
     /// Takes in decoded events, in any order.
     package mutating func add(_ batch: consuming EventBatch) {

@@ -6,11 +6,11 @@ import Storage
 /// The end of a replay, and what the service asks of the outboxes.
 extension Pipeline {
     /// Ends a replay, or a run that drains: reads also last lines without a newline, applies every event up to `until`, and fires the
-    /// timers due up to it (nil: the last event time).
+    /// timers due up to it (nil: the last event time, or the last turn of an event that was taken later than its time).
     package mutating func finish(until: Instant?, wallNow: Instant?) throws {
         while adoption != nil { try adoptMore(wallNow: wallNow) }
         while read(wallNow: wallNow, final: true) {}
-        let end = until ?? reader.newestEvent
+        let end = until ?? [reader.newestEvent, reader.sequencer.latest].compactMap { $0 }.max()
         if let end, end + 1 > engine.clock.now { try advance(below: end + 1, wallNow: wallNow) }
         try commit(wallNow: wallNow)
         try settle()

@@ -102,6 +102,32 @@ import Testing
         #expect(shop.run("profile bea").output.contains("welcome"))
     }
 
+    /// The wall clock had gone past every event when these had their turn.
+    @Test func whatHadItsTurnBehindTheLastEventHasItInAReplayToo() {
+        let configuration = Shop.configuration.replacing("clock: log", with: "publish_from: 2020-01-01T00:00:00Z")
+            .replacing("format: segment", with: "format: { customer: who, event: what, time: { path: when } }")
+        let shop = Shop(configuration: configuration, runs: false)
+        defer { shop.program.remove() }
+        func log(_ who: String, hoursAgo: Int) {
+            let line = "{\(who),\"what\":\"Signed Up\",\"when\":\"%FT%TZ\"}"
+            _ = shop.program.shell("date -u -d '-\(hoursAgo) hours' '+\(line)' >> logs/web.ndjson")
+        }
+        shop.program.write("logs/web.ndjson", "")
+        log(#""customer":"ann""#, hoursAgo: 4)
+        log(#""who":"bea","customer":"bea""#, hoursAgo: 2)
+        #expect(shop.run("run --once").code == 0)
+        log(#""who":"cem","customer":"cem""#, hoursAgo: 3)
+        #expect(shop.run("run --once").code == 0)
+        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        #expect(shop.run("deadletters retry 1").code == 0)
+        #expect(shop.run("run --once --drain").code == 0)
+        let live = shop.program.shell("cat outbox/new/* | sort")
+        #expect(live.lines.count == 3)
+        #expect(shop.program.read("state/control.ndjson").contains("overtaken"))
+        let replay = "nudged replay -c nudged.yaml --control state/control.ndjson 2>/dev/null | sort"
+        #expect(shop.program.shell(replay).output == live.output)
+    }
+
     @Test func consentByHandIsRepeatedByAReplay() {
         let configuration = Shop.configuration + "delivery: { channels: [email], consent: { default: granted } }\n"
         let shop = Shop(configuration: configuration, runs: false)
