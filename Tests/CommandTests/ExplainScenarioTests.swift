@@ -112,7 +112,9 @@ import Testing
             Self.quiet + Self.cart, Self.added("ada", at: "2026-03-01T18:00:00Z", id: "a1"), Self.end("2026-03-01T22:00:00Z"))
         defer { shop.program.remove() }
         let result = shop.run("explain ada").output
-        #expect(result.contains("held since 2026-03-01T20:00:00.000Z: judged again at 2026-03-02T06:00:00.000Z"), "\(result)")
+        #expect(
+            result.contains("held: it was due at 2026-03-01T20:00:00.000Z, and is judged again at 2026-03-02T06:00:00.000Z"),
+            "\(result)")
         #expect(result.contains("by quiet hours: 00:59 at the customer's is quiet, until 2026-03-02T06:00:00.000Z"), "\(result)")
         #expect(
             shop.run("explain ada cart").output.contains("quiet hours: holds it until 2026-03-02T06:00:00.000Z"))
@@ -124,9 +126,45 @@ import Testing
             Self.added("ada", at: "2026-03-01T18:00:00Z", id: "a1"), Self.end("2026-03-02T22:00:00Z"))
         defer { shop.program.remove() }
         let result = shop.run("explain ada").output
-        #expect(result.contains("due 2026-03-01T20:00:00.000Z") && result.contains(", after it was held for 3h"), "\(result)")
+        #expect(result.contains("due 2026-03-01T20:00:00.000Z") && result.contains("), 3h after it was due"), "\(result)")
         #expect(
             result.contains("expired: it could not be sent in time (held by quiet hours: 02:00 at the customer's is quiet"),
+            "\(result)")
+    }
+
+    @Test func itWentOutInTheMorning() {
+        let shop = Self.shop(
+            Self.quiet + Self.cart, Self.added("ada", at: "2026-03-01T18:00:00Z", id: "a1"), Self.end("2026-03-02T22:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain ada").output
+        #expect(
+            result.contains("published: it was decided to send the message (held by quiet hours), 10h after it was due"),
+            "\(result)")
+    }
+
+    /// What is decided after it was due was not held for that.
+    @Test func itsStartCameLate() {
+        let shop = Self.shop(
+            Self.quiet + Self.cart, Self.end("2026-03-01T16:00:00Z"), Self.added("ada", at: "2026-03-01T10:00:00Z", id: "a1"),
+            Self.end("2026-03-02T10:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain ada").output
+        #expect(
+            result.contains("published: it was decided to send the message, 3h59m59s after it was due")
+                && !result.contains("held"),
+            "\(result)")
+    }
+
+    @Test func itWasTakenBackAfterItHadGoneOutInTime() {
+        let shop = Self.shop(
+            Self.cart, Self.added("ada", at: "2026-03-01T10:00:00Z", id: "a1"), Self.end("2026-03-01T16:00:00Z"),
+            Shop.line("Order Completed", at: "2026-03-01T11:00:00Z", user: "ada", id: "bought"), Self.end("2026-03-01T17:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain ada").output
+        #expect(
+            result.contains(
+                "withdrawn: taken back by a late event (by event bought); the message had been decided at 2026-03-01T12:00:00.000Z\n"
+            ),
             "\(result)")
     }
 
@@ -214,6 +252,10 @@ import Testing
         #expect(result.contains("interest   waitlist since 2026-03-01T09:01:00.000Z"), "\(result)")
         #expect(shop.run("explain bob stock").output.contains("published"))
         #expect(shop.run("explain ada stock --json").output.contains(#""available":"1""#))
+        shop.program.write("logs/more.ndjson", Self.end("2026-03-01T12:00:00Z"))
+        #expect(shop.run("run --once").code == 0)
+        let served = shop.run("explain ada").output
+        #expect(served.contains("decided to send the message (stood in line), 1h after it was due"), "\(served)")
     }
 
     @Test func idsThatAreUnknownErasedOrMerged() {

@@ -148,7 +148,7 @@ package struct Decision: Sendable {
     package var dueAt: Instant
     package var decidedAt: Instant
     package var verdict: Verdict
-    /// The event that cancelled it, the condition's error, or the rule's own words; empty if the verdict says all.
+    /// The event that cancelled it, the condition's error, the rule's own words, or what delayed what went out; empty if the verdict says all.
     package var cause: String
     /// What its message has, or would have had; nil where it came to no choice.
     package var channel: String?

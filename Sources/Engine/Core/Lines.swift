@@ -153,7 +153,7 @@ extension Engine {
                 touch(slot)
                 profiles[slot].instances[place].startedAt = time
                 profiles[slot].instances[place].due = time + definition.wait
-                profiles[slot].instances[place].heldSince = nil
+                profiles[slot].instances[place].forgetDelays()
                 profiles[slot].instances[place].place = line.nextPlace
                 profiles[slot].instances[place].remember(properties, definition, id: id, name: name)
                 if isQueued {
@@ -193,7 +193,7 @@ extension Engine {
         line.waiting = waiting
         set(line, at: index)
         var missing = Missing()
-        _ = take(index, rule, &missing)
+        _ = take(index, rule, startedAt: time, &missing)
         wake(product: index)
     }
 
@@ -222,8 +222,8 @@ extension Engine {
         }
     }
 
-    /// Takes the next in line as far as the limit allows. False after noting whose profile is missing.
-    private mutating func take(_ index: Int, _ rule: Int, _ missing: inout Missing) -> Bool {
+    /// Takes the next in line as far as the limit allows; who was not just started has stood in it. False after noting whose profile is missing.
+    private mutating func take(_ index: Int, _ rule: Int, startedAt: Instant? = nil, _ missing: inout Missing) -> Bool {
         guard var line = products[index].lines.first(where: { $0.rule == rule }) else { return true }
         let limit = limit(index, rule)
         let count = min(line.waiting.count, limit.map { max(0, $0 - line.active.count - line.published) } ?? .max)
@@ -237,6 +237,8 @@ extension Engine {
             else { continue }
             touch(slot)
             profiles[slot].instances[place].phase = .waiting
+            let instance = profiles[slot].instances[place]
+            if instance.due < clock.now, instance.startedAt != startedAt { profiles[slot].instances[place].delays.insertLine() }
             AudienceLine.insert(next, into: &line.active)
             if moment.isOpen, profiles[slot].instances[place].due <= moment.at {
                 enqueue(profiles[slot].instances[place], slot)
@@ -312,6 +314,7 @@ extension Engine {
         let instance = profiles[slot].instances[place]
         touch(slot)
         profiles[slot].instances[place].phase = .queued
+        profiles[slot].instances[place].delays.insertLine()
         guard var line = products[index].lines.first(where: { $0.rule == instance.rule }) else { return }
         line.remove(profiles[slot].number)
         AudienceLine.insert(AudienceLine.Place(place: instance.place, customer: profiles[slot].number), into: &line.waiting)

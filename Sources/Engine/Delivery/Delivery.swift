@@ -8,6 +8,7 @@ extension Engine {
             let heldSince = choice.instance.firstDue(rule, now: clock.now)
             profiles[slot].instances[place].phase = .held
             profiles[slot].instances[place].heldSince = heldSince
+            profiles[slot].instances[place].delays = choice.instance.delays
             profiles[slot].instances[place].due = min(until, heldSince + rule.expires)
             profiles[slot].instances[place].waitedForHourOf = choice.instance.waitedForHourOf
         case .drop(.holdout, _): holdOut(slot, place, choice)
@@ -43,14 +44,14 @@ extension Engine {
         let message = message(slot, choice, sequence: clock.sequence)
         output.messages.append(message)
         remember(slot, choice, message)
-        end(slot, place, .published, of: choice, id: message.id)
+        end(slot, place, .published, cause: choice.instance.delays.text, of: choice, id: message.id)
     }
 
     /// Both sides of a holdout are alike but for the message itself, which is recorded with the verdict instead of being sent.
     private mutating func holdOut(_ slot: Int, _ place: Int, _ choice: Choice) {
         let message = message(slot, choice, sequence: 0)
         remember(slot, choice, message)
-        end(slot, place, .holdout, of: choice, id: message.id, message: message.json)
+        end(slot, place, .holdout, cause: choice.instance.delays.text, of: choice, id: message.id, message: message.json)
     }
 
     /// Starts the cooldown, and counts for caps, late cancels and conversions.
@@ -89,6 +90,7 @@ extension Engine {
                 let heldSince = instance.heldSince ?? instance.due
                 profiles[slot].instances[place].due = max(clock.now, min(until, heldSince + rule.expires))
                 profiles[slot].instances[place].waitedForHourOf = instance.waitedForHourOf
+                profiles[slot].instances[place].delays = instance.delays
             } else {
                 // Judged in full, in its turn among the timers of this millisecond.
                 profiles[slot].instances[place].due = clock.now

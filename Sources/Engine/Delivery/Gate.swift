@@ -81,6 +81,7 @@ package struct Candidate {
                 steps.append(GateStep(gate: gate.name, saw: seen, answer: answer))
                 seen = ""
             }
+            if case .hold = answer { choice.instance.delays.insert(gate.name) }
             if answer != .allow { return answer }
         }
         return .allow

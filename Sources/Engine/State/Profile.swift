@@ -240,6 +240,8 @@ package struct Instance: Sendable, Equatable {
     /// Its place in the audience of its start; 0 without one.
     package var place = 0
     package var phase: Phase = .waiting
+    /// What has kept it from being decided since it was first due.
+    package var delays = Delays()
     /// Whether the event that last started it is the last of `because`, as it mostly is: then its id is not kept twice.
     private var isLastEvent = false
 
@@ -278,6 +280,12 @@ package struct Instance: Sendable, Equatable {
         if because.count > 16 { because.removeFirst() }
     }
 
+    /// Started once more, it has been kept by nothing.
+    mutating func forgetDelays() {
+        heldSince = nil
+        delays = Delays()
+    }
+
     /// As a record has it.
     mutating func set(eventID id: String) {
         isLastEvent = because.last?.same(as: id) ?? false
@@ -294,7 +302,7 @@ package struct Instance: Sendable, Equatable {
         startedAt = time
         due = time + rule.wait
         phase = .waiting
-        heldSince = nil
+        forgetDelays()
         remember(properties, rule, id: id, name: name)
     }
 

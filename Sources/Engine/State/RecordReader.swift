@@ -152,6 +152,7 @@ struct RecordReader {
         default: instance.phase = .waiting
         }
         instance.heldSince = view.time("held_since")
+        for name in view["delayed_by"]?.elements.compactMap(\.string) ?? [] { instance.delays.insert(name) }
         instance.waitedForHourOf = view.time("waited_for_hour_of")
         instance.place = Int(view["place"]?.number ?? 0)
         instance.because = TextList(view["because"]?.elements.compactMap(\.string) ?? [])

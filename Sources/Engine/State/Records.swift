@@ -259,6 +259,10 @@ struct RecordWriter {
             json.key("because")
             json.array { json in for id in instance.because { json.value(id) } }
         }
+        if !instance.delays.isEmpty {
+            json.key("delayed_by")
+            json.array { json in for name in instance.delays.names { json.value(name) } }
+        }
         json.member("due", instance.due)
         let eventID = instance.eventID
         if !eventID.isEmpty { json.member("event_id", eventID) }

@@ -35,16 +35,23 @@ extension Explanation {
         let events = because.isEmpty ? "" : ", because of event \(because.joined(separator: ", "))"
         var lines = [DisplayText.safe("\(row.startedAt.rfc3339)  \(row.rule)\(key) started\(events), due \(row.dueAt.rfc3339)")]
         let how = [row.channel.map { "by \($0)" }, row.variant.map { "variant \($0)" }].compactMap { $0 }.joined(separator: ", ")
-        let hold = row.decidedAt > row.dueAt ? ", after it was held for \(DurationLiteral.text(row.decidedAt - row.dueAt))" : ""
         lines.append(
             "\(row.decidedAt.rfc3339)  "
                 + terminal.styled(
                     DisplayText.safe(
                         "  \(row.verdict): \(Self.meaning(row.verdict))\(Self.cause(row))" + (how.isEmpty ? "" : ", \(how)")
-                            + hold),
+                            + delay(row)),
                     Terminal.verdictStyle(.text(row.verdict))))
         if let whereabouts = whereabouts(row) { lines.append(Self.indent + DisplayText.safe(whereabouts)) }
         return lines
+    }
+
+    /// How long after it was due something was decided. Whether it was held meanwhile, stood in line or was started late is not said by that.
+    private func delay(_ row: DecisionRow) -> String {
+        guard row.verdict != Verdict.withdrawn.rawValue else {
+            return messages[row.id].map { "; the message had been decided at \($0.decidedAt.rfc3339)" } ?? ""
+        }
+        return row.decidedAt > row.dueAt ? ", \(DurationLiteral.text(row.decidedAt - row.dueAt)) after it was due" : ""
     }
 
     private func timeline(_ entry: Running, _ terminal: Terminal) -> [String] {
@@ -56,7 +63,9 @@ extension Explanation {
         case .waiting: lines.append(Self.indent + "still waits: it is judged at \(instance.due.rfc3339)")
         case .held:
             lines.append(
-                Self.indent + "held since \(instance.heldSince?.rfc3339 ?? "now"): judged again at \(instance.due.rfc3339)")
+                Self.indent
+                    + "held: it was due at \((instance.heldSince ?? instance.due).rfc3339), and is judged again at \(instance.due.rfc3339)"
+            )
             if let step = entry.gates.last, step.answer != .allow {
                 lines.append(Self.indent + DisplayText.safe("by \(step.gate): \(step.saw)"))
             }
