@@ -75,6 +75,8 @@ package struct CompileError: Error, Hashable, Sendable, CustomStringConvertible 
     package let line: Int
     /// From 1, in code points.
     package let column: Int
+    /// Code points before the marked place.
+    package let offset: Int
     /// Code points that the marked place covers; 0 at the end of the text.
     package let length: Int
 
@@ -88,6 +90,7 @@ package struct CompileError: Error, Hashable, Sendable, CustomStringConvertible 
         self.hint = hint
         line = position.line
         column = position.column
+        offset = span.offset
         length = span.length
     }
 }

@@ -204,19 +204,22 @@ struct Composer: ~Copyable {
     }
 
     private mutating func scalar(_ event: Event) -> Node {
-        let isPlain = event.style == YAML_PLAIN_SCALAR_STYLE
-        let isQuoted = event.style == YAML_SINGLE_QUOTED_SCALAR_STYLE || event.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE
-        var properties: Int?
-        if event.anchor != nil || event.tag != nil {
-            cursor = (event.start, source.offset(of: event.start, from: cursor))
-            properties = cursor.offset
+        let style: ScalarPlace.Style =
+            switch event.style {
+            case YAML_PLAIN_SCALAR_STYLE: .plain
+            case YAML_SINGLE_QUOTED_SCALAR_STYLE: .singleQuoted
+            case YAML_DOUBLE_QUOTED_SCALAR_STYLE: .doubleQuoted
+            default: .block
+            }
+        cursor = (event.start, source.offset(of: event.start, from: cursor))
+        let place = ScalarPlace(
+            of: event.text, style, at: event.start, offset: cursor.offset, hasProperties: event.anchor != nil || event.tag != nil,
+            in: source)
+        var scalar = Node.Scalar(text: event.text, textPosition: place.position, isPlain: style == .plain)
+        if style == .plain || event.style == YAML_FOLDED_SCALAR_STYLE {
+            scalar.unfolded = ScalarPlace.unfolded(event.text, at: place.position, end: event.end, in: source)
         }
-        let position = ScalarPlace.textPosition(
-            of: event.text, isPlain ? .plain : isQuoted ? .quoted : .block, at: event.start, properties: properties, in: source)
-        var scalar = Node.Scalar(text: event.text, textPosition: position, isPlain: isPlain)
-        if isPlain || event.style == YAML_FOLDED_SCALAR_STYLE {
-            scalar.unfolded = ScalarPlace.unfolded(event.text, at: position, end: event.end, in: source)
-        }
+        scalar.jumps = place.jumps(in: scalar.unfolded ?? event.text)
         return Node(position: event.start, content: .scalar(scalar), size: 1)
     }
 

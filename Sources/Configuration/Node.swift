@@ -16,6 +16,8 @@ struct Node: Sendable {
         /// The text with the line breaks of the file, where YAML folded them into spaces but a condition can do with either;
         /// else nil.
         var unfolded: String?
+        /// Where that text, else `text`, goes on elsewhere than behind its character before.
+        var jumps: [TextJump] = []
         /// Unquoted; only then can `~` or nothing mean "no value".
         var isPlain: Bool
     }

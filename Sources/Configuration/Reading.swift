@@ -170,8 +170,10 @@ struct Reading {
     /// A condition's or an expression's text; whether it is CEL is found when the rule set is compiled.
     mutating func expression(_ entry: Entry?) -> Located<String>? {
         guard var text = text(entry), let entry else { return nil }
-        if case .scalar(let scalar) = entry.value.content, let unfolded = scalar.unfolded, scalar.text == text.value {
-            text.value = unfolded
+        if case .scalar(let scalar) = entry.value.content, scalar.text == text.value {
+            text.value = scalar.unfolded ?? text.value
+            // What environment variables are put into has no such places.
+            text.jumps = scalar.jumps
         }
         while let last = text.value.unicodeScalars.last, last == "\n" || last == " " || last == "\r" || last == "\t" {
             text.value.unicodeScalars.removeLast()

@@ -1,45 +1,64 @@
 import Engine
 
-/// Where the text of a scalar begins in its file.
-enum ScalarPlace {
+/// Where the text of a scalar stands in its file.
+struct ScalarPlace {
     /// How a scalar is written.
-    enum Style { case plain, quoted, block }
+    enum Style { case plain, singleQuoted, doubleQuoted, block }
+
+    /// Of the text's first character.
+    let position: Position
+    private let style: Style
+    private let walk: ScalarWalk
 
     /// libyaml marks a scalar where its anchor, tag, quote or block header stands; the text begins behind that. For a block
     /// scalar it begins on the next line at the block's indentation.
     ///
-    /// - Parameter properties: the offset of the scalar's anchor or tag in the file, nil if it has neither.
-    static func textPosition(
-        of text: String, _ style: Style, at start: Position, properties: Int?, in source: SourceText
-    ) -> Position {
-        guard !text.isEmpty else { return start }
-        var place = start
-        if let properties { skipProperties(from: properties, &place, in: source.bytes) }
+    /// - Parameters:
+    ///   - offset: of `start` in the file.
+    ///   - hasProperties: whether an anchor or a tag comes before it.
+    init(of text: String, _ style: Style, at start: Position, offset: Int, hasProperties: Bool, in source: SourceText) {
+        self.style = style
+        var walk = ScalarWalk(source.bytes, from: offset, at: start)
+        guard !text.isEmpty else {
+            (position, self.walk) = (start, walk)
+            return
+        }
+        if hasProperties { walk.skipProperties() }
         switch style {
         case .plain: break
-        case .quoted: place.column += 1
-        case .block: place = blockPosition(of: text, header: place, in: source)
+        case .singleQuoted, .doubleQuoted: walk.skipQuote()
+        case .block:
+            let header = walk.position
+            walk.skipLine()
+            position = Self.blockPosition(of: text, header: header, in: source)
+            self.walk = walk
+            return
         }
-        return place
+        position = walk.position
+        self.walk = walk
     }
 
-    /// Moves a place behind an anchor and a tag, in either order.
-    private static func skipProperties(from start: Int, _ place: inout Position, in bytes: [UInt8]) {
-        var offset = start
-        func isProperty(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "&") || byte == UInt8(ascii: "!") }
-        while offset < bytes.count, isProperty(bytes[offset]) {
-            while offset < bytes.count, !isBlank(bytes[offset]) { step() }
-            while offset < bytes.count, isBlank(bytes[offset]) { step() }
-        }
-        func step() {
-            if bytes[offset] == 0x0A || (bytes[offset] == 0x0D && !(offset + 1 < bytes.count && bytes[offset + 1] == 0x0A)) {
-                place.line += 1
-                place.column = 1
-            } else if bytes[offset] & 0xC0 != 0x80, bytes[offset] != 0x0D {
-                place.column += 1
+    /// Where the text goes on elsewhere than behind its character before, as far as the file has the text's own characters.
+    func jumps(in text: String) -> [TextJump] {
+        var walk = walk
+        guard !(style == .plain && walk.startsWith(text)) else { return [] }
+        var jumps: [TextJump] = []
+        var last = TextJump(offset: 0, line: position.line, column: position.column)
+        for (offset, character) in text.unicodeScalars.enumerated() {
+            if ScalarWalk.isBlank(character) {
+                if walk.next(style)?.character == character { walk.step(style) }
+                continue
             }
-            offset += 1
+            // What YAML has folded.
+            while let next = walk.next(style), ScalarWalk.isBlank(next.character) { walk.step(style) }
+            guard walk.next(style)?.character == character else { break }
+            if walk.position.line != last.line || walk.position.column != last.column + offset - last.offset {
+                last = TextJump(offset: offset, line: walk.position.line, column: walk.position.column)
+                jumps.append(last)
+            }
+            walk.step(style)
         }
+        return jumps
     }
 
     private static func blockPosition(of text: String, header: Position, in source: SourceText) -> Position {
@@ -61,7 +80,7 @@ enum ScalarPlace {
     /// that isn't folded, or whose line breaks stand within quotes of its own and so make a difference.
     ///
     /// - Parameters:
-    ///   - position: where the text begins, as `textPosition` has it.
+    ///   - position: where the text begins, as `position` has it.
     ///   - end: the place behind the scalar, as libyaml marks it.
     static func unfolded(_ text: String, at position: Position, end: Position, in source: SourceText) -> String? {
         guard end.line > position.line else { return nil }
@@ -87,18 +106,5 @@ enum ScalarPlace {
 
     private static func words(_ text: String) -> [String] {
         text.unicodeScalars.split { $0 == " " || $0 == "\n" || $0 == "\t" || $0 == "\r" }.map { String($0) }
-    }
-
-    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
-}
-
-extension Configuration {
-    /// The place of a character of a condition's text (line and column of the text, from 1) in its file.
-    ///
-    /// Exact for a text on one line without escapes, and for a block (`|` or `>`) or unquoted text over several lines that all
-    /// begin at or behind the column of the first. Otherwise near: YAML has joined the lines or replaced the escapes of a
-    /// quoted text.
-    package static func position(ofLine line: Int, column: Int, in text: Located<String>) -> Position {
-        text.position(ofLine: line, column: column)
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// Where the characters of a condition stand in the file.
 @Suite struct PlaceTests {
-    /// Finds the `@` of a condition where the file has it.
+    /// An `@` is no CEL; the error is where the file has it.
     @Test(arguments: [
         "if: a @ b",
         "if:   a @ b  # comment",
@@ -27,23 +27,31 @@ import Testing
         "if: >-\n      a &&\n        b\n      @ c\n",
         "if:\n      a &&\n      b @ c",
         "if:\n      a &&\n        b\n      @ c",
+        "if: |\n      size(cart.items) > 0 &&\n        @",
+        "if: size(cart.items) > 0 &&\n        @",
+        "if: \"size(cart.items) > 0 &&\n        @\"",
+        "if: 'a == \"it''s\" && @'",
+        "if: 'a ==\n\n       ''b'' @'",
+        "if: \"\\u00e7 && @\"",
+        "if: \"\\x61 == \\\"b\\\" && \\\n        @\"",
+        "if: \"a\\t\\U00000040\"",
+        "if: &anchor \"\\\\ @\"",
+        "if: !!str >\n      'a' ==\n      'it' && ö @",
+        "if: >\n      'a\n      b' == @",
+        "if: a == b\r\n     && @",
     ]) func placesAreThoseOfTheFile(text: String) throws {
         let folder = try Folder()
         let yaml = head + "rules:\n  r:\n    start: A\n    \(text)\n    wait: 1h\n"
         let path = try folder.write("nudged.yaml", yaml)
         let (configuration, issues) = Configuration.load(path: path, environment: [:])
         #expect(issues == [])
-        let condition = try #require(configuration?.definitions.rules.first?.condition)
-        func place(in text: String) -> (line: Int, column: Int)? {
-            for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-                if let at = line.firstIndex(of: "@") { return (index + 1, line.distance(from: line.startIndex, to: at) + 1) }
-            }
-            return nil
-        }
-        let (line, column) = try #require(place(in: condition.value))
-        let expected = try #require(place(in: yaml))
-        let found = Configuration.position(ofLine: line, column: column, in: condition)
-        #expect(found == Position(file: path, line: expected.line, column: expected.column))
+        let definitions = try #require(configuration?.definitions)
+        let found = RuleSet.compile(definitions) { _ in nil }.issues
+        let lines = yaml.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map(Array.init)
+        let line = try #require(lines.firstIndex { $0.contains("@") || $0.contains("U") && text.contains("U0000") })
+        let column = try #require(lines[line].firstIndex { $0 == "@" } ?? lines[line].firstIndex { $0 == "U" }.map { $0 - 1 })
+        let expected = Position(file: path, line: line + 1, column: column + 1)
+        #expect(found.contains { $0.position == expected && $0.message.hasPrefix("unexpected character") }, "\(found)")
     }
 
     @Test(arguments: [

@@ -38,22 +38,39 @@ package struct Issue: Error, Hashable, Sendable {
 package struct Located<Value: Sendable>: Sendable {
     package var value: Value
     package var position: Position
+    /// Where a text goes on elsewhere than behind its character before; sorted.
+    package var jumps: [TextJump]
 
-    package init(_ value: Value, at position: Position) {
+    package init(_ value: Value, at position: Position, jumps: [TextJump] = []) {
         self.value = value
         self.position = position
+        self.jumps = jumps
+    }
+}
+
+/// In a text of a configuration, a character that does not stand behind the one before it in the file: it is on another line, or that one is
+/// written in more characters than one.
+package struct TextJump: Hashable, Sendable {
+    /// How many characters (code points) of the text come before.
+    package var offset: Int
+    package var line: Int
+    package var column: Int
+
+    package init(offset: Int, line: Int, column: Int) {
+        self.offset = offset
+        self.line = line
+        self.column = column
     }
 }
 
 extension Located: Equatable where Value: Equatable {}
 
 extension Located where Value == String {
-    /// The place of a character of this text, by the line and column (from 1) it has within the text.
-    ///
-    /// Every line of the text is taken to begin at the column of its first one, which is so for a text on one line and for a
-    /// literal block (`|`) of YAML; texts that YAML folds or unescapes are near.
-    package func position(ofLine line: Int, column: Int) -> Position {
-        Position(file: position.file, line: position.line + max(line, 1) - 1, column: position.column + max(column, 1) - 1)
+    /// The place of a character of this text, by how many code points come before it.
+    package func position(ofCharacter offset: Int) -> Position {
+        let start =
+            jumps.last { $0.offset <= offset } ?? TextJump(offset: 0, line: position.line, column: position.column)
+        return Position(file: position.file, line: start.line, column: start.column + offset - start.offset)
     }
 }
 

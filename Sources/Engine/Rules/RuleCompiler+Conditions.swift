@@ -28,7 +28,7 @@ extension RuleCompiler {
             for problem in error.errors {
                 issues.append(
                     Issue(
-                        at: text.position(line: problem.line, column: problem.column),
+                        at: text.position(ofCharacter: problem.offset),
                         problem.message + Self.marked(problem, in: text.value),
                         hint: problem.hint ?? Self.hint(problem, place)))
             }
@@ -58,11 +58,9 @@ extension RuleCompiler {
                 case .select, .index: break
                 default: continue
                 }
-                let before = text.value.unicodeScalars.prefix(number.span.offset)
-                let line = before.split(separator: "\n", omittingEmptySubsequences: false)
                 issues.append(
                     Issue(
-                        .warning, at: text.position(line: line.count, column: (line.last?.count ?? 0) + 1),
+                        .warning, at: text.position(ofCharacter: number.span.offset),
                         "numbers of a log are doubles: with the whole number \(value) this is an error each time",
                         hint: "Write \(value).0, or make the other one whole with int(…)."))
             }
@@ -182,14 +180,5 @@ extension RuleCompiler {
         series.append(definition)
         longest.append(window ?? 0)
         return series.count - 1
-    }
-}
-
-extension Located<String> {
-    /// The place of a line and column of this text in its file.
-    func position(line: Int, column: Int) -> Position {
-        line == 1
-            ? Position(file: position.file, line: position.line, column: position.column + column - 1)
-            : Position(file: position.file, line: position.line + line - 1, column: column)
     }
 }

@@ -65,10 +65,9 @@ extension RuleCompiler {
         }
         visit(condition.program.expression)
         for span in misplaced {
-            let place = condition.program.source.position(of: span.offset)
             issues.append(
                 Issue(
-                    at: condition.text.position(line: place.line, column: place.column),
+                    at: condition.text.position(ofCharacter: span.offset),
                     "in a segment, since(…) must be compared with a constant, so that the moment of the change is known",
                     hint: "write it as profile.since(\"…\") > days(14), or duration(\"336h\")"))
         }
