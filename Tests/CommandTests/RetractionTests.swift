@@ -66,6 +66,31 @@ import Testing
         run()
     }
 
+    /// The sender has given it up; to send it again would be wrong now.
+    @Test func whatWasTakenBackIsNotRequeued() {
+        begin()
+        remind()
+        _ = program.shell("mv outbox/new/* outbox/failed/")
+        let file = program.shell("ls outbox/failed").output.dropLast()
+        stop()
+        let shown = program.run("outbox show \(file) -c nudged.yaml").output
+        #expect(shown.contains("failed/\(file): it was taken back; a sender had given it up already\n"), "\(shown)")
+        let result = program.run("outbox requeue \(file) -c nudged.yaml")
+        #expect(
+            result.code == 65 && result.errors.contains("was taken back by a late event, so it is not sent again"), "\(result)")
+        #expect(program.shell("ls outbox/failed").output == "\(file)\n")
+        #expect(program.shell("grep -L nudged.retract outbox/new/*").output.isEmpty)
+    }
+
+    @Test func whatWasTakenBackInTimeIsShownSo() {
+        begin()
+        remind()
+        let file = program.shell("ls outbox/new").output.dropLast()
+        stop()
+        let shown = program.run("outbox show \(file) -c nudged.yaml").output
+        #expect(shown.contains("\(file): it was taken back; its file is gone\n"), "\(shown)")
+    }
+
     /// It never had a file, so nothing has to be said of it.
     @Test func aPausedMessageAndItsRetractionNeverGoOut() {
         begin()

@@ -85,12 +85,13 @@ struct OutboxShow: ParsableCommand {
                 throw Failure(
                     .data, "there is no message \(DisplayText.safe(id)) in the state; `nudged outbox list` shows what there is")
             }
-            let place = OutboxFolder.find(row.file, in: live.loaded.configuration.outboxes.first { $0.name == row.outbox }?.path)
+            let place = MessagePlace(row, in: live.outboxPath(row.outbox))
             let content = CanonicalJSON(stored: row.json)
             if json {
                 let report = CanonicalJSON.object([
                     ("id", .string(row.id)), ("state", .string(row.state.rawValue)), ("rule", .string(row.rule)),
-                    ("outbox", .string(row.outbox)), ("file", .string(row.file)), ("folder", place.map { .string($0) } ?? .null),
+                    ("outbox", .string(row.outbox)), ("file", .string(row.file)),
+                    ("folder", place.folder.map { .string($0) } ?? .null),
                     ("decided_at", .string(row.decidedAt.rfc3339)), ("expires_at", .string(row.expiresAt.rfc3339)),
                     ("message", content),
                 ])
@@ -101,21 +102,10 @@ struct OutboxShow: ParsableCommand {
                 """
                 \(row.id)  \(row.state.rawValue)
                 rule \(DisplayText.safe(row.rule)), decided at \(row.decidedAt.rfc3339), expires at \(row.expiresAt.rfc3339)
-                \(row.file) in outbox \(row.outbox): \(place.map { $0 + "/" } ?? "no file there now; a sender has taken it, or it waits")
+                \(place.folder.map { $0 + "/" } ?? "")\(row.file): \(DisplayText.safe(place.text(try live.store.pauses())))
                 \(DisplayText.safe(content.text))
                 """)
         }
-    }
-}
-
-/// The folders of an outbox as senders use them.
-enum OutboxFolder {
-    static let all = ["tmp", "new", "cur", "done", "failed"]
-
-    /// The folder that holds a file at this moment.
-    static func find(_ file: String, in path: String?) -> String? {
-        guard let path else { return nil }
-        return all.first { access(path + "/" + $0 + "/" + file, F_OK) == 0 }
     }
 }
 
@@ -124,6 +114,9 @@ extension LiveState {
     fileprivate func message(_ id: String) throws -> MessageRow? {
         MessageName.isMessage(id) ? try store.message(file: id) : try store.message(id: id)
     }
+
+    /// Nil if no outbox of that name is configured any more.
+    func outboxPath(_ name: String) -> String? { loaded.configuration.outboxes.first { $0.name == name }?.path }
 }
 
 struct OutboxRequeue: ParsableCommand {
@@ -140,30 +133,38 @@ struct OutboxRequeue: ParsableCommand {
             let live = try LiveState(config)
             var failure: Failure?
             for id in ids {
-                guard let row = try live.message(id),
-                    let path = live.loaded.configuration.outboxes.first(where: { $0.name == row.outbox })?.path
-                else {
-                    failure = Failure(.data, "there is no message \(DisplayText.safe(id)) in the state")
-                    complain("nudged: \(failure?.description ?? "")")
-                    continue
+                do {
+                    try requeue(id, live)
+                    print("\(id) is in new/ again")
+                } catch let error as Failure {
+                    failure = error
+                    complain("nudged: \(error)")
                 }
-                let from = path + "/failed/" + row.file
-                guard link(from, path + "/new/" + row.file) == 0 else {
-                    let place = OutboxFolder.find(row.file, in: path)
-                    failure = Failure(
-                        errno == ENOENT || errno == EEXIST ? .data : .noOutput,
-                        errno == ENOENT
-                            ? "\(id) is not in failed/" + (place.map { " but in \($0)/" } ?? "; a sender may have deleted it")
-                            : "\(from): can't be moved to new/ (\(String(cString: strerror(errno))))")
-                    complain("nudged: \(failure?.description ?? "")")
-                    continue
-                }
-                unlink(from)
-                unlink(path + "/failed/" + row.file + ".reason")
-                print("\(id) is in new/ again")
             }
             if let failure { throw ExitCode(failure.code.rawValue) }
         }
+    }
+
+    private func requeue(_ id: String, _ live: LiveState) throws {
+        guard let row = try live.message(id), let path = live.outboxPath(row.outbox) else {
+            throw Failure(.data, "there is no message \(DisplayText.safe(id)) in the state")
+        }
+        guard row.state != .withdrawing, row.state != .withdrawn else {
+            throw Failure(
+                .data,
+                "\(id) was taken back by a late event, so it is not sent again; `nudged explain` of its customer says by which")
+        }
+        let from = path + "/failed/" + row.file
+        guard link(from, path + "/new/" + row.file) == 0 else {
+            throw Failure(
+                errno == ENOENT || errno == EEXIST ? .data : .noOutput,
+                errno == ENOENT
+                    ? "\(id) is not in failed/"
+                        + (MessagePlace(row, in: path).folder.map { " but in \($0)/" } ?? "; a sender may have deleted it")
+                    : "\(from): can't be moved to new/ (\(String(cString: strerror(errno))))")
+        }
+        unlink(from)
+        unlink(from + ".reason")
     }
 }
 

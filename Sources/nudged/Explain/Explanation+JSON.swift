@@ -22,8 +22,8 @@ extension Explanation {
                 return .object(
                     members + [
                         ("because", .array(Self.because(row).map { .string($0) })),
-                        ("message", messages[row.id].map { .string($0.state.rawValue) } ?? .null),
-                        ("folder", folders[row.id].map { .string($0) } ?? .null),
+                        ("message", places[row.id].map { .string($0.message.state.rawValue) } ?? .null),
+                        ("folder", places[row.id]?.folder.map { .string($0) } ?? .null),
                     ])
             })
     }

@@ -49,7 +49,7 @@ extension Explanation {
     /// How long after it was due something was decided. Whether it was held meanwhile, stood in line or was started late is not said by that.
     private func delay(_ row: DecisionRow) -> String {
         guard row.verdict != Verdict.withdrawn.rawValue else {
-            return messages[row.id].map { "; the message had been decided at \($0.decidedAt.rfc3339)" } ?? ""
+            return places[row.id].map { "; the message had been decided at \($0.message.decidedAt.rfc3339)" } ?? ""
         }
         return row.decidedAt > row.dueAt ? ", \(DurationLiteral.text(row.decidedAt - row.dueAt)) after it was due" : ""
     }

@@ -21,8 +21,7 @@ struct Explanation {
     let ruleIndex: Int?
     let decisions: [DecisionRow]
     /// Of those that came to be, by the decision's id.
-    let messages: [String: MessageRow]
-    let folders: [String: String]
+    let places: [String: MessagePlace]
     let running: [Running]
     let pauses: [Pause]
     let inspection: Inspection
@@ -47,14 +46,11 @@ struct Explanation {
         query.limit = limit
         // As it went: what started first stands first, however long it took.
         decisions = try store.decisions(query).sorted { ($0.startedAt, $0.number) < ($1.startedAt, $1.number) }
-        messages = Dictionary(
+        places = Dictionary(
             try store.messages(customer: record.number, rule: rule, limit: limit).filter { $0.retracts == nil }.map {
-                ($0.id, $0)
+                ($0.id, MessagePlace($0, in: live.outboxPath($0.outbox)))
             },
             uniquingKeysWith: { first, _ in first })
-        folders = messages.compactMapValues { row in
-            OutboxFolder.find(row.file, in: live.loaded.configuration.outboxes.first { $0.name == row.outbox }?.path)
-        }
         pauses = try store.pauses().filter { $0.rule == nil || rule == nil || $0.rule == rule }
         func inspected(_ key: ProductKey) throws -> ProductInspection? {
             try store.product(key).map { ProductInspection($0, rules: rules) }
@@ -111,25 +107,5 @@ struct Explanation {
     }
 
     /// Where the message of a decision is now; nil without one.
-    func whereabouts(_ row: DecisionRow) -> String? {
-        guard let message = messages[row.id] else { return nil }
-        switch message.state {
-        case .pending:
-            let pause = pauses.first { $0.rule == nil || $0.rule == message.rule }
-            return "it waits to be put into outbox \(message.outbox)"
-                + (pause.map { ": paused since \($0.since.rfc3339), \($0.reason)" } ?? "")
-        case .stale: return "it came too late: it had expired before it could be put into outbox \(message.outbox)"
-        case .withdrawing: return "it is being taken back"
-        case .withdrawn: return "it was taken back before a sender had it"
-        case .staged, .published:
-            switch folders[row.id] {
-            case "new"?: return "in outbox \(message.outbox), no sender has taken it yet"
-            case "cur"?: return "a sender of outbox \(message.outbox) has it"
-            case "done"?: return "a sender of outbox \(message.outbox) has sent it"
-            case "failed"?: return "a sender of outbox \(message.outbox) gave it up: failed/\(message.file).reason says why"
-            case "tmp"?: return "on its way into outbox \(message.outbox)"
-            default: return "given to outbox \(message.outbox); its file is gone, as a sender leaves it that has sent it"
-            }
-        }
-    }
+    func whereabouts(_ row: DecisionRow) -> String? { places[row.id]?.text(pauses) }
 }
