@@ -49,16 +49,11 @@ struct HistoryOption: ParsableArguments {
         if access(loaded.configuration.state + "/" + Store.fileName, R_OK) == 0 {
             settings.tombstones = try Store.reader(directory: loaded.configuration.state).tombstones()
         }
+        let named = try source.map { try loaded.source($0) }
         guard !logs.isEmpty else { return settings }
         let pattern: LogSource
-        if let source {
-            guard let found = settings.sources.first(where: { $0.name == source }) else {
-                throw Failure(
-                    .usage,
-                    "there is no source \"\(source)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))"
-                )
-            }
-            pattern = found
+        if let named {
+            pattern = named
         } else if settings.sources.count == 1 {
             pattern = settings.sources[0]
         } else {

@@ -1,4 +1,3 @@
-import ArgumentParser
 import Configuration
 import Engine
 import Pipeline
@@ -27,18 +26,10 @@ struct LiveState {
         get throws { try store.engineClock()?.now ?? .min }
     }
 
-    /// The customer of an id as people write it: a user id, or `anonymous:ID`.
-    static func key(_ id: String) -> CustomerKey {
-        let prefix = "anonymous:"
-        return id.hasPrefix(prefix)
-            ? CustomerKey(isAnonymous: true, id: Array(id.dropFirst(prefix.count).utf8))
-            : CustomerKey(isAnonymous: false, id: Array(id.utf8))
-    }
-
-    func record(_ id: String) throws -> CustomerRecord {
-        guard let number = try store.number(of: Self.key(id)), let record = try store.customer(number) else {
+    func record(_ id: CustomerID) throws -> CustomerRecord {
+        guard let number = try store.number(of: id.key), let record = try store.customer(number) else {
             throw Failure(
-                .data, "there is no customer \(DisplayText.safe(id)) in the state; an anonymous one is written anonymous:ID")
+                .data, "there is no customer \(DisplayText.safe(id.text)) in the state; an anonymous one is written anonymous:ID")
         }
         return record
     }
@@ -54,6 +45,17 @@ struct LiveState {
             .usage,
             "there is no rule \"\(name)\" in the configuration; there are \(loaded.rules.rules.map(\.name).joined(separator: ", "))"
         )
+    }
+
+    /// A rule that a pause names may be gone from the configuration.
+    func checkPausedRule(_ name: String?) throws {
+        guard let name, try !store.pauses().contains(where: { $0.rule == name }) else { return }
+        try checkRule(name)
+    }
+
+    /// A source of the configuration; one that is not there is bad usage.
+    func checkSource(_ name: String?) throws {
+        if let name { _ = try loaded.source(name) }
     }
 
     /// A time as people give it: RFC 3339, or a duration back from the engine's time.

@@ -133,6 +133,18 @@ struct Loaded {
     }
 }
 
+extension Loaded {
+    /// A configured source; one that is not there is bad usage.
+    func source(_ name: String) throws -> LogSource {
+        guard let found = settings.sources.first(where: { $0.name == name }) else {
+            throw Failure(
+                .usage,
+                "there is no source \"\(name)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))")
+        }
+        return found
+    }
+}
+
 /// Issues as a person reads them: place, what is wrong, the line with the place marked, what to do.
 struct IssueReport {
     let errors: Int

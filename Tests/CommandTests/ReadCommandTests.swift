@@ -75,6 +75,28 @@ import Testing
         #expect(shop.run("decisions --since yesterday").code == 64)
     }
 
+    @Test(arguments: [
+        "timers --rule nope", "decisions --rule nope", "outbox list --rule nope", "explain ada nope", "pause nope", "resume nope",
+        "segments nope", "deadletters --source nope", "deadletters --reason nope", "deadletters retry --reason nope",
+        "replay --source nope", "backtest --against nudged.yaml --source nope", "consent ada --granted no --channel nope",
+        "profile ''", "explain ''", "export ''", "forget ''", "forget anonymous:", "consent '' --granted no",
+        "decisions --customer ''", "outbox list --customer ''",
+    ]) func aNameThatIsNotThereIsBadUsage(command: String) {
+        _ = shop.program.shell("echo 'delivery: { channels: [email], consent: { default: granted } }' >> nudged.yaml")
+        let result = shop.run(command)
+        #expect(result.code == 64 && !result.errors.isEmpty, "\(result)")
+        #expect(shop.program.read("state/control.ndjson").isEmpty)
+    }
+
+    /// A rule or source that is not configured any more has left something behind.
+    @Test func whatIsLeftOfAFormerNameIsStillListed() {
+        _ = shop.program.shell("sed -i 's/vip:/very-important:/; s/welcome:/hello:/; s/name: web/name: net/' nudged.yaml")
+        #expect(shop.run("decisions --rule vip").output.contains("condition_false"))
+        #expect(shop.run("outbox list --rule welcome").output.contains("published"))
+        #expect(shop.run("timers --rule welcome").output.contains("cem"))
+        #expect(shop.run("deadletters --source web").output.contains("bad_json"))
+    }
+
     @Test func messagesAreListedAndShown() {
         let list = shop.run("outbox list --rule welcome --csv").output.split(whereSeparator: \.isNewline)
         #expect(list.count == 2)

@@ -27,11 +27,12 @@ struct Check: ParsableCommand {
     func run() throws {
         try reporting {
             if let sample {
-                let settings = try source.map { _ in try Loaded.load(absolute(config.path)).settings }
+                let loaded = try source.map { _ in try Loaded.load(absolute(config.path)) }
+                let settings = loaded?.settings
                 let future = wallClock() + (settings?.maxFuture ?? Settings(sources: []).maxFuture)
                 print(
                     try Sample(path: absolute(sample)).report(
-                        try source.flatMap { name in try settings.map { try configured(name, $0) } },
+                        try source.flatMap { name in try loaded.map { try $0.source(name) } },
                         receivedBefore: settings?.clock == .log ? nil : future))
                 return
             }
@@ -47,14 +48,5 @@ struct Check: ParsableCommand {
                     + "\(rules) rule\(rules == 1 ? "" : "s"), \(segments) segment\(segments == 1 ? "" : "s")"
                     + (report.warnings > 0 ? ", \(report.warnings) warning\(report.warnings == 1 ? "" : "s")" : ""))
         }
-    }
-
-    private func configured(_ name: String, _ settings: Settings) throws -> LogSource {
-        guard let found = settings.sources.first(where: { $0.name == name }) else {
-            throw Failure(
-                .usage,
-                "there is no source \"\(name)\"; the configuration has \(settings.sources.map(\.name).joined(separator: ", "))")
-        }
-        return found
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Ingest
 import Storage
 
 struct DeadLettersCommand: ParsableCommand {
@@ -26,6 +27,8 @@ struct DeadLetterList: ParsableCommand {
 
     @OptionGroup var output: OutputOption
 
+    func validate() throws { try DeadLetter.checkReason(reason) }
+
     func run() throws {
         try reporting {
             let live = try LiveState(config)
@@ -33,7 +36,10 @@ struct DeadLetterList: ParsableCommand {
                 Column("number", isNumber: true), Column("at"), Column("source"), Column("offset", isNumber: true),
                 Column("length", isNumber: true), Column("reason", style: { _ in .notable }), Column("message", isElastic: true),
             ])
-            for row in try live.store.deadLetters(reason: reason, source: source, limit: limit) {
+            let rows = try live.store.deadLetters(reason: reason, source: source, limit: limit)
+            // One that is not configured any more has its dead letters still.
+            if rows.isEmpty { try live.checkSource(source) }
+            for row in rows {
                 table.add([
                     .number(row.number), .time(row.at), .text(row.source), .number(row.offset), .number(row.length),
                     .text(row.reason),
@@ -42,6 +48,15 @@ struct DeadLetterList: ParsableCommand {
             }
             try table.write(output, ifEmpty: "There are no dead letters" + (reason.map { " with reason \($0)" } ?? "") + ".")
         }
+    }
+}
+
+extension DeadLetter {
+    /// What `--reason` takes.
+    static func checkReason(_ name: String?) throws {
+        guard let name, Reason(rawValue: name) == nil else { return }
+        throw ValidationError(
+            "--reason: there is no \"\(name)\"; there are \(Reason.allCases.map(\.rawValue).joined(separator: ", "))")
     }
 }
 

@@ -9,7 +9,7 @@ struct DecisionsCommand: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
 
     @Option(help: ArgumentHelp("Only of this customer: a user id, or anonymous:ID.", valueName: "id"))
-    var customer: String?
+    var customer: CustomerID?
 
     @Option(help: ArgumentHelp("Only of this rule.", valueName: "name"))
     var rule: String?
@@ -46,6 +46,8 @@ struct DecisionsCommand: ParsableCommand {
                 query.customer = try customer.map { try state.record($0).number }
                 return try state.store.decisions(query)
             }
+            // One that is not configured any more has its decisions still.
+            if rows.isEmpty { try state.checkRule(rule) }
             try DecisionTable.make(rows).write(output, ifEmpty: "No decision matches.")
         }
     }

@@ -15,7 +15,7 @@ struct ExplainCommand: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
 
     @Argument(help: ArgumentHelp("A user id, or anonymous:ID.", valueName: "id"))
-    var id: String
+    var id: CustomerID
 
     @Argument(help: ArgumentHelp("A rule.", valueName: "rule"))
     var rule: String?
@@ -31,11 +31,11 @@ struct ExplainCommand: ParsableCommand {
             let live = try LiveState(config)
             try live.checkRule(rule)
             let explanation = try live.store.reading {
-                guard let number = try live.store.number(of: LiveState.key(id)), let record = try live.store.customer(number)
+                guard let number = try live.store.number(of: id.key), let record = try live.store.customer(number)
                 else {
                     throw Failure(.data, try Stranger(id, live).text)
                 }
-                return try Explanation(live, record, asked: id, rule: rule, limit: limit)
+                return try Explanation(live, record, asked: id.text, rule: rule, limit: limit)
             }
             try StandardOutput.write(json ? explanation.json.text : explanation.text(on: .standardOutput()))
         }

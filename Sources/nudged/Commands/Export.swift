@@ -10,7 +10,7 @@ struct ExportCommand: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
 
     @Argument(help: ArgumentHelp("A user id, or anonymous:ID.", valueName: "id"))
-    var id: String
+    var id: CustomerID
 
     func run() throws {
         try reporting {
@@ -20,10 +20,10 @@ struct ExportCommand: ParsableCommand {
         }
     }
 
-    private static func json(_ live: LiveState, _ id: String) throws -> CanonicalJSON {
-        let key = LiveState.key(id)
+    private static func json(_ live: LiveState, _ id: CustomerID) throws -> CanonicalJSON {
+        let key = id.key
         var parts: [(key: String, value: CanonicalJSON)] = [
-            ("id", .string(id)), ("engine_time", .string(max(try live.now, 0).rfc3339)),
+            ("id", .string(id.text)), ("engine_time", .string(max(try live.now, 0).rfc3339)),
         ]
         var ids = [key.id]
         if let number = try live.store.number(of: key), let record = try live.store.customer(number) {
@@ -60,7 +60,7 @@ struct ExportCommand: ParsableCommand {
                     })
             ))
         guard parts.contains(where: { $0.key == "profile" }) || !letters.isEmpty else {
-            throw Failure(.data, "nothing is kept of \(DisplayText.safe(id)); an anonymous customer is written anonymous:ID")
+            throw Failure(.data, "nothing is kept of \(DisplayText.safe(id.text)); an anonymous customer is written anonymous:ID")
         }
         return .object(parts)
     }

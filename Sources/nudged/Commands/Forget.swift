@@ -16,7 +16,7 @@ struct ForgetCommand: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
 
     @Argument(help: ArgumentHelp("A user id, or anonymous:ID.", valueName: "id"))
-    var id: String
+    var id: CustomerID
 
     func run() throws {
         try reporting {
@@ -30,7 +30,7 @@ struct ForgetCommand: ParsableCommand {
                 )
             }
             let hashing = Tombstones(secret: secret, sha256: Digest.sha256)
-            let key = LiveState.key(id)
+            let key = id.key
             var keys = [key]
             let number = try live.store.number(of: key)
             if let number, let record = try live.store.customer(number) {
@@ -46,7 +46,7 @@ struct ForgetCommand: ParsableCommand {
             try orders.give([.forget(hashes: keys.map { hashing.hash($0) }, customer: number, until: until, deadLetters: letters)]
             )
             print(
-                "Forgetting \(DisplayText.safe(id))"
+                "Forgetting \(DisplayText.safe(id.text))"
                     + (number == nil ? ", of whom nothing is in the state: only its events are dropped" : "")
                     + ", up to \(until.rfc3339)")
         }

@@ -40,7 +40,7 @@ struct OutboxList: ParsableCommand {
     var state: String?
 
     @Option(help: ArgumentHelp("Only of this customer: a user id, or anonymous:ID.", valueName: "id"))
-    var customer: String?
+    var customer: CustomerID?
 
     @Option(help: "How many to list.")
     var limit = 100
@@ -61,6 +61,8 @@ struct OutboxList: ParsableCommand {
                 return try live.store.messages(
                     customer: number, state: state.flatMap(MessageState.init(rawValue:)), rule: rule, limit: limit)
             }
+            // One that is not configured any more has its messages still.
+            if rows.isEmpty { try live.checkRule(rule) }
             try MessageTable.make(rows).write(output, ifEmpty: "No message matches.")
         }
     }

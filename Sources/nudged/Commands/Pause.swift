@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Engine
 import Glibc
+import Ingest
 import Pipeline
 import Storage
 
@@ -65,6 +66,7 @@ struct ResumeCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let orders = try Orders(config)
+            try orders.live.checkPausedRule(rule)
             try orders.give([.resume(rule: rule)])
             print("Resuming \(rule.map { "rule \($0)" } ?? "all messages")")
         }
@@ -95,6 +97,7 @@ struct DeadLetterRetry: ParsableCommand {
         guard !numbers.isEmpty || reason != nil || all else {
             throw ValidationError("name dead letters by number, by --reason, or --all")
         }
+        try DeadLetter.checkReason(reason)
     }
 
     func run() throws {
@@ -134,7 +137,7 @@ struct ConsentCommand: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
 
     @Argument(help: ArgumentHelp("A user id, or anonymous:ID.", valueName: "id"))
-    var id: String
+    var id: CustomerID
 
     @Option(help: "Whether consent is given: yes or no.")
     var granted: Answer
@@ -148,7 +151,12 @@ struct ConsentCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let orders = try Orders(config)
-            let key = LiveState.key(id)
+            let channels = orders.live.loaded.rules.definitions.delivery.channels.map(\.name.value)
+            if let channel, !channels.isEmpty, !channels.contains(channel) {
+                throw Failure(
+                    .usage, "there is no channel \"\(channel)\"; the configuration has \(channels.joined(separator: ", "))")
+            }
+            let key = id.key
             var properties: [(key: String, value: CanonicalJSON)] = [("granted", .bool(granted == .yes))]
             if let channel { properties.append(("channel", .string(channel))) }
             if let topic { properties.append(("topic", .string(topic))) }
@@ -158,7 +166,7 @@ struct ConsentCommand: ParsableCommand {
                 ("timestamp", .string(max(try orders.live.now, 0).rfc3339)), ("properties", .object(properties)),
             ])
             try orders.give([.event(call.bytes)])
-            print("Recording that \(DisplayText.safe(id)) \(granted == .yes ? "gives" : "withdraws") consent")
+            print("Recording that \(DisplayText.safe(id.text)) \(granted == .yes ? "gives" : "withdraws") consent")
         }
     }
 }

@@ -11,7 +11,7 @@ struct ProfileCommand: ParsableCommand {
     @OptionGroup var config: ConfigurationOption
 
     @Argument(help: ArgumentHelp("A user id, or anonymous:ID.", valueName: "id"))
-    var id: String
+    var id: CustomerID
 
     @Flag(help: "As JSON, for programs.")
     var json = false

@@ -24,7 +24,10 @@ struct TimersCommand: ParsableCommand {
                 Column("due"), Column("rule"), Column("customer", isElastic: true), Column("key", isElastic: true),
                 Column("phase", style: Terminal.verdictStyle), Column("started_at"),
             ])
-            for timer in try state.store.timers(rule: rule, limit: limit) {
+            let timers = try state.store.timers(rule: rule, limit: limit)
+            // What runs of one that is not configured any more is there until its customer's next event.
+            if timers.isEmpty { try state.checkRule(rule) }
+            for timer in timers {
                 table.add([
                     timer.phase == "queued" ? .none : .time(timer.due), .text(timer.rule), .text(timer.customer),
                     .text(timer.key),

@@ -6,15 +6,15 @@ import Storage
 struct Stranger {
     let text: String
 
-    init(_ id: String, _ live: LiveState) throws {
-        let shown = DisplayText.safe(id)
-        if let until = try Self.erasedUntil(LiveState.key(id), live) {
+    init(_ id: CustomerID, _ live: LiveState) throws {
+        let shown = DisplayText.safe(id.text)
+        if let until = try Self.erasedUntil(id.key, live) {
             text =
                 "\(shown) was erased: what it did up to \(until.rfc3339) is forgotten for ever, and nothing came from it since, so that no rule "
                 + "could start"
             return
         }
-        let letters = try live.store.deadLetters(holding: LiveState.key(id).id)
+        let letters = try live.store.deadLetters(holding: id.key.id)
         guard let letter = letters.last else {
             text =
                 "there is no customer \(shown) in the state: no event of this id was read, or it was idle for longer than "
