@@ -46,6 +46,28 @@ import Testing
         #expect(shop.run("status").code == 78)
     }
 
+    /// Whether or not a message or a daemon has met it.
+    @Test func statusTellsOfAnOutboxThatIsNotThere() {
+        #expect(!shop.run("status").output.contains("trouble"))
+        _ = shop.program.shell("mv outbox/.nudged-outbox marker")
+        let missing = shop.run("status").output
+        #expect(missing.contains(".nudged-outbox is missing; mount the outbox's disk"), "\(missing)")
+        #expect(shop.run("status --json").output.contains(#""troubles":["cannot"#))
+        let running = shop.program.shell(
+            """
+            nudged run -c nudged.yaml 2>/dev/null & daemon=$!
+            for i in 1 2 3 4 5 6 7 8 9 10; do nudged status -c nudged.yaml > shown; grep -q '^running' shown && break; sleep 0.2; done
+            cat shown; kill $daemon; wait $daemon
+            """
+        ).output
+        #expect(running.contains("running (pid") && running.contains(".nudged-outbox is missing"), "\(running)")
+        _ = shop.program.shell("mv outbox away")
+        #expect(shop.run("status").output.contains("outbox (No such file or directory): it is not there"))
+        #expect(shop.program.shell("ls").output.contains("away\n") && !shop.program.shell("ls").output.contains("outbox"))
+        _ = shop.program.shell("mv away outbox; mv marker outbox/.nudged-outbox")
+        #expect(!shop.run("status").output.contains("trouble"))
+    }
+
     @Test func statusTellsOfASourceWithoutFiles() {
         _ = shop.program.shell(
             "sed -i 's|sources: .*|sources: [ { name: app, path: \"app/*.ndjson\", format: segment } ]|' nudged.yaml")

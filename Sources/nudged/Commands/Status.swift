@@ -42,8 +42,11 @@ struct Status: ParsableCommand {
         let overview = try store.overview()
         let file = StatusFile.read(from: directory)
         let isRunning = file.map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
+        // A daemon that has nothing to publish does not look.
+        var troubles = isRunning ? file?.troubles ?? [] : []
+        if troubles.isEmpty, let loaded { troubles = try OutboxSet.troubles(loaded.settings.outboxes, store) }
         return StatusReport(
-            overview: overview, file: file, isRunning: isRunning, now: wallClock(),
+            overview: overview, file: file, isRunning: isRunning, troubles: troubles,
             configuration: config.path, configurationErrors: errors,
             sources: loaded?.configuration.sources.map(\.name.value) ?? [],
             building: try loaded.map { try Building.list(store, $0.rules) } ?? [], pauses: try store.pauses())
@@ -55,7 +58,8 @@ struct StatusReport {
     let overview: Overview
     let file: StatusFile?
     let isRunning: Bool
-    let now: Instant
+    /// Why what is to be published can't be.
+    let troubles: [String]
     /// Its file, as it was asked for.
     let configuration: String
     let configurationErrors: Int
@@ -73,7 +77,7 @@ struct StatusReport {
         CanonicalJSON.object([
             ("running", .bool(isRunning)), ("engine_time", overview.engineNow.map { .string($0.rfc3339) } ?? .null),
             ("caught_up", file.map { .bool($0.caughtUp) } ?? .null), ("blocked", file.map { .bool($0.blocked) } ?? .null),
-            ("troubles", .array((isRunning ? file?.troubles ?? [] : []).map { .string($0) })),
+            ("troubles", .array(troubles.map { .string($0) })),
             ("pauses", .array(pauses.map(\.json))),
             ("configuration_errors", .number(Double(configurationErrors))),
             ("judged_percent", overview.judgedPercent.map { .number(Double($0)) } ?? .null),
@@ -114,10 +118,10 @@ struct StatusReport {
             lines.append(
                 "running (pid \(file.pid)) since \(file.startedAt.rfc3339), \(file.caughtUp ? "caught up" : "reading a backlog")")
             if file.blocked { lines.append("PAUSED" + (file.troubles.isEmpty ? ": too many messages wait for the outbox" : "")) }
-            for trouble in file.troubles { lines.append("trouble: \(trouble)") }
         } else {
             lines.append("not running")
         }
+        for trouble in troubles { lines.append("trouble: \(trouble)") }
         if configurationErrors > 0 {
             lines.append(
                 "CONFIGURATION: \(configurationErrors) error\(configurationErrors == 1 ? "" : "s"); a daemon that runs keeps the one it has, and can't be "
