@@ -137,17 +137,6 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
             "3:35 `priority` is a whole number from -1000000 to 1000000, not \"1.5\""),
         Mistake("rules: { r: { start: A, if: \"\" } }\n", "3:29 `if` is empty | Write a CEL expression, or leave the key out."),
         Mistake("rules: { r: { start: A, if: [a] } }\n", "3:29 `if` is a single value, but this is a list"),
-        Mistake("rules: { r: { start: A, if: false } }\n", "?3:29 the rule \"r\" can never fire: its `if` is false"),
-        Mistake(
-            "rules: { r: { start: [A, { event: B, where: false }] } }\n"
-        ),
-        Mistake(
-            "rules: { r: { start: { event: B, where: false } } }\n",
-            "?3:10 the rule \"r\" can never fire: nothing of its `start` can happen"),
-        Mistake(
-            "rules: { r: { start: Product Added, per: cart, wait: 40d } }\n",
-            "?3:10 the rule \"r\" waits 40d, but a cart is forgotten after 30d | Make `carts: { forget: … }` longer than the wait."
-        ),
         Mistake(
             "rules: { r: { start: A, data: { customer: profile.id } } }\n",
             "3:33 `customer` is a field that every message has; a computed one needs another name"),
@@ -185,13 +174,6 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
             "segments: { lapsed: x }\nrules: { r: { start: { enters: lapst } } }\n",
             "4:32 there is no segment \"lapst\" | Did you mean `lapsed`?"),
 
-        Mistake(
-            "rules: { r: { start: [product_added, Order Complete, Page Viewed, Card Shown], cancel: Payment Suceeded } }\n",
-            "?3:23 no event that nudged knows of is called \"product_added\" | Did you mean `Product Added`? Names of events are compared letter by letter.",
-            "?3:38 no event that nudged knows of is called \"Order Complete\" | Did you mean `Order Completed`? Names of events are compared letter by letter.",
-            "?3:88 no event that nudged knows of is called \"Payment Suceeded\" | Did you mean `Payment Succeeded`? Names of events are compared letter by letter."
-        ),
-
         // Audiences.
         Mistake(
             "rules: { r: { start: Product Stock Changed } }\n",
@@ -222,9 +204,6 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
             "calendars: { c: { TR: 2026-01-01 } }\nrules: { r: { start: { calendar: c }, audience: waitlist } }\n",
             "4:10 the rule \"r\" starts by a calendar: its `audience` can only be segments | Interests belong to a product, and a calendar has none."
         ),
-        Mistake(
-            "rules: { r: { start: Product Stock Changed, audience: waitlist, limit: 0 } }\n",
-            "?3:72 the rule \"r\" can never fire: its `limit` is 0"),
 
         // Calendars and segments.
         Mistake(

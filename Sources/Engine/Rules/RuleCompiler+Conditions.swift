@@ -20,6 +20,7 @@ extension RuleCompiler {
             let references = program.references.map { resolve($0) }
             let calls = resolveCalls(of: program)
             warnOfIntegers(in: program.expression, text)
+            checkSpelling(in: program.expression, text)
             return (
                 Condition(program: program, references: references, calls: calls, text: text, number: number),
                 program.expression.type

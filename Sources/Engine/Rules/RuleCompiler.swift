@@ -38,6 +38,7 @@ struct RuleCompiler {
                 for (place, trigger) in triggers.enumerated() {
                     switch trigger {
                     case .event(let name, let condition):
+                        checkSpelling(of: name.value, at: name.position)
                         let shared = condition.flatMap { triggerCondition($0) }
                         if let shared, shared.readsProfile, StateEvent.isAboutAProduct(name.value) {
                             issues.append(
@@ -73,7 +74,9 @@ struct RuleCompiler {
                     }
                 }
             }
-            rules.append(compileRule(definition))
+            let rule = compileRule(definition)
+            warnIfSilent(definition, rule, segments)
+            rules.append(rule)
         }
         let indexed = Set(rules.filter(\.hasAudience).flatMap(\.interestKinds))
         // A rule whose audience names interests reads only those; any other rule reads whichever the customer has, views too.
