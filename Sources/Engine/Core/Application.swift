@@ -149,7 +149,7 @@ extension Engine {
             slot = actors.user ?? create(isAnonymous: false, batch.bytes(event.user), at: event.time)
             if !event.anonymous.isEmpty {
                 if let merging = actors.merging {
-                    merge(merging, into: slot)
+                    merge(merging, into: slot, at: event.time)
                 } else if actors.anonymous == nil {
                     link(Array(batch.bytes(event.anonymous)), to: slot)
                     touch(slot)

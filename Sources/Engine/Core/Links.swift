@@ -1,6 +1,6 @@
 extension Engine {
     /// Moves everything of an anonymous profile to the user it became, once, in event order (`events.md`, Who).
-    mutating func merge(_ from: Int, into slot: Int) {
+    mutating func merge(_ from: Int, into slot: Int, at time: Instant) {
         let visitor = profiles[from]
         let number = visitor.number
         for product in visitor.interests.map(\.product) + visitor.carts.list.flatMap({ $0.lines.map(\.product) }) {
@@ -74,7 +74,7 @@ extension Engine {
                 profiles[slot].sent.append(sent)
             }
         }
-        profiles[slot].consent.merge(visitor.consent)
+        profiles[slot].consent.merge(visitor.consent, at: time)
         profiles[slot].sends = (profiles[slot].sends + visitor.sends).sorted { ($0.at, $0.sequence) < ($1.at, $1.sequence) }
         profiles[slot].activity.merge(visitor.activity)
         // Entries come in order of application, of which the times are the best account there is now.

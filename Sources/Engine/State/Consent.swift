@@ -1,50 +1,38 @@
 /// Something a customer said about being written to: granted or withdrawn, for one channel or all, for one topic or all.
 package struct ConsentStatement: Sendable, Equatable {
-    /// Nil: every channel.
-    package var channel: String?
-    /// Nil: every topic.
-    package var topic: String?
+    package let scope: ConsentScope
     package var isGranted: Bool
     package var at: Instant
+    /// Of a grant that was given before two customers became one: what it lifts is known by the withdrawals (`exceptions`), and it lifts nothing of
+    /// what the other had withdrawn.
+    var isSettled = false
+    /// Of a withdrawal from before two customers became one: what each of those who had withdrawn it had granted again.
+    var exceptions: [ConsentScope] = []
 
-    package init(channel: String?, topic: String?, isGranted: Bool, at: Instant) {
-        self.channel = channel
-        self.topic = topic
+    package init(_ scope: ConsentScope, isGranted: Bool, at: Instant) {
+        self.scope = scope
         self.isGranted = isGranted
         self.at = at
     }
 
-    /// Whether it speaks of messages on this channel about this topic. A message without a topic is concerned only by what names none.
-    func concerns(channel: String?, topic: String?) -> Bool {
-        Self.covers(self.channel, channel) && Self.covers(self.topic, topic)
+    mutating func except(_ scope: ConsentScope) {
+        guard !exceptions.contains(where: { scope.isWithin($0) }) else { return }
+        exceptions.removeAll { $0.isWithin(scope) }
+        exceptions.append(scope)
     }
 
-    /// Whether it names at least what `other` names.
-    func isAsSpecific(as other: ConsentStatement) -> Bool {
-        Self.covers(other.channel, channel) && Self.covers(other.topic, topic)
-    }
-
-    func isAbout(_ other: ConsentStatement) -> Bool {
-        Self.isSame(channel, other.channel) && Self.isSame(topic, other.topic)
-    }
-
-    private static func covers(_ all: String?, _ one: String?) -> Bool { all == nil || isSame(all, one) }
-
-    private static func isSame(_ left: String?, _ right: String?) -> Bool {
-        switch (left, right) {
-        case (nil, nil): true
-        case (let left?, let right?): left.same(as: right)
-        default: false
+    /// What holds of two customers' statements about one scope, when they become one: a withdrawal but for what both sides had granted again.
+    func stricter(_ other: ConsentStatement) -> ConsentStatement {
+        guard isGranted == other.isGranted else { return isGranted ? other : self }
+        var result = at < other.at ? other : self
+        result.exceptions = []
+        for own in exceptions {
+            for theirs in other.exceptions { if let common = own.common(with: theirs) { result.except(common) } }
         }
+        return result
     }
 
-    package var description: String {
-        var text = isGranted ? "granted" : "withdrawn"
-        if let channel { text += " for \(channel)" }
-        if let topic { text += " for \(topic)" }
-        if channel == nil, topic == nil { text += " for everything" }
-        return text + " at " + at.rfc3339
-    }
+    package var description: String { (isGranted ? "granted" : "withdrawn") + scope.description + " at " + at.rfc3339 }
 }
 
 /// What may be sent to a customer: all that was granted and withdrawn, by channel and topic with its time, and what stops everything.
@@ -62,6 +50,9 @@ package struct Consent: Sendable, Equatable {
     package var statements: [ConsentStatement] = []
     @CompactInstant package var bouncedAt: Instant?
     @CompactInstant package var spamAt: Instant?
+    /// When this customer and another became one who had both said something. What comes late and was granted before lifts nothing, because nobody
+    /// knows any more whose withdrawals it was to lift.
+    @CompactInstant var joinedAt: Instant?
 
     package init() {}
 
@@ -75,8 +66,9 @@ package struct Consent: Sendable, Equatable {
         switch event {
         case .consentChanged:
             guard let granted = properties?["granted"]?.answer else { return }
-            add(ConsentStatement(channel: name("channel"), topic: name("topic"), isGranted: granted, at: time))
-        case .unsubscribed: add(ConsentStatement(channel: name("channel"), topic: name("topic"), isGranted: false, at: time))
+            add(ConsentStatement(ConsentScope(channel: name("channel"), topic: name("topic")), isGranted: granted, at: time))
+        case .unsubscribed:
+            add(ConsentStatement(ConsentScope(channel: name("channel"), topic: name("topic")), isGranted: false, at: time))
         case .emailBounced: bouncedAt = max(bouncedAt ?? time, time)
         case .emailMarkedAsSpam: spamAt = max(spamAt ?? time, time)
         default: break
@@ -84,29 +76,56 @@ package struct Consent: Sendable, Equatable {
     }
 
     mutating func add(_ statement: ConsentStatement) {
-        if let place = statements.firstIndex(where: { $0.isAbout(statement) }) {
-            if statements[place].at <= statement.at { statements[place] = statement }
-        } else {
+        guard let place = statements.firstIndex(where: { $0.scope.isSame(as: statement.scope) }) else {
             statements.append(statement)
+            return
+        }
+        guard statements[place].at <= statement.at else { return }
+        if statement.isGranted, !statements[place].isGranted, isBeforeJoining(statement) { return }
+        statements[place] = statement
+    }
+
+    private func isBeforeJoining(_ grant: ConsentStatement) -> Bool { grant.isSettled || joinedAt.map { grant.at < $0 } ?? false }
+
+    /// Whether a statement is a grant that ends what was withdrawn, or happened, at a time.
+    private func lifts(_ statement: ConsentStatement, _ time: Instant) -> Bool {
+        statement.isGranted && statement.at > time && !isBeforeJoining(statement)
+    }
+
+    private func lifts(_ statement: ConsentStatement, _ withdrawal: ConsentStatement) -> Bool {
+        lifts(statement, withdrawal.at) && statement.scope.isWithin(withdrawal.scope)
+    }
+
+    /// The statements, each withdrawal with what has been granted of it again.
+    private var settled: [ConsentStatement] {
+        statements.map { statement in
+            var result = statement
+            result.isSettled = statement.isGranted
+            if !statement.isGranted { for grant in statements where lifts(grant, statement) { result.except(grant.scope) } }
+            return result
         }
     }
 
-    /// Takes over what an anonymous visitor said: the stricter wins. A withdrawal of either side is not lifted by what the other had
-    /// granted before the link.
-    mutating func merge(_ other: Consent) {
-        let own = statements
-        for statement in other.statements where statement.isGranted { add(statement) }
-        for (said, against) in [(own, other.statements), (other.statements, own)] {
-            for denial in said where !denial.isGranted {
-                var stricter = denial
-                for grant in against where grant.isGranted && grant.isAsSpecific(as: denial) {
-                    stricter.at = max(stricter.at, grant.at)
-                }
-                add(stricter)
+    /// Takes over what an anonymous visitor said who became this customer at `time`: the stricter wins. What either side had withdrawn is lifted
+    /// only where the same side had granted it again.
+    mutating func merge(_ other: Consent, at time: Instant) {
+        guard !other.isEmpty else { return }
+        guard !isEmpty else {
+            self = other
+            return
+        }
+        var joined = settled
+        for statement in other.settled {
+            if let place = joined.firstIndex(where: { $0.scope.isSame(as: statement.scope) }) {
+                joined[place] = joined[place].stricter(statement)
+            } else {
+                joined.append(statement)
             }
         }
+        statements = joined
         if let at = other.bouncedAt { bouncedAt = max(bouncedAt ?? at, at) }
         if let at = other.spamAt { spamAt = max(spamAt ?? at, at) }
+        joinedAt = max(time, joinedAt ?? time, other.joinedAt ?? time)
     }
 
     // MARK: Answers
@@ -114,11 +133,10 @@ package struct Consent: Sendable, Equatable {
     /// The newest withdrawal that forbids messages on this channel about this topic.
     package func denial(channel: String?, topic: String?) -> ConsentStatement? {
         var newest: ConsentStatement?
-        for statement in statements where !statement.isGranted && statement.concerns(channel: channel, topic: topic) {
-            let isLifted = statements.contains {
-                $0.isGranted && $0.at > statement.at && $0.concerns(channel: channel, topic: topic)
-                    && $0.isAsSpecific(as: statement)
-            }
+        for statement in statements where !statement.isGranted && statement.scope.concerns(channel: channel, topic: topic) {
+            let isLifted =
+                statement.exceptions.contains { $0.concerns(channel: channel, topic: topic) }
+                || statements.contains { lifts($0, statement) && $0.scope.concerns(channel: channel, topic: topic) }
             if !isLifted, newest.map({ $0.at < statement.at }) ?? true { newest = statement }
         }
         return newest
@@ -127,7 +145,7 @@ package struct Consent: Sendable, Equatable {
     /// The newest grant of messages on this channel about this topic.
     package func grant(channel: String?, topic: String?) -> ConsentStatement? {
         var newest: ConsentStatement?
-        for statement in statements where statement.isGranted && statement.concerns(channel: channel, topic: topic) {
+        for statement in statements where statement.isGranted && statement.scope.concerns(channel: channel, topic: topic) {
             if newest.map({ $0.at < statement.at }) ?? true { newest = statement }
         }
         return newest
@@ -138,13 +156,13 @@ package struct Consent: Sendable, Equatable {
     package var suppression: (Suppression, Instant)? {
         func isLifted(_ at: Instant) -> Bool {
             statements.contains {
-                $0.isGranted && $0.at > at && $0.topic == nil && ($0.channel.map { $0.same(as: "email") } ?? true)
+                $0.isGranted && $0.at > at && $0.scope.topic == nil && ($0.scope.channel.map { $0.same(as: "email") } ?? true)
             }
         }
         if let bouncedAt, !isLifted(bouncedAt) { return (.bounced, bouncedAt) }
         if let spamAt, !isLifted(spamAt) { return (.spam, spamAt) }
-        if let all = statements.first(where: { !$0.isGranted && $0.channel == nil && $0.topic == nil }),
-            !statements.contains(where: { $0.isGranted && $0.at > all.at })
+        if let all = statements.first(where: { !$0.isGranted && $0.scope.isEverything }), all.exceptions.isEmpty,
+            !statements.contains(where: { lifts($0, all.at) })
         {
             return (.unsubscribed, all.at)
         }

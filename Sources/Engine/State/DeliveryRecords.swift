@@ -10,14 +10,18 @@ extension ByteWriter {
         if let text { self.text(text) }
     }
 
+    private mutating func scope(_ scope: ConsentScope) {
+        optional(scope.channel)
+        optional(scope.topic)
+    }
+
     mutating func delivery(of profile: Profile, _ rules: RuleSet) {
         let consent = profile.consent
         if !consent.statements.isEmpty {
             section(8, consent.statements.count)
             for statement in consent.statements {
-                optional(statement.channel)
-                optional(statement.topic)
-                bytes.append(statement.isGranted ? 1 : 0)
+                scope(statement.scope)
+                bytes.append(!statement.isGranted ? 0 : statement.isSettled ? 2 : 1)
                 signed(statement.at)
             }
         }
@@ -51,20 +55,35 @@ extension ByteWriter {
                 unsigned(UInt64(cell.count))
             }
         }
+        if let joinedAt = consent.joinedAt {
+            section(12, 1)
+            signed(joinedAt)
+        }
+        let exceptions = consent.statements.flatMap { statement in statement.exceptions.map { (statement.scope, $0) } }
+        if !exceptions.isEmpty {
+            section(13, exceptions.count)
+            for (withdrawn, granted) in exceptions {
+                scope(withdrawn)
+                scope(granted)
+            }
+        }
     }
 }
 
 extension ByteReader {
     private mutating func optional() -> String? { byte() == 1 ? text() : nil }
 
+    private mutating func scope() -> ConsentScope { ConsentScope(channel: optional(), topic: optional()) }
+
     /// Reads one entry of a section; false if its tag is not known.
     mutating func delivery(_ tag: UInt8, of profile: inout Profile, _ rules: RuleSet) -> Bool {
         switch tag {
         case 8:
-            let (channel, topic) = (optional(), optional())
-            let isGranted = byte() == 1
-            profile.consent.statements.append(
-                ConsentStatement(channel: channel, topic: topic, isGranted: isGranted, at: signed()))
+            let scope = scope()
+            let answer = byte()
+            var statement = ConsentStatement(scope, isGranted: answer != 0, at: signed())
+            statement.isSettled = answer == 2
+            profile.consent.statements.append(statement)
         case 9:
             let (bounced, spam) = (signed(), signed())
             if bounced != .min { profile.consent.bouncedAt = bounced }
@@ -90,6 +109,12 @@ extension ByteReader {
             let week = Int32(clamping: signed())
             let hour = byte()
             profile.activity.cells.append(Activity.Cell(week: week, hour: hour, count: UInt32(clamping: unsigned())))
+        case 12: profile.consent.joinedAt = signed()
+        case 13:
+            let (withdrawn, granted) = (scope(), scope())
+            for place in profile.consent.statements.indices where profile.consent.statements[place].scope.isSame(as: withdrawn) {
+                profile.consent.statements[place].except(granted)
+            }
         default: return false
         }
         return true

@@ -47,7 +47,9 @@ extension Profile {
         }
         bytes += allocated(past) + past.reduce(0) { $0 + allocated($1.key) + allocated($1.endedStarts) }
         bytes += allocated(sends) + sends.reduce(0) { $0 + allocated($1.key) + allocated($1.id) + allocated($1.rule) }
-        bytes += allocated(consent.statements) + allocated(seen.entries)
+        bytes +=
+            allocated(consent.statements) + consent.statements.reduce(0) { $0 + allocated($1.exceptions) }
+            + allocated(seen.entries)
         bytes += allocated(links) + links.reduce(0) { $0 + allocated($1) + 32 }
         return bytes
     }
