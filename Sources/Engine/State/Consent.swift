@@ -107,7 +107,7 @@ package struct Consent: Sendable, Equatable {
     }
 
     /// Takes over what an anonymous visitor said who became this customer at `time`: the stricter wins. What either side had withdrawn is lifted
-    /// only where the same side had granted it again.
+    /// only where the same side had granted it again; so is what had stopped everything.
     mutating func merge(_ other: Consent, at time: Instant) {
         guard !other.isEmpty else { return }
         guard !isEmpty else {
@@ -122,9 +122,10 @@ package struct Consent: Sendable, Equatable {
                 joined.append(statement)
             }
         }
+        (bouncedAt, spamAt) = (
+            Self.later(standing(bouncedAt), other.standing(other.bouncedAt)), Self.later(standing(spamAt), other.standing(other.spamAt))
+        )
         statements = joined
-        if let at = other.bouncedAt { bouncedAt = max(bouncedAt ?? at, at) }
-        if let at = other.spamAt { spamAt = max(spamAt ?? at, at) }
         joinedAt = max(time, joinedAt ?? time, other.joinedAt ?? time)
     }
 
@@ -151,16 +152,24 @@ package struct Consent: Sendable, Equatable {
         return newest
     }
 
-    /// Why nothing at all may be sent. A later grant ends it: for all topics and for e-mail or all channels after a bounce or a mark as
-    /// spam, any grant after an unsubscription from everything (which then holds for what was not granted).
-    package var suppression: (Suppression, Instant)? {
-        func isLifted(_ at: Instant) -> Bool {
-            statements.contains {
-                $0.isGranted && $0.at > at && $0.scope.topic == nil && ($0.scope.channel.map { $0.same(as: "email") } ?? true)
-            }
+    /// The time of a bounce or a mark as spam, unless a later grant ended it: for all topics, and for e-mail or all channels.
+    private func standing(_ at: Instant?) -> Instant? {
+        guard let at else { return nil }
+        let isEnded = statements.contains {
+            lifts($0, at) && $0.scope.topic == nil && ($0.scope.channel.map { $0.same(as: "email") } ?? true)
         }
-        if let bouncedAt, !isLifted(bouncedAt) { return (.bounced, bouncedAt) }
-        if let spamAt, !isLifted(spamAt) { return (.spam, spamAt) }
+        return isEnded ? nil : at
+    }
+
+    private static func later(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one, let other else { return one ?? other }
+        return max(one, other)
+    }
+
+    /// Why nothing at all may be sent. An unsubscription from everything is ended by any later grant, and then holds for what was not granted.
+    package var suppression: (Suppression, Instant)? {
+        if let at = standing(bouncedAt) { return (.bounced, at) }
+        if let at = standing(spamAt) { return (.spam, at) }
         if let all = statements.first(where: { !$0.isGranted && $0.scope.isEverything }), all.exceptions.isEmpty,
             !statements.contains(where: { lifts($0, all.at) })
         {
