@@ -10,7 +10,7 @@ extension Engine {
             profiles[slot].instances[place].heldSince = heldSince
             profiles[slot].instances[place].delays = choice.instance.delays
             profiles[slot].instances[place].due = min(until, heldSince + rule.expires)
-            profiles[slot].instances[place].waitedForHourOf = choice.instance.waitedForHourOf
+            profiles[slot].instances[place].awaitedHour = choice.instance.awaitedHour
         case .drop(.holdout, _): holdOut(slot, place, choice)
         case .drop(let verdict, let cause): end(slot, place, verdict, cause: cause, of: choice)
         }
@@ -83,13 +83,17 @@ extension Engine {
         for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase == .held {
             let rule = rules.rules[profiles[slot].instances[place].rule]
             let (answer, instance) = asCandidate(slot, place, rule, isTraced: false) { candidate in
-                candidate.instance.waitedForHourOf = nil
-                return (candidate.pass(Gates.inOrder), candidate.instance)
+                // Only who still waits for the hour waits for it by the new zone.
+                let isWaiting = candidate.instance.awaitedHour.map { $0 > candidate.now } ?? false
+                if isWaiting { candidate.instance.awaitedHour = nil }
+                let answer = candidate.pass(Gates.inOrder)
+                if isWaiting { candidate.instance.awaitedHour = candidate.instance.awaitedHour ?? candidate.now }
+                return (answer, candidate.instance)
             }
             if case .hold(let until) = answer {
                 let heldSince = instance.heldSince ?? instance.due
                 profiles[slot].instances[place].due = max(clock.now, min(until, heldSince + rule.expires))
-                profiles[slot].instances[place].waitedForHourOf = instance.waitedForHourOf
+                profiles[slot].instances[place].awaitedHour = instance.awaitedHour
                 profiles[slot].instances[place].delays = instance.delays
             } else {
                 // Judged in full, in its turn among the timers of this millisecond.

@@ -7,11 +7,13 @@ struct SendTimeGate: Gate {
 
     func judge(_ candidate: inout Candidate) -> GateAnswer {
         guard candidate.rule.delivery.waitsForBestHour else { return .allow }
-        guard !candidate.instance.hasWaitedForHour else {
+        let now = candidate.now
+        if let awaited = candidate.instance.awaitedHour {
+            // Released, it waits for its hour no more, whatever else holds it.
+            candidate.instance.awaitedHour = min(awaited, now)
             candidate.saw("it has waited for its hour")
             return .allow
         }
-        let now = candidate.now
         let counts = candidate.profile.activity.hours(now: now)
         let total = counts.reduce(0, +)
         guard total >= Activity.enough else {
@@ -34,7 +36,7 @@ struct SendTimeGate: Gate {
         }
         candidate.saw("\(best.count) of \(total) events in hour \(best.hour)")
         guard best.at > now else { return .allow }
-        candidate.instance.waitedForHourOf = candidate.instance.startedAt
+        candidate.instance.awaitedHour = best.at
         return .hold(until: best.at)
     }
 

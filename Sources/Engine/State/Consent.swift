@@ -123,7 +123,8 @@ package struct Consent: Sendable, Equatable {
             }
         }
         (bouncedAt, spamAt) = (
-            Self.later(standing(bouncedAt), other.standing(other.bouncedAt)), Self.later(standing(spamAt), other.standing(other.spamAt))
+            Self.later(standing(bouncedAt), other.standing(other.bouncedAt)),
+            Self.later(standing(spamAt), other.standing(other.spamAt))
         )
         statements = joined
         joinedAt = max(time, joinedAt ?? time, other.joinedAt ?? time)

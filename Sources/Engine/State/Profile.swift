@@ -228,8 +228,8 @@ package struct Instance: Sendable, Equatable {
     package var due: Instant
     /// When it was first due, from which `expires` counts, if it is held.
     @CompactInstant package var heldSince: Instant?
-    /// The start for which it has waited for the customer's best hour; such a wait is taken once.
-    @CompactInstant package var waitedForHourOf: Instant?
+    /// Until when it waits, or has waited, for the customer's best hour; such a wait is taken once a start.
+    @CompactInstant package var awaitedHour: Instant?
     /// The last 16 ids of events that started it.
     package var because = TextList()
     /// The event that last started it, for conditions: name, id, and properties if the rule reads them (packed JSON, else empty).
@@ -255,7 +255,6 @@ package struct Instance: Sendable, Equatable {
         let slash = utf8.index(utf8.endIndex, offsetBy: -1 - Int(variantLength))
         return ProductKey(id: String(key[..<slash]), variant: String(key[utf8.index(after: slash)...]))
     }
-    package var hasWaitedForHour: Bool { waitedForHourOf == startedAt }
 
     package init(rule: Int, key: String, product: ProductKey? = nil, startedAt: Instant, due: Instant) {
         ruleIndex = Int32(rule)
@@ -283,6 +282,7 @@ package struct Instance: Sendable, Equatable {
     /// Started once more, it has been kept by nothing.
     mutating func forgetDelays() {
         heldSince = nil
+        awaitedHour = nil
         delays = Delays()
     }
 

@@ -153,7 +153,9 @@ struct RecordReader {
         }
         instance.heldSince = view.time("held_since")
         for name in view["delayed_by"]?.elements.compactMap(\.string) ?? [] { instance.delays.insert(name) }
-        instance.waitedForHourOf = view.time("waited_for_hour_of")
+        // Records used to name the start instead, of which no more is known than that it was held for its hour.
+        instance.awaitedHour =
+            view.time("awaited_hour") ?? (view.time("waited_for_hour_of") == instance.startedAt ? instance.due : nil)
         instance.place = Int(view["place"]?.number ?? 0)
         instance.because = TextList(view["because"]?.elements.compactMap(\.string) ?? [])
         instance.eventName = view["event_name"]?.string ?? ""

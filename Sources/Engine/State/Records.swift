@@ -255,6 +255,7 @@ struct RecordWriter {
             case .queued: "queued"
             case .held: "held"
             }
+        json.member("awaited_hour", instance.awaitedHour)
         if !instance.because.isEmpty {
             json.key("because")
             json.array { json in for id in instance.because { json.value(id) } }
@@ -279,7 +280,6 @@ struct RecordWriter {
         json.member("rule", rules.rules[instance.rule].name)
         json.member("started_at", instance.startedAt)
         if let product = instance.product, !product.variant.isEmpty { json.member("variant", product.variant) }
-        json.member("waited_for_hour_of", instance.waitedForHourOf)
     }
 
     private func rolling(_ profile: Profile, _ bytes: inout [UInt8]) {
