@@ -25,6 +25,22 @@ import Testing
         #expect(json.output.hasPrefix("{\"anonymous_ids\":[\"v1\"]"))
     }
 
+    /// What is to be forgotten by now no condition sees; that it is still kept an export says.
+    @Test func aProfileIsWithoutWhatIsForgotten() {
+        let forgetful = Shop(configuration: Shop.configuration + "carts: { forget: 1h }\nwaitlist: { forget: 1h }\n", runs: false)
+        defer { forgetful.program.remove() }
+        let request = Shop.line(
+            "Back In Stock Requested", at: "2026-03-01T10:00:00Z", user: "ada", id: "w1", #"{"product_id":"pot"}"#)
+        forgetful.program.write("logs/web.ndjson", request + Shop.log)
+        _ = forgetful.run("run --once")
+        for arguments in ["profile ada", "profile ada --json"] {
+            let shown = forgetful.run(arguments)
+            #expect(shown.code == 0 && !shown.output.contains("4.5") && !shown.output.contains("waitlist"), "\(shown.output)")
+        }
+        let export = forgetful.run("export ada").output
+        #expect(export.contains("4.5") && export.contains("waitlist"), "\(export)")
+    }
+
     @Test func anUnknownCustomerIsBadData() {
         let result = shop.run("profile nobody")
         #expect(result.code == 65)

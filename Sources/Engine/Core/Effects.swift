@@ -127,11 +127,16 @@ extension Engine {
 
     /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.
     private mutating func forgetOldInterests(_ slot: Int) {
-        let bound = clock.now - rules.definitions.waitlistForget
-        let gone = profiles[slot].interests.filter { $0.kind == .waitlist && $0.last <= bound && productIndex[$0.product] != nil }
+        let gone = profiles[slot].interests.filter {
+            !$0.holds(at: clock.now, rules.definitions) && productIndex[$0.product] != nil
+        }
         guard !gone.isEmpty else { return }
         profiles[slot].interests.removeAll { gone.contains($0) }
         for interest in gone { unfollow(.waitlist, slot, interest.product) }
+    }
+
+    func interest(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) -> Interest? {
+        profiles[slot].interest(in: product, kinds: [kind], at: clock.now, rules.definitions)
     }
 
     private func cartProducts(_ slot: Int) -> [ProductKey] {
@@ -139,9 +144,9 @@ extension Engine {
     }
 
     private mutating func reindexCart(_ slot: Int, before: [ProductKey]) {
-        for product in before where profiles[slot].interest(in: product, kinds: [.cart]) == nil { unfollow(.cart, slot, product) }
+        for product in before where interest(.cart, slot, product) == nil { unfollow(.cart, slot, product) }
         for product in cartProducts(slot) {
-            if let interest = profiles[slot].interest(in: product, kinds: [.cart]) {
+            if let interest = interest(.cart, slot, product) {
                 follow(.cart, slot, product, since: interest.since)
             }
         }

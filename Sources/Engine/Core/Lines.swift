@@ -351,8 +351,10 @@ extension Profile {
                     since = min(since ?? .max, membership.enteredAt)
                 }
             case .waitlist, .wishlist, .cart, .viewed:
-                guard let kind = audience.interest, let interest = interest(in: product, kinds: [kind]) else { continue }
-                if kind == .waitlist, interest.last <= now - definitions.waitlistForget { continue }
+                guard let kind = audience.interest, let interest = interest(in: product, kinds: [kind], at: now, definitions)
+                else {
+                    continue
+                }
                 if case .viewed(let within) = audience, interest.last <= now - within { continue }
                 since = min(since ?? .max, interest.since)
             }

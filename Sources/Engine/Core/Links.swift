@@ -31,7 +31,7 @@ extension Engine {
         if rules.indexesCarts {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
                 guard let index = productIndex[line.product],
-                    let interest = profiles[slot].interest(in: line.product, kinds: [.cart])
+                    let interest = interest(.cart, slot, line.product)
                 else {
                     continue
                 }
@@ -91,11 +91,9 @@ extension Engine {
     }
 
     private mutating func merge(_ interest: Interest, into slot: Int) {
-        if interest.kind == .waitlist {
-            let bound = clock.now - rules.definitions.waitlistForget
-            if interest.last <= bound { return }
-            profiles[slot].interests.removeAll { $0.kind == .waitlist && $0.product == interest.product && $0.last <= bound }
-        }
+        guard interest.holds(at: clock.now, rules.definitions) else { return }
+        let (now, definitions) = (clock.now, rules.definitions)
+        profiles[slot].interests.removeAll { $0.product == interest.product && !$0.holds(at: now, definitions) }
         if let own = profiles[slot].interests.firstIndex(where: { $0.kind == interest.kind && $0.product == interest.product }) {
             if interest.since < profiles[slot].interests[own].since {
                 profiles[slot].interests[own].since = interest.since
@@ -108,7 +106,7 @@ extension Engine {
             profiles[slot].interests.append(interest)
         }
         guard rules.indexes(interest.kind), let index = productIndex[interest.product],
-            let merged = profiles[slot].interest(in: interest.product, kinds: [interest.kind])
+            let merged = self.interest(interest.kind, slot, interest.product)
         else { return }
         products[index].follow(interest.kind, profiles[slot].number, since: merged.since)
         touch(product: index)

@@ -254,7 +254,8 @@ struct Scope: Host {
     }
 
     private func interestField(_ field: String, _ profile: UnsafePointer<Profile>) -> Loaded {
-        guard let product, let interest = profile.pointee.interest(in: product, kinds: interestKinds) else { return .absent }
+        guard let product, let interest = profile.pointee.interest(in: product, kinds: interestKinds, at: now, rules.definitions)
+        else { return .absent }
         switch field {
         case "kind": return .value(.string(interest.kind.rawValue))
         case "since": return Self.time(interest.since)
@@ -335,9 +336,11 @@ extension CartLine {
 }
 
 extension Profile {
-    /// The customer's interest in a product; of several the first of `kinds`, or of any kind if it is empty. The cart kind is read off the
-    /// carts.
-    package func interest(in product: ProductKey, kinds: [InterestKind]) -> Interest? {
+    /// The customer's interest in a product that holds now; of several the first of `kinds`, or of any kind if it is empty. The cart kind is
+    /// read off the carts.
+    package func interest(
+        in product: ProductKey, kinds: [InterestKind], at now: Instant, _ definitions: Definitions
+    ) -> Interest? {
         for kind in kinds.isEmpty ? InterestKind.allCases : kinds {
             if kind == .cart {
                 for cart in carts.list.reversed() {
@@ -348,7 +351,9 @@ extension Profile {
                             currency: line.currency)
                     }
                 }
-            } else if let interest = interests.first(where: { $0.kind == kind && $0.product == product }) {
+            } else if let interest = interests.first(where: {
+                $0.kind == kind && $0.product == product && $0.holds(at: now, definitions)
+            }) {
                 return interest
             }
         }

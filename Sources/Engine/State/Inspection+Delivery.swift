@@ -73,6 +73,6 @@ extension Inspection {
 
     /// Whether and why the customer is in the audience of a rule at a product: the interests of the kinds it asks for.
     package func interests(of rule: Int, in product: ProductKey) -> [Interest] {
-        rules.rules[rule].interestKinds.compactMap { profile.interest(in: product, kinds: [$0]) }
+        rules.rules[rule].interestKinds.compactMap { profile.interest(in: product, kinds: [$0], at: now, rules.definitions) }
     }
 }

@@ -1,6 +1,7 @@
 import CEL
 
-/// A stored customer as a person looks at it: the same reading of a record that the engine does, without an engine.
+/// A stored customer as a person looks at it: the same reading of a record that the engine does, without an engine. What is to be forgotten by now is
+/// left out, although it is in the record until the customer changes next.
 package struct Inspection: Sendable {
     package let profile: Profile
     /// Running instances of rules that the configuration no longer has.
@@ -10,7 +11,10 @@ package struct Inspection: Sendable {
 
     package init(_ record: CustomerRecord, links: [[UInt8]], rules: RuleSet, now: Instant) {
         let reading = RecordReader(rules: rules).profile(record, links: links)
-        profile = reading.profile
+        var profile = reading.profile
+        profile.carts.prune(now: now, forget: rules.definitions.cartsForget)
+        profile.interests.removeAll { !$0.holds(at: now, rules.definitions) }
+        self.profile = profile
         orphans = reading.orphans
         self.rules = rules
         self.now = now

@@ -29,6 +29,11 @@ package struct Interest: Sendable, Equatable {
         self.currency = currency
     }
 
+    /// Whether it still counts: a place in the waitlist ends some time after the last request.
+    package func holds(at now: Instant, _ definitions: Definitions) -> Bool {
+        kind != .waitlist || last > now - definitions.waitlistForget
+    }
+
     mutating func add(_ more: Int32) { count = Int32(clamping: Int64(count) + Int64(more)) }
 }
 

@@ -28,7 +28,7 @@ struct ExportCommand: ParsableCommand {
         var ids = [key.id]
         if let number = try live.store.number(of: key), let record = try live.store.customer(number) {
             ids = [record.id] + (try live.store.links(of: number))
-            parts.append(("profile", try CustomerReport(live, record, limit: 0).json))
+            parts.append(("profile", try CustomerReport(live, record, limit: 0, isComplete: true).json))
             var query = DecisionQuery()
             query.customer = number
             query.limit = .max

@@ -32,12 +32,24 @@ struct ProfileCommand: ParsableCommand {
 struct CustomerReport {
     private let record: CustomerRecord
     private let inspection: Inspection
+    private let carts: [CanonicalJSON]
+    private let interests: [CanonicalJSON]
     private let decisions: [DecisionRow]
     private let messages: [MessageRow]
 
-    init(_ state: LiveState, _ record: CustomerRecord, limit: Int) throws {
+    /// - Parameter isComplete: with carts and interests that are to be forgotten by now, but are still in the record.
+    init(_ state: LiveState, _ record: CustomerRecord, limit: Int, isComplete: Bool = false) throws {
         self.record = record
-        inspection = try state.inspection(record)
+        let inspection = try state.inspection(record)
+        self.inspection = inspection
+        carts = CanonicalJSON(stored: record.carts).elements.filter {
+            isComplete || inspection.profile.carts.index(id: $0["id"]?.string ?? "") != nil
+        }
+        interests = CanonicalJSON(stored: record.interests).elements.filter { stored in
+            let product = ProductKey(id: stored["product_id"]?.string ?? "", variant: stored["variant"]?.string ?? "")
+            return isComplete
+                || inspection.profile.interests.contains { $0.kind.rawValue == stored["kind"]?.string && $0.product == product }
+        }
         var query = DecisionQuery()
         query.customer = record.number
         query.limit = limit
@@ -51,8 +63,7 @@ struct CustomerReport {
             ("last_seen", .string(record.lastSeen.rfc3339)),
             ("locale", record.locale.map { .string($0) } ?? .null), ("timezone", record.timezone.map { .string($0) } ?? .null),
             ("anonymous_ids", .array(inspection.profile.links.map { .string(String(decoding: $0, as: UTF8.self)) })),
-            ("traits", CanonicalJSON(stored: record.traits)), ("carts", CanonicalJSON(stored: record.carts)),
-            ("interests", CanonicalJSON(stored: record.interests)),
+            ("traits", CanonicalJSON(stored: record.traits)), ("carts", .array(carts)), ("interests", .array(interests)),
             ("subscriptions", CanonicalJSON(stored: record.subscriptions)),
             ("segments", CanonicalJSON(stored: record.segments)), ("running", CanonicalJSON(stored: record.timers)),
             (
@@ -113,7 +124,7 @@ struct CustomerReport {
             Column("cart"), Column("product"), Column("quantity", isNumber: true), Column("price", isNumber: true),
             Column("changed_at"),
         ])
-        for cart in CanonicalJSON(stored: record.carts).elements {
+        for cart in self.carts {
             for line in cart["items"]?.elements ?? [] {
                 carts.add([
                     Cell(cart["id"]?.string), Cell(Self.product(line)), Cell(line["quantity"]?.string),
@@ -125,7 +136,7 @@ struct CustomerReport {
         var interests = Table([
             Column("interest"), Column("product"), Column("since"), Column("last"), Column("count", isNumber: true),
         ])
-        for interest in CanonicalJSON(stored: record.interests).elements {
+        for interest in self.interests {
             interests.add([
                 Cell(interest["kind"]?.string), Cell(Self.product(interest)), Cell(interest["since"]?.instant, isTime: true),
                 Cell(interest["last"]?.instant, isTime: true), Cell(interest["count"]?.instant, isTime: false),
