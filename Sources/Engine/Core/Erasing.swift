@@ -88,15 +88,12 @@ extension Engine {
             if mayBeStored(key) { missing.customers.append(key) }
         }
         guard missing.isEmpty else { return false }
-        let numbers = keys.compactMap { key in find(key).map { profiles[$0].number } }
         // The anonymous id of an event may belong to another user, who asked for nothing.
-        let own =
-            event.user.isEmpty
-            ? numbers
-            : numbers.filter { number in
-                slotByNumber[number].map { profiles[$0].key.isAnonymous || profiles[$0].key == keys[0] } ?? false
-            }
-        for number in own {
+        if let user = keys.first, !user.isAnonymous {
+            keys.removeAll { key in find(key).map { !profiles[$0].key.isAnonymous && profiles[$0].key != user } ?? false }
+        }
+        let numbers = keys.compactMap { key in find(key).map { profiles[$0].number } }
+        for number in numbers {
             guard let slot = slotByNumber[number] else { continue }
             for product in profiles[slot].instances.compactMap(\.product) + profiles[slot].interests.map(\.product)
                 + profiles[slot].carts.list.flatMap({ $0.lines.map(\.product) })
@@ -105,8 +102,10 @@ extension Engine {
         guard missing.isEmpty else { return false }
         clock.now = max(clock.now, event.order)
         counters.events += 1
-        for number in own where slotByNumber[number] != nil { _ = erase(number, hashes: [], until: event.time, forgets: true) }
-        entomb([tombstones.hash(keys[0])], keys: [keys[0]], until: event.time)
+        for number in numbers where slotByNumber[number] != nil {
+            _ = erase(number, hashes: [], until: event.time, forgets: true)
+        }
+        entomb(keys.map { tombstones.hash($0) }, keys: keys, until: event.time)
         return true
     }
 }
