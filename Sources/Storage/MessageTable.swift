@@ -298,7 +298,8 @@ extension Store {
         try write(changes.output.memberships, rules: rules, until: changes.clock.now)
         try write(changes.output.decisions)
         try write(changes.output.outcomes)
-        try setMeta("clock", "\(changes.clock.now) \(changes.clock.nextCustomer) \(changes.clock.sequence)")
+        let clock = changes.clock
+        try setMeta("clock", "\(clock.now) \(clock.nextCustomer) \(clock.sequence) \(clock.turn)")
     }
 
     /// The engine's own counters as of the last commit; nil before the first. Damaged ones are refused: to go on from others would give customers
@@ -312,11 +313,14 @@ extension Store {
         }
         let parts = text.split(separator: " ", omittingEmptySubsequences: false)
         let numbers = parts.compactMap { Int64($0) }
-        guard parts.count == 3, numbers.count == 3, Self.times.contains(numbers[0]) || numbers[0] == .min && lastCustomer == 0,
+        // The fourth is younger than the others.
+        guard (3...4).contains(parts.count), numbers.count == parts.count,
+            Self.times.contains(numbers[0]) || numbers[0] == .min && lastCustomer == 0,
             numbers[1] > lastCustomer,
             numbers[2] >= lastMessage
         else { throw damaged("clock") }
-        return EngineClock(now: numbers[0], nextCustomer: numbers[1], sequence: numbers[2])
+        return EngineClock(
+            now: numbers[0], nextCustomer: numbers[1], sequence: numbers[2], turn: numbers.dropFirst(3).first ?? 0)
     }
 
     /// What an engine's time can be: events are of the years 1 to 9999, and it follows them at a distance that is configured.

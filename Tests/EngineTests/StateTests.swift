@@ -30,7 +30,7 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
 
     @Test func addedQuantitiesAddUpAndRemovedOnesSubtract() throws {
         var carts = Carts()
-        let cart = carts.touch(id: "c", at: 1)
+        let cart = carts.touch(id: "c", at: 1, turn: 1)
         carts.add(try mention("p", 2), to: cart, at: 1)
         carts.add(try mention("p"), to: cart, at: 2)
         #expect(text(carts) == ["c: p*3"])
@@ -42,7 +42,7 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
 
     @Test func aLineAtOrBelowNothingIsGone() throws {
         var carts = Carts()
-        let cart = carts.touch(id: "c", at: 1)
+        let cart = carts.touch(id: "c", at: 1, turn: 1)
         carts.add(try mention("p", 2), to: cart, at: 1)
         carts.remove(try mention("p", 5), from: cart, at: 2)
         #expect(text(carts) == ["c:"])
@@ -50,7 +50,7 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
 
     @Test func anOrderTakesWhatItNamesAndOneWithoutProductsEmpties() throws {
         var carts = Carts()
-        let cart = carts.touch(id: "c", at: 1)
+        let cart = carts.touch(id: "c", at: 1, turn: 1)
         for product in ["a", "b"] { carts.add(try mention(product, 2), to: cart, at: 1) }
         carts.order([try mention("a", 2), try mention("b", 1), try mention("never", 1)], in: cart, at: 2)
         #expect(text(carts) == ["c: b*1"])
@@ -60,7 +60,7 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
 
     @Test func aSnapshotReplacesAndALateAddBeforeItCountsNoMore() throws {
         var carts = Carts()
-        let cart = carts.touch(id: "c", at: 1)
+        let cart = carts.touch(id: "c", at: 1, turn: 1)
         carts.add(try mention("a", 2), to: cart, at: 1)
         carts.replace([try mention("b", 1)], in: cart, at: 5)
         #expect(text(carts) == ["c: b*1"])
@@ -73,12 +73,12 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
     @Test func theCurrentCartIsTheOneWithLinesTouchedLast() throws {
         var carts = Carts()
         #expect(carts.target(of: nil) == "")
-        carts.add(try mention("p"), to: carts.touch(id: "full", at: 1), at: 1)
-        _ = carts.touch(id: "empty", at: 2)
+        carts.add(try mention("p"), to: carts.touch(id: "full", at: 1, turn: 1), at: 1)
+        _ = carts.touch(id: "empty", at: 2, turn: 2)
         #expect(carts.target(of: nil) == "full")
-        carts.add(try mention("p"), to: carts.touch(id: "newer", at: 1), at: 1)
+        carts.add(try mention("p"), to: carts.touch(id: "newer", at: 1, turn: 3), at: 1)
         #expect(carts.target(of: nil) == "newer", "a tie goes to the later event in order")
-        _ = carts.touch(id: "full", at: 0)
+        _ = carts.touch(id: "full", at: 0, turn: 4)
         #expect(carts.target(of: nil) == "newer", "a late touch decides no tie")
     }
 
@@ -90,16 +90,16 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
         (["order_id": "another"] as J, "b"),
     ]) func anOrderFindsItsCartByIdThenLinkThenOverlap(_ properties: J, _ expected: String) throws {
         var carts = Carts()
-        carts.add(try mention("p", 1), to: carts.touch(id: "a", at: 1), at: 1)
+        carts.add(try mention("p", 1), to: carts.touch(id: "a", at: 1, turn: 1), at: 1)
         carts.link(view(["checkout_id": "k", "order_id": "o"]), to: 0)
-        carts.add(try mention("q", 3), to: carts.touch(id: "b", at: 2), at: 2)
-        _ = carts.touch(id: "a", at: 3)
+        carts.add(try mention("q", 3), to: carts.touch(id: "b", at: 2, turn: 2), at: 2)
+        _ = carts.touch(id: "a", at: 3, turn: 3)
         #expect(carts.target(ofOrder: view(properties), bought: [try mention("q", 2), try mention("p", 1)]) == expected)
     }
 
     @Test func aCartUntouchedForLongIsDroppedExactlyThen() {
         var carts = Carts()
-        _ = carts.touch(id: "c", at: 100)
+        _ = carts.touch(id: "c", at: 100, turn: 100)
         carts.prune(now: 149, forget: 50)
         #expect(carts.list.count == 1)
         carts.prune(now: 150, forget: 50)
@@ -108,10 +108,10 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
 
     @Test func mergedCartsOfOneIdAddTheirQuantities() throws {
         var own = Carts()
-        own.add(try mention("p", 1, price: 5), to: own.touch(id: "c", at: 1), at: 1)
+        own.add(try mention("p", 1, price: 5), to: own.touch(id: "c", at: 1, turn: 1), at: 1)
         var visitor = Carts()
-        visitor.add(try mention("p", 2, price: 6), to: visitor.touch(id: "c", at: 2), at: 2)
-        visitor.add(try mention("q", 1), to: visitor.touch(id: "", at: 3), at: 3)
+        visitor.add(try mention("p", 2, price: 6), to: visitor.touch(id: "c", at: 2, turn: 2), at: 2)
+        visitor.add(try mention("q", 1), to: visitor.touch(id: "", at: 3, turn: 3), at: 3)
         own.merge(visitor)
         #expect(text(own) == ["c: p*3", ": q*1"])
         #expect(own.list[0].lines[0].price?.text == "6", "newer fields win")

@@ -47,7 +47,8 @@ extension Engine {
         } else {
             id = profiles[slot].carts.target(of: properties)
         }
-        let cart = profiles[slot].carts.touch(id: id, at: time)
+        clock.turn += 1
+        let cart = profiles[slot].carts.touch(id: id, at: time, turn: clock.turn)
         switch state {
         case .productAdded: for mention in context.mentions.prefix(1) { profiles[slot].carts.add(mention, to: cart, at: time) }
         case .productRemoved:

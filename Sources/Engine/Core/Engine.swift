@@ -80,13 +80,16 @@ package struct EngineClock: Sendable, Equatable {
     package var nextCustomer: Int64 = 1
     /// Of the last message that was decided.
     package var sequence: Int64 = 0
+    /// Of the last event that touched a cart, in the order of application: it decides between carts that were touched at one and the same time.
+    package var turn: Int64 = 0
 
     package init() {}
 
-    package init(now: Instant, nextCustomer: Int64, sequence: Int64) {
+    package init(now: Instant, nextCustomer: Int64, sequence: Int64, turn: Int64) {
         self.now = now
         self.nextCustomer = nextCustomer
         self.sequence = sequence
+        self.turn = turn
     }
 }
 

@@ -53,12 +53,15 @@ package struct Cart: Sendable, Equatable {
     package var lines: [CartLine] = []
     /// Event time of the newest event that touched it.
     package var touchedAt: Instant
+    /// That event's turn among all that touched carts.
+    package var turn: Int64
     /// Event time of the newest snapshot of all lines (or of an order that emptied it); what is older changes no line.
-    package var snapshotAt: Instant?
+    @CompactInstant package var snapshotAt: Instant?
 
-    package init(id: String, touchedAt: Instant) {
+    package init(id: String, touchedAt: Instant, turn: Int64) {
         texts = TextList([id])
         self.touchedAt = touchedAt
+        self.turn = turn
     }
 
     /// `cart_id`, or `""`.
@@ -73,6 +76,9 @@ package struct Cart: Sendable, Equatable {
     package func isLinked(to id: String) -> Bool { texts.contains(id, after: 1) }
     package mutating func link(to id: String) { if !isLinked(to: id) { texts.append(id) } }
     package mutating func unlink(from id: String) { texts.remove(id, after: 1) }
+
+    /// Whether it was touched before `other`; of one and the same time by the earlier event in order.
+    func wasTouched(before other: Cart) -> Bool { (touchedAt, turn) < (other.touchedAt, other.turn) }
 
     /// Price × quantity over the lines, if every line has a price and all are of one currency: currencies are never added up.
     package var total: (amount: Decimal, currency: String?)? {
@@ -89,7 +95,7 @@ package struct Cart: Sendable, Equatable {
 }
 
 /// A customer's open carts, in the order in which they were touched (the last touched is last; at one and the same time the
-/// later event is later). Kept so that the current cart is found without comparing positions of events.
+/// later event is later).
 package struct Carts: Sendable, Equatable {
     package var list: [Cart] = []
 
@@ -148,16 +154,20 @@ package struct Carts: Sendable, Equatable {
     }
 
     /// Marks a cart as touched at `time`, creating it if needed, and returns where it now is.
-    package mutating func touch(id: String, at time: Instant) -> Int {
+    package mutating func touch(id: String, at time: Instant, turn: Int64) -> Int {
         let known = index(id: id)
-        if let known, list[known].touchedAt > time || known == list.count - 1 {
-            list[known].touchedAt = max(list[known].touchedAt, time)
-            return known
+        if let known {
+            if list[known].touchedAt > time { return known }
+            list[known].touchedAt = time
+            list[known].turn = turn
+            if known == list.count - 1 { return known }
         }
-        var cart = known.map { list.remove(at: $0) } ?? Cart(id: id, touchedAt: time)
-        cart.touchedAt = max(cart.touchedAt, time)
-        // A late touch does not overtake carts touched at a later time.
-        let place = list.lastIndex { $0.touchedAt <= cart.touchedAt }.map { $0 + 1 } ?? 0
+        return place(known.map { list.remove(at: $0) } ?? Cart(id: id, touchedAt: time, turn: turn))
+    }
+
+    /// Puts a cart where its last touch belongs, and returns where that is. A late touch does not overtake carts touched at a later time.
+    private mutating func place(_ cart: Cart) -> Int {
+        let place = list.lastIndex { !cart.wasTouched(before: $0) }.map { $0 + 1 } ?? 0
         list.reserveTight()
         list.insert(cart, at: place)
         return place
@@ -250,8 +260,7 @@ package struct Carts: Sendable, Equatable {
     package mutating func merge(_ other: Carts) {
         for cart in other.list {
             guard let index = index(id: cart.id) else {
-                let place = list.firstIndex { $0.touchedAt > cart.touchedAt } ?? list.endIndex
-                list.insert(cart, at: place)
+                _ = place(cart)
                 continue
             }
             for line in cart.lines {
@@ -277,7 +286,7 @@ package struct Carts: Sendable, Equatable {
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
             for link in cart.links { list[index].link(to: link) }
-            _ = touch(id: cart.id, at: cart.touchedAt)
+            if list[index].wasTouched(before: cart) { _ = touch(id: cart.id, at: cart.touchedAt, turn: cart.turn) }
         }
     }
 }

@@ -102,7 +102,8 @@ struct RecordReader {
     }
 
     private func cart(_ view: JSONView) -> Cart? {
-        var cart = Cart(id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0)
+        var cart = Cart(
+            id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0, turn: Int64(view["turn"]?.number ?? 0))
         cart.snapshotAt = view.time("snapshot_at")
         for link in view["links"]?.elements.compactMap(\.string) ?? [] { cart.link(to: link) }
         cart.lines = (view["items"]?.elements ?? []).compactMap { view in

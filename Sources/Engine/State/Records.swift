@@ -218,6 +218,7 @@ struct RecordWriter {
         }
         json.member("snapshot_at", cart.snapshotAt)
         json.member("touched_at", cart.touchedAt)
+        json.member("turn", cart.turn)
     }
 
     private func interest(_ interest: Interest, _ json: inout JSONWriter) {

@@ -39,7 +39,7 @@ final class Reference {
             guard let time = times.min(), time <= end || next < lines.count else { return }
             now = time
             while next < lines.count, lines[next].order == now {
-                turn += 1000
+                turn += 1
                 apply(lines[next].line)
                 next += 1
             }
@@ -91,9 +91,7 @@ final class Reference {
         for (key, value) in visitor.cartLinks where owner.cartLinks[key] == nil { owner.cartLinks[key] = value }
         for (key, value) in visitor.traits where owner.traits[key] == nil { owner.traits[key] = value }
         for (rule, time) in visitor.published { owner.published[rule] = max(time, owner.published[rule] ?? .min) }
-        // In what order two profiles' carts were touched in the same millisecond is not kept: the visitor's count as later.
-        for (offset, var cart) in visitor.carts.sorted(by: { ($0.touched, $0.turn) < ($1.touched, $1.turn) }).enumerated() {
-            cart.turn = turn - 500 + offset
+        for cart in visitor.carts {
             guard let place = owner.carts.firstIndex(where: { $0.id == cart.id }) else {
                 owner.carts.append(cart)
                 continue
