@@ -91,7 +91,7 @@ private func mention(_ product: String, _ quantity: Double? = nil, price: Double
     ]) func anOrderFindsItsCartByIdThenLinkThenOverlap(_ properties: J, _ expected: String) throws {
         var carts = Carts()
         carts.add(try mention("p", 1), to: carts.touch(id: "a", at: 1, turn: 1), at: 1)
-        carts.link(view(["checkout_id": "k", "order_id": "o"]), to: 0)
+        carts.link(view(["checkout_id": "k", "order_id": "o"]), to: 0, turn: 1)
         carts.add(try mention("q", 3), to: carts.touch(id: "b", at: 2, turn: 2), at: 2)
         _ = carts.touch(id: "a", at: 3, turn: 3)
         #expect(carts.target(ofOrder: view(properties), bought: [try mention("q", 2), try mention("p", 1)]) == expected)

@@ -60,7 +60,7 @@ extension Engine {
             }
         default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }
         }
-        if state == .checkoutStarted { profiles[slot].carts.link(properties, to: cart) }
+        if state == .checkoutStarted { profiles[slot].carts.link(properties, to: cart, turn: clock.turn) }
         context.cartID = id
         context.namesCart = true
     }

@@ -50,6 +50,8 @@ package struct CartLine: Sendable, Equatable {
 package struct Cart: Sendable, Equatable {
     /// The id and the links, in one piece of memory.
     private var texts: TextList
+    /// In which turn each link was made.
+    private var turns: [Int64] = []
     package var lines: [CartLine] = []
     /// Event time of the newest event that touched it.
     package var touchedAt: Instant
@@ -68,14 +70,33 @@ package struct Cart: Sendable, Equatable {
     package var id: String { texts.first ?? "" }
     /// Checkout and order ids that belong to it.
     package var links: some Sequence<String> { texts.dropFirst() }
-    var hasLinks: Bool { texts.count > 1 }
+    package var linkTurns: [Int64] { turns }
+    var hasLinks: Bool { !turns.isEmpty }
     /// What the texts have allocated, in bytes.
     var textCapacity: Int { texts.capacity }
 
     package func has(id: String) -> Bool { texts.first(is: id) }
     package func isLinked(to id: String) -> Bool { texts.contains(id, after: 1) }
-    package mutating func link(to id: String) { if !isLinked(to: id) { texts.append(id) } }
-    package mutating func unlink(from id: String) { texts.remove(id, after: 1) }
+
+    package mutating func link(to id: String, turn: Int64) {
+        if let place = place(ofLink: id) {
+            turns[place] = max(turns[place], turn)
+        } else {
+            texts.append(id)
+            turns.appendTightly(turn)
+        }
+    }
+
+    package mutating func unlink(from id: String) {
+        guard let place = place(ofLink: id) else { return }
+        texts.remove(id, after: 1)
+        turns.remove(at: place)
+    }
+
+    /// In which turn a link was made; nil if there is none.
+    func turn(ofLink id: String) -> Int64? { place(ofLink: id).map { turns[$0] } }
+
+    private func place(ofLink id: String) -> Int? { links.enumerated().first { $0.element.same(as: id) }?.offset }
 
     /// Whether it was touched before `other`; of one and the same time by the earlier event in order.
     func wasTouched(before other: Cart) -> Bool { (touchedAt, turn) < (other.touchedAt, other.turn) }
@@ -247,17 +268,31 @@ package struct Carts: Sendable, Equatable {
     }
 
     /// Links the event's checkout and order ids to a cart.
-    package mutating func link(_ properties: JSONView?, to index: Int) {
+    package mutating func link(_ properties: JSONView?, to index: Int, turn: Int64) {
         for key in ["checkout_id", "order_id"] {
             guard let id = properties?[key]?.identifier, !id.isEmpty else { continue }
             for other in list.indices where other != index { list[other].unlink(from: id) }
-            list[index].link(to: id)
+            list[index].link(to: id, turn: turn)
+        }
+    }
+
+    /// One checkout or order belongs to one cart, to which it was linked last; so it does when two customers become one.
+    private mutating func settleLinks(with other: inout Carts) {
+        for theirs in other.list.indices {
+            for (id, turn) in zip(Array(other.list[theirs].links), other.list[theirs].linkTurns) {
+                for own in list.indices where !list[own].has(id: other.list[theirs].id) {
+                    guard let ownTurn = list[own].turn(ofLink: id) else { continue }
+                    if ownTurn > turn { other.list[theirs].unlink(from: id) } else { list[own].unlink(from: id) }
+                }
+            }
         }
     }
 
     /// Takes in the carts of an anonymous visitor who became this customer: carts of one id become one, quantities add, newer
     /// fields win.
     package mutating func merge(_ other: Carts) {
+        var other = other
+        settleLinks(with: &other)
         for cart in other.list {
             guard let index = index(id: cart.id) else {
                 _ = place(cart)
@@ -285,7 +320,7 @@ package struct Carts: Sendable, Equatable {
                 list[index].lines[own].changedAt = changed
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
-            for link in cart.links { list[index].link(to: link) }
+            for (link, turn) in zip(cart.links, cart.linkTurns) { list[index].link(to: link, turn: turn) }
             if list[index].wasTouched(before: cart) { _ = touch(id: cart.id, at: cart.touchedAt, turn: cart.turn) }
         }
     }

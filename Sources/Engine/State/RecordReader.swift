@@ -105,7 +105,10 @@ struct RecordReader {
         var cart = Cart(
             id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0, turn: Int64(view["turn"]?.number ?? 0))
         cart.snapshotAt = view.time("snapshot_at")
-        for link in view["links"]?.elements.compactMap(\.string) ?? [] { cart.link(to: link) }
+        let turns = view["link_turns"]?.elements.compactMap(\.number) ?? []
+        for (place, link) in (view["links"]?.elements ?? []).compactMap(\.string).enumerated() {
+            cart.link(to: link, turn: turns.indices.contains(place) ? Int64(turns[place]) : 0)
+        }
         cart.lines = (view["items"]?.elements ?? []).compactMap { view in
             guard let product = product(view), let quantity = view["quantity"]?.decimal else { return nil }
             return CartLine(

@@ -213,6 +213,8 @@ struct RecordWriter {
             }
         }
         if cart.hasLinks {
+            json.key("link_turns")
+            json.array { json in for turn in cart.linkTurns { json.value(turn) } }
             json.key("links")
             json.array { json in for link in cart.links { json.value(link) } }
         }

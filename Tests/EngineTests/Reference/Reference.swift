@@ -88,7 +88,7 @@ final class Reference {
         owner.cancels += visitor.cancels
         // What ended as the visitor's is the user's now, so that no second message comes of the same start.
         owner.ended += visitor.ended
-        for (key, value) in visitor.cartLinks where owner.cartLinks[key] == nil { owner.cartLinks[key] = value }
+        owner.cartLinks.merge(visitor.cartLinks) { $0.turn > $1.turn ? $0 : $1 }
         for (key, value) in visitor.traits where owner.traits[key] == nil { owner.traits[key] = value }
         for (rule, time) in visitor.published { owner.published[rule] = max(time, owner.published[rule] ?? .min) }
         for cart in visitor.carts {
@@ -185,7 +185,7 @@ final class Reference {
     /// A dropped cart takes its links along.
     func forgetCarts(_ customer: Customer) {
         for cart in customer.carts where cart.touched + world.cartsForget <= now {
-            customer.cartLinks = customer.cartLinks.filter { $0.value != cart.id }
+            customer.cartLinks = customer.cartLinks.filter { $0.value.cart != cart.id }
         }
         customer.carts.removeAll { $0.touched + world.cartsForget <= now }
     }
@@ -199,7 +199,7 @@ final class Reference {
 
     func linkedCart(_ line: LogLine, _ customer: Customer) -> String? {
         for key in ["checkout_id", "order_id"] {
-            if let id = line.properties[key]?.text, let cart = customer.cartLinks[key + ":" + id] { return cart }
+            if let id = line.properties[key]?.text, let link = customer.cartLinks[key + ":" + id] { return link.cart }
         }
         return nil
     }
@@ -266,7 +266,7 @@ final class Reference {
         default:
             if line.name == "Checkout Started" {
                 for key in ["checkout_id", "order_id"] {
-                    if let value = line.properties[key]?.text { customer.cartLinks[key + ":" + value] = id }
+                    if let value = line.properties[key]?.text { customer.cartLinks[key + ":" + value] = (id, turn) }
                 }
             }
             if let lines = Self.products(line), !isReplaced {

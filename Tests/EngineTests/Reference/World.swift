@@ -192,7 +192,7 @@ final class Customer {
     var name: String
     var past: [LogLine] = []
     var carts: [Cart] = []
-    var cartLinks: [String: String] = [:]
+    var cartLinks: [String: (cart: String, turn: Int)] = [:]
     var payments: [LogLine] = []
     var interests: [Interested] = []
     var segments: Set<String> = []
