@@ -64,7 +64,7 @@ struct StripeFormat: WebhookFormat {
             event.properties.add("decline_code", text: decline.code)
         }
         let currency = invoice.text("currency") ?? ""
-        event.properties.add("amount", number: StripeMoney.amount(invoice["amount_remaining"] ?? invoice["amount_due"], currency))
+        event.properties.add("amount", number: StripeMoney.amount(invoice, "amount_remaining", "amount_due", currency))
         return event
     }
 
@@ -129,7 +129,7 @@ struct StripeFormat: WebhookFormat {
             event.properties.add("plan", text: price?.text("id"))
             event.properties.add("product_id", text: price?.reference("product"))
             let currency = price?.text("currency") ?? object.text("currency") ?? ""
-            event.properties.add("price", number: StripeMoney.amount(price?["unit_amount"] ?? price?["amount"], currency))
+            event.properties.add("price", number: price.flatMap { StripeMoney.amount($0, "unit_amount", "amount", currency) })
             event.properties.add("currency", text: currency.uppercased())
             event.properties.add("period_ends", time: item.moment("current_period_end") ?? object.moment("current_period_end"))
         }
@@ -192,6 +192,11 @@ enum StripeMoney {
         "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
     ]
     private static let thousandths: Set<String> = ["bhd", "jod", "kwd", "omr", "tnd"]
+
+    /// The first of two fields that has an amount.
+    static func amount(_ object: JSONView, _ field: String, _ other: String, _ currency: String) -> Decimal? {
+        amount(object[field], currency) ?? amount(object[other], currency)
+    }
 
     static func amount(_ value: JSONView?, _ currency: String) -> Decimal? { value?.decimal.flatMap { amount($0, currency) } }
 

@@ -25,7 +25,9 @@ import Testing
             #"Payment Failed user=cus_1 id=evt_1 {"amount":9.99,"attempt":2,"currency":"EUR","invoice_id":"in_1","invoice_url":"https://pay/1","next_attempt":"2026-03-04T12:00:00.000Z","subscription_id":"sub_1"}"#
         ),
         (
-            line("invoice.payment_failed", #"{\#(invoice),"attempt_count":4,"next_payment_attempt":null,"amount_due":1999}"#),
+            line(
+                "invoice.payment_failed",
+                #"{\#(invoice),"attempt_count":4,"next_payment_attempt":null,"amount_due":1999,"amount_remaining":null}"#),
             #"Payment Failed user=cus_1 id=evt_1 {"amount":19.99,"attempt":4,"currency":"EUR","invoice_id":"in_1","subscription_id":"sub_1"}"#
         ),
         // References may be expanded, and newer versions keep the subscription elsewhere.

@@ -32,7 +32,8 @@ extension Engine {
                 profiles[slot].sends[latest].isConverted = true
                 outcome.converted = 1
             }
-            if let revenue = (properties?["revenue"] ?? properties?["total"] ?? properties?["value"])?.decimal {
+            // A field without an amount, such as null, says nothing of the revenue.
+            if let revenue = ["revenue", "total", "value"].lazy.compactMap({ properties?[$0]?.decimal }).first {
                 outcome.revenue = revenue
                 outcome.currency = properties?["currency"]?.string
             }
