@@ -8,11 +8,13 @@ extension Engine {
         return inScope(condition, slot, instance) { condition.program.trace($0).plainParts }
     }
 
-    /// An instance that was held for too long: which gate held it at the end.
+    /// An instance that was held for too long: which gate held it to the end, up to which it may have opened, and whatever others say by now.
     func holder(_ slot: Int, _ place: Int, _ rule: Rule) -> String {
-        asCandidate(slot, place, rule, isTraced: true) { candidate in
-            guard case .hold = candidate.pass(Gates.inOrder), let step = candidate.steps.last else { return "" }
-            return step.gate + ": " + step.saw
+        asCandidate(slot, place, rule, at: clock.now - 1, isTraced: true) { candidate in
+            for gate in Gates.inOrder {
+                if case .hold = candidate.pass([gate]), let step = candidate.steps.last { return step.gate + ": " + step.saw }
+            }
+            return ""
         }
     }
 }

@@ -18,7 +18,7 @@ extension Engine {
 
     /// Asks the gates.
     private mutating func pass(_ slot: Int, _ place: Int, _ rule: Rule) -> (GateAnswer, Choice) {
-        let (answer, choice, steps) = asCandidate(slot, place, rule, isTraced: isTracing) { candidate in
+        let (answer, choice, steps) = asCandidate(slot, place, rule, at: clock.now, isTraced: isTracing) { candidate in
             (candidate.pass(Gates.inOrder), candidate.choice, candidate.steps)
         }
         if isTracing {
@@ -28,13 +28,13 @@ extension Engine {
         return (answer, choice)
     }
 
-    /// Gives an instance as gates see it.
+    /// Gives an instance as gates see it at a moment.
     func asCandidate<Result>(
-        _ slot: Int, _ place: Int, _ rule: Rule, isTraced: Bool, _ body: (inout Candidate) -> Result
+        _ slot: Int, _ place: Int, _ rule: Rule, at now: Instant, isTraced: Bool, _ body: (inout Candidate) -> Result
     ) -> Result {
         withUnsafePointer(to: profiles[slot]) { profile in
             var candidate = Candidate(
-                profile.pointee.instances[place], rule, profile, rules, now: clock.now, sha256: sha256, isTraced: isTraced)
+                profile.pointee.instances[place], rule, profile, rules, now: now, sha256: sha256, isTraced: isTraced)
             return body(&candidate)
         }
     }
@@ -82,7 +82,7 @@ extension Engine {
         guard profiles[slot].instances.contains(where: { $0.phase == .held }) else { return }
         for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase == .held {
             let rule = rules.rules[profiles[slot].instances[place].rule]
-            let (answer, instance) = asCandidate(slot, place, rule, isTraced: false) { candidate in
+            let (answer, instance) = asCandidate(slot, place, rule, at: clock.now, isTraced: false) { candidate in
                 // Only who still waits for the hour waits for it by the new zone.
                 let isWaiting = candidate.instance.awaitedHour.map { $0 > candidate.now } ?? false
                 if isWaiting { candidate.instance.awaitedHour = nil }
