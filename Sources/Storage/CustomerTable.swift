@@ -100,7 +100,7 @@ extension Store {
                 try write(record, isStored ? update : insert)
             }
         }
-        try write(wakes)
+        try write(&wakes)
     }
 
     /// A customer's entry in the table of wakes, if there is one.

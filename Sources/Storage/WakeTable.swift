@@ -49,10 +49,10 @@ extension Store {
         return earliest
     }
 
-    func write(_ changes: WakeChanges) throws(StoreError) {
+    func write(_ changes: inout WakeChanges) throws(StoreError) {
         let remove = try database.statement("DELETE FROM wake WHERE at=? AND customer=?")
         let add = try database.statement("INSERT INTO wake VALUES (?, ?)")
-        for entry in changes.inOrder {
+        for entry in changes.inOrder() {
             let statement = entry.isAdded ? add : remove
             statement.bind(1, entry.at)
             statement.bind(2, entry.customer)
@@ -63,16 +63,29 @@ extension Store {
 
 /// What a commit changes in the table of wakes.
 struct WakeChanges {
+    /// In 16 bytes: a large batch has two for each of its customers.
     struct Entry {
         let at: Instant
-        let customer: Int64
-        let isAdded: Bool
+        private let packed: Int64
+
+        init(at: Instant, customer: Int64, isAdded: Bool) {
+            self.at = at
+            packed = customer << 1 | (isAdded ? 1 : 0)
+        }
+
+        var customer: Int64 { packed >> 1 }
+        var isAdded: Bool { packed & 1 == 1 }
+
+        static func precedes(_ a: Entry, _ b: Entry) -> Bool { a.at != b.at ? a.at < b.at : a.packed < b.packed }
     }
 
     private var entries: [Entry] = []
 
     /// In the order of the table, so that each of its pages is come to once.
-    var inOrder: [Entry] { entries.sorted { ($0.at, $0.customer) < ($1.at, $1.customer) } }
+    mutating func inOrder() -> [Entry] {
+        entries.sort(by: Entry.precedes)
+        return entries
+    }
 
     /// - Parameters:
     ///   - stored: as it is in the table; nil: the customer is not in it.
