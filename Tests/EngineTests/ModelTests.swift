@@ -30,7 +30,7 @@ struct Trial {
             if ProcessInfo.processInfo.environment["NUDGED_TRACE"] != nil {
                 print("engine:", told.decisions, "reference:", expected.decisions, separator: "\n")
             }
-            // The reference does not take messages back: a withdrawal changes nothing but the verdict of what was published before.
+            // The reference does not tell of messages that are taken back, but for the share that goes on.
             let decisions = told.decisions.filter { !$0.contains("] withdrawn ") }
             if let difference = Self.difference(Self.settled(decisions), Self.settled(expected.decisions)) {
                 return "decisions: " + difference

@@ -94,7 +94,9 @@ extension World {
             rule.audience = generator.pick([
                 [.waitlist], [.wishlist], [.waitlist, .wishlist], [.viewed(within: unit * 6), .waitlist],
             ])
-            rule.cancel = generator.chance(50) ? [.event("Order Completed")] : []
+            for name in ["Order Completed", "Back In Stock Cancelled"] where generator.chance(50) {
+                rule.cancel.append(.event(name))
+            }
             conditions = Templates.productConditions
             if flavour.subject == .limits {
                 rule.limit = Condition("product.available") { _ in true }
@@ -171,8 +173,6 @@ struct RandomLog {
         let user = generator.pick(["u1", "u2", "u1"])
         let anonymous = generator.pick(["a1", "a2"])
         let isVisitor = flavour.hasLinks && generator.chance(50)
-        // Checkouts of two customers never have the same id.
-        let owner = isVisitor ? anonymous : user
         var line = LogLine(time, name)
         var keys: [String] = []
         var values: [J] = []
@@ -191,8 +191,8 @@ struct RandomLog {
         case "Cart Updated", "Cart Viewed", "Checkout Started", "Order Completed":
             if generator.chance(75) { set("products", products(&generator)) }
             if name == "Checkout Started" || name == "Order Completed" {
-                if generator.chance(40) { set("checkout_id", .text(generator.pick(["k1", "k2"]) + owner)) }
-                if generator.chance(30) { set("order_id", .text(generator.pick(["o1", "o2"]) + owner)) }
+                if generator.chance(40) { set("checkout_id", .text(generator.pick(["k1", "k2", "k3"]))) }
+                if generator.chance(30) { set("order_id", .text(generator.pick(["o1", "o2", "o3"]))) }
             }
             if name == "Order Completed" { set("value", .number(Double(generator.below(12)))) }
         case "Product Stock Changed":

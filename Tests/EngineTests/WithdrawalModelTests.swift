@@ -2,7 +2,7 @@ import Engine
 import Testing
 
 /// What late lines take back, against a model that knows nothing but one rule: starts, cancels, the cooldown, and messages that a late cancel
-/// turns out to have been wrong about. (The reference of `ModelTests` takes nothing back.)
+/// turns out to have been wrong about. (The reference of `ModelTests` does not tell of it.)
 @Suite struct WithdrawalModelTests {
     static let seeds = (0..<400).map { UInt64($0) &* 104_729 &+ 2026 }
 

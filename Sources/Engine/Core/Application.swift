@@ -249,7 +249,7 @@ extension Engine {
         }
     }
 
-    /// Notes the stored products that the event's effects, conditions or cancelled instances may touch.
+    /// Notes the stored products that the event's effects, conditions or cancelled instances and messages may touch.
     private mutating func requireProducts(of actors: Actors, _ event: Event, _ missing: inout Missing) {
         // What anybody has to do with is resident where nothing is stored.
         guard hasStore, concernsProducts(event.name) else { return }
@@ -257,6 +257,11 @@ extension Engine {
         for case let slot? in [acting, actors.merging] {
             for place in profiles[slot].instances.indices {
                 if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }
+            }
+            if event.time < max(clock.now, event.order) {
+                for send in profiles[slot].sends where send.isRefuted(at: event.time) {
+                    if let product = send.product { _ = require(product, &missing) }
+                }
             }
             if actors.merging != nil || event.name == StateEvent.orderCompleted.eventName {
                 for interest in profiles[slot].interests where rules.indexes(interest.kind) {

@@ -137,7 +137,7 @@ extension Engine {
         let isOlder = time < line.startedAt
         if !isOlder {
             line.startedAt = time
-            line.published = 0
+            line.resetPublished(after: clock.sequence)
             line.paceDue = definition.pace.map { time + $0 }
         }
         line.isOpen = true
@@ -272,7 +272,7 @@ extension Engine {
             line.paceDue = nil
             for number in asked {
                 guard let slot = slotByNumber[number], paceHolds(slot, rule, key) else { continue }
-                line.published = 0
+                line.resetPublished(after: clock.sequence)
                 // Of a late start several paces may be over; the next is the first that is still to come.
                 line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
                 line.isOpen = true
@@ -326,14 +326,27 @@ extension Engine {
         guard let index = productIndex[product], var line = products[index].lines.first(where: { $0.rule == instance.rule })
         else { return }
         line.remove(number)
-        if verdict == .published {
-            line.published += 1
-        } else if instance.phase != .queued, !line.waiting.isEmpty {
-            line.isOpen = true
-        }
+        if verdict == .published { line.published += 1 }
+        let isFree = verdict != .published && instance.phase != .queued
+        set(line, at: index, isFree: isFree)
+    }
+
+    /// A published message is taken back: its share, if that is counted still, goes to the next as that of whoever was not published.
+    mutating func returnShare(of send: Send, _ rule: Int) {
+        guard let index = send.product.flatMap({ productIndex[$0] }),
+            var line = products[index].lines.first(where: { $0.rule == rule }),
+            let counted = line.publishedAfter, send.sequence > counted, line.published > 0
+        else { return }
+        line.published -= 1
+        set(line, at: index, isFree: true)
+    }
+
+    private mutating func set(_ line: AudienceLine, at index: Int, isFree: Bool) {
+        var line = line
+        if isFree, !line.waiting.isEmpty { line.isOpen = true }
         set(line, at: index)
         guard line.isOpen else { return }
-        if moment.isOpen { enqueue(line: line, of: product) } else { wake(product: index) }
+        if moment.isOpen { enqueue(line: line, of: products[index].key) } else { wake(product: index) }
     }
 }
 

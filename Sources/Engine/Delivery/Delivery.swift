@@ -65,10 +65,11 @@ extension Engine {
             }
         }
         guard choice.rule.delivery.keepsSend > 0 else { return }
-        let send = Send(
+        var send = Send(
             rule: choice.rule.name, key: choice.instance.key, channel: choice.channel, variant: choice.variant,
             tags: choice.rule.delivery.tags, id: message.id, sequence: message.sequence, customer: profiles[slot].number,
             startedAt: choice.instance.startedAt, at: clock.now, isUncounted: choice.rule.delivery.uncounted)
+        send.variantLength = choice.instance.variantLength
         profiles[slot].add(send, now: clock.now, keeps: rules.delivery.keepsSends)
         if choice.rule.delivery.conversion != nil {
             output.outcomes.append(Outcome(rule: send.rule, variant: send.variant, isHoldout: send.isHoldout, sent: 1))

@@ -1,12 +1,11 @@
 extension Engine {
-    /// Takes back messages that a late event would have cancelled before they were decided: whose last start is no later than it, and that were
-    /// decided no earlier. Caps and cooldown keep counting them.
+    /// Takes back messages that a late event would have cancelled before they were decided. Caps and cooldown keep counting them; the share of a
+    /// product goes to the next in line.
     mutating func withdraw(_ slot: Int, _ rule: Int, keys: [String]?, at time: Instant, cause: String) {
         let definition = rules.rules[rule]
         for place in profiles[slot].sends.indices {
             let send = profiles[slot].sends[place]
-            guard !send.isWithdrawn, !send.isHoldout, send.startedAt <= time, time <= send.at,
-                send.rule.same(as: definition.name),
+            guard send.isRefuted(at: time), send.rule.same(as: definition.name),
                 keys.map({ $0.contains { $0.same(as: send.key) } }) ?? true
             else { continue }
             touch(slot)
@@ -17,6 +16,7 @@ extension Engine {
                     id: send.id, rule: send.rule, customer: send.customer, customerText: text(of: slot), key: send.key,
                     startedAt: send.startedAt, dueAt: send.at, decidedAt: clock.now, verdict: .withdrawn, cause: cause,
                     channel: send.channel, variant: send.variant))
+            if definition.hasAudience { returnShare(of: send, rule) }
             if definition.delivery.retract { output.messages.append(retraction(slot, send, definition, cause: cause)) }
         }
     }

@@ -26,6 +26,17 @@ package struct ProductKey: Hashable, Sendable, Comparable {
 
     /// How a key is written in messages and tables: `ID`, or `ID/VARIANT`.
     package var text: String { variant.isEmpty ? id : id + "/" + variant }
+
+    /// As `text` has it, of which so many bytes at the end are the variant's.
+    init(text: String, variantLength: Int) {
+        let utf8 = text.utf8
+        guard variantLength > 0, variantLength < utf8.count else {
+            self.init(id: text)
+            return
+        }
+        let slash = utf8.index(utf8.endIndex, offsetBy: -1 - variantLength)
+        self.init(id: String(text[..<slash]), variant: String(text[utf8.index(after: slash)...]))
+    }
 }
 
 /// One product in a cart.

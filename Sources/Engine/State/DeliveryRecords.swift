@@ -44,7 +44,10 @@ extension ByteWriter {
                 signed(send.customer)
                 signed(send.startedAt)
                 signed(send.at)
-                bytes.append((send.isUncounted ? 1 : 0) | (send.isWithdrawn ? 2 : 0) | (send.isConverted ? 4 : 0))
+                bytes.append(
+                    (send.isUncounted ? 1 : 0) | (send.isWithdrawn ? 2 : 0) | (send.isConverted ? 4 : 0)
+                        | (send.variantLength >= 0 ? 8 : 0))
+                if send.variantLength >= 0 { unsigned(UInt64(send.variantLength)) }
             }
         }
         if !profile.activity.cells.isEmpty {
@@ -104,6 +107,7 @@ extension ByteReader {
             send.isUncounted = flags & 1 != 0
             send.isWithdrawn = flags & 2 != 0
             send.isConverted = flags & 4 != 0
+            if flags & 8 != 0 { send.variantLength = Int32(clamping: unsigned()) }
             profile.sends.append(send)
         case 11:
             let week = Int32(clamping: signed())

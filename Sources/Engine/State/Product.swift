@@ -48,6 +48,8 @@ package struct AudienceLine: Sendable, Equatable {
     package var waiting: [Place] = []
     /// Published since the last start (or the last turn of the pace).
     package var published = 0
+    /// Those are the messages after this sequence; nil if it is not known which.
+    package var publishedAfter: Int64?
     package var nextPlace = 0
     /// When the pace judges the limit anew; nil without a pace, or once its condition failed.
     package var paceDue: Instant?
@@ -57,6 +59,12 @@ package struct AudienceLine: Sendable, Equatable {
     package init(rule: Int, startedAt: Instant) {
         self.rule = rule
         self.startedAt = startedAt
+    }
+
+    /// Counts anew what is published, as the next start or turn of the pace does.
+    mutating func resetPublished(after sequence: Int64) {
+        published = 0
+        publishedAfter = sequence
     }
 
     mutating func remove(_ customer: Int64) {

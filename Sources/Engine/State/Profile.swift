@@ -219,7 +219,7 @@ package struct Instance: Sendable, Equatable {
 
     private var ruleIndex: Int32
     /// Of the product's variant in the key, in bytes; negative without a product.
-    private var variantLength: Int32 = -1
+    private(set) var variantLength: Int32 = -1
     /// As in messages: a cart id, `ProductKey.text`, a subscription id, or `""` for the customer.
     package let key: String
     /// Event time of the last start.
@@ -249,11 +249,7 @@ package struct Instance: Sendable, Equatable {
     package var rule: Int { Int(ruleIndex) }
     /// The product of a `per: product` rule, whose text is the key.
     package var product: ProductKey? {
-        guard variantLength >= 0 else { return nil }
-        guard variantLength > 0 else { return ProductKey(id: key) }
-        let utf8 = key.utf8
-        let slash = utf8.index(utf8.endIndex, offsetBy: -1 - Int(variantLength))
-        return ProductKey(id: String(key[..<slash]), variant: String(key[utf8.index(after: slash)...]))
+        variantLength < 0 ? nil : ProductKey(text: key, variantLength: Int(variantLength))
     }
 
     package init(rule: Int, key: String, product: ProductKey? = nil, startedAt: Instant, due: Instant) {

@@ -81,6 +81,7 @@ struct RecordReader {
             line.active = places(view["active"])
             line.waiting = places(view["waiting"])
             line.published = Int(view["published"]?.number ?? 0)
+            line.publishedAfter = view["published_after"]?.number.map { Int64($0) }
             line.nextPlace = Int(view["next_place"]?.number ?? 0)
             line.isOpen = view["open"]?.bool ?? false
             line.paceDue = view.time("pace_due")

@@ -186,6 +186,7 @@ struct RecordWriter {
         json.value(line.isOpen)
         json.member("pace_due", line.paceDue)
         json.member("published", Int64(line.published))
+        json.member("published_after", line.publishedAfter)
         json.member("rule", rules.rules[line.rule].name)
         json.member("started_at", line.startedAt)
         member("waiting", line.waiting, &json)

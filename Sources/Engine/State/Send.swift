@@ -18,8 +18,15 @@ package struct Send: Sendable, Equatable {
     package var isUncounted: Bool
     package var isWithdrawn = false
     package var isConverted = false
+    /// Of the product's variant in the key, in bytes; negative without a product.
+    var variantLength: Int32 = -1
 
     package var isHoldout: Bool { sequence == 0 }
+    /// The product that the message was about, whose text is the key.
+    var product: ProductKey? { variantLength < 0 ? nil : ProductKey(text: key, variantLength: Int(variantLength)) }
+
+    /// Whether an event of this time shows that the message should not have been sent: its last start is no later, and it was decided no earlier.
+    func isRefuted(at time: Instant) -> Bool { !isWithdrawn && !isHoldout && startedAt <= time && time <= at }
 }
 
 extension Profile {

@@ -10,6 +10,10 @@ struct Queue {
     var nextPlace = 0
     /// Published since the last start, or since the last pace.
     var served = 0
+    /// How often those have been counted anew.
+    var count = 0
+    /// A share has become free.
+    var isOpen = false
     /// When the limit is judged anew.
     var due: Instant?
 }
@@ -85,6 +89,7 @@ extension Reference {
             queues[index].event = line
             queues[index].started = line.time
             queues[index].served = 0
+            queues[index].count += 1
             queues[index].due = spec.pace.map { line.time + $0 }
         }
         let people = audience(spec, product)
@@ -136,6 +141,7 @@ extension Reference {
     func waiting(_ queue: Queue) -> [(customer: Customer, running: Running)] { all(queue).filter(\.running.isQueued) }
 
     func take(_ index: Int) {
+        queues[index].isOpen = false
         let queue = queues[index]
         let limit = limit(queue.rule, queue.product, queue.event)
         for (customer, _) in waiting(queue) {
@@ -165,6 +171,7 @@ extension Reference {
         while next <= now { next += pace }
         queues[index].due = next
         queues[index].served = 0
+        queues[index].count += 1
         take(index)
     }
 
@@ -178,8 +185,37 @@ extension Reference {
         return false
     }
 
-    func shareIsFree(_ instance: Running, _ verdict: Verdict) {
+    func shareIsFree(_ instance: Running, of customer: Customer, _ verdict: Verdict) {
         guard let index = queues.firstIndex(where: { $0.rule == instance.rule && $0.product == instance.product }) else { return }
-        if verdict == .published { queues[index].served += 1 } else { take(index) }
+        if verdict == .published {
+            queues[index].served += 1
+            customer.served.append(Served(instance: instance, at: now, count: queues[index].count))
+        } else {
+            open(index)
+        }
+    }
+
+    /// The next is taken at once, but not before all events of the millisecond.
+    func open(_ index: Int) {
+        queues[index].isOpen = true
+        if !isApplying { take(index) }
+    }
+
+    /// A cancel that comes late takes back what it would have cancelled, and the share goes on.
+    func takeBack(_ rule: Int, _ customer: Customer, _ keys: [String]?, at time: Instant) {
+        guard time < now else { return }
+        let refuted = customer.served.filter {
+            $0.instance.rule == rule && keys?.contains($0.instance.key) ?? true && $0.instance.started <= time && time <= $0.at
+        }
+        for message in refuted {
+            customer.served.removeAll {
+                $0.instance.key == message.instance.key && $0.at == message.at && $0.instance.rule == rule
+            }
+            guard let index = queues.firstIndex(where: { $0.rule == rule && $0.product == message.instance.product }),
+                queues[index].count == message.count
+            else { continue }
+            queues[index].served -= 1
+            open(index)
+        }
     }
 }

@@ -16,6 +16,8 @@ final class Reference {
     var productIDs: [(product: String, id: String, time: Instant)] = []
     var now: Instant = .min
     var turn = 0
+    /// Events of the millisecond are being applied; what they lead to comes after all of them.
+    var isApplying = false
     /// Moments at which a segment could change by time alone.
     var moments: Set<Instant> = []
     /// What is known of each rule's starts at each product.
@@ -38,15 +40,18 @@ final class Reference {
             if next < lines.count { times.append(lines[next].order) }
             guard let time = times.min(), time <= end || next < lines.count else { return }
             now = time
+            isApplying = true
             while next < lines.count, lines[next].order == now {
                 turn += 1
                 apply(lines[next].line)
                 next += 1
             }
+            isApplying = false
             if moments.contains(now) {
                 for customer in customers.sorted(by: { $0.name < $1.name }) { judgeSegments(customer, after: nil) }
             }
             for queue in queues.indices where queues[queue].due.map({ $0 <= now }) ?? false { newPace(queue) }
+            for queue in queues.indices where queues[queue].isOpen { take(queue) }
             while let (customer, place) = firstDue() { judge(customer, place) }
         }
     }
@@ -88,6 +93,7 @@ final class Reference {
         owner.cancels += visitor.cancels
         // What ended as the visitor's is the user's now, so that no second message comes of the same start.
         owner.ended += visitor.ended
+        owner.served += visitor.served
         owner.cartLinks.merge(visitor.cartLinks) { $0.turn > $1.turn ? $0 : $1 }
         for (key, value) in visitor.traits where owner.traits[key] == nil { owner.traits[key] = value }
         for (rule, time) in visitor.published { owner.published[rule] = max(time, owner.published[rule] ?? .min) }
@@ -439,6 +445,7 @@ final class Reference {
                 end(instance, of: customer, .cancelled)
             }
         }
+        takeBack(rule, customer, keys, at: time)
     }
 
     func start(_ rule: Int, _ customer: Customer, _ key: String, _ line: LogLine?, at time: Instant) {
@@ -513,6 +520,6 @@ final class Reference {
             decisionText(
                 rule: world.rules[instance.rule].name, customer: customer.name, key: instance.key, startedAt: instance.started,
                 dueAt: instance.due, decidedAt: now, verdict: verdict.rawValue, id: id))
-        if instance.product != nil, verdict == .published || !instance.isQueued { shareIsFree(instance, verdict) }
+        if instance.product != nil, verdict == .published || !instance.isQueued { shareIsFree(instance, of: customer, verdict) }
     }
 }

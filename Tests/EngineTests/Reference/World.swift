@@ -188,6 +188,14 @@ struct Running {
     var isQueued = false
 }
 
+/// A message to one of a product's audience.
+struct Served {
+    var instance: Running
+    var at: Instant
+    /// The count of the queue to which it belongs.
+    var count: Int
+}
+
 final class Customer {
     var name: String
     var past: [LogLine] = []
@@ -201,6 +209,8 @@ final class Customer {
     var cancels: [(rule: Int, key: String?, time: Instant)] = []
     var ended: [(rule: Int, key: String, start: Instant)] = []
     var published: [Int: Instant] = [:]
+    /// Messages about products, which a late cancel may take back.
+    var served: [Served] = []
     var counted: [(id: String, time: Instant)] = []
     var traits: [String: (value: J, time: Instant)] = [:]
 
