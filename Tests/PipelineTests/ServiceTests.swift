@@ -161,6 +161,20 @@ import Testing
         #expect(said.contains(word) && said.contains("restore a backup"), "\(said)")
     }
 
+    /// Former versions counted one thing less.
+    @Test func theCountersOfAFormerVersionAreRead() throws {
+        let (shop, expected) = try stocked(isBegun: true)
+        #expect(shop.drain() == 0)
+        do {
+            let database = try Database(path: shop.state + "/nudged.db", flags: SQLITE_OPEN_READWRITE)
+            try database.execute("UPDATE meta SET value=rtrim(rtrim(value, '0123456789')) WHERE key='clock'")
+            #expect(
+                try database.integer("SELECT length(value) - length(replace(value, ' ', '')) FROM meta WHERE key='clock'") == 2)
+        }
+        #expect(shop.drain() == 0, "\(Files.text(shop.path + "/run.err"))")
+        #expect(published(shop.outbox) == expected)
+    }
+
     @Test func aNewerOrForeignDatabaseIsRefusedAndLeftAlone() throws {
         for (sql, word) in [("PRAGMA user_version=99", "newer"), ("PRAGMA application_id=1", "another program")] {
             let (shop, _) = try stocked(isBegun: true)
