@@ -25,7 +25,7 @@ struct TimersCommand: ParsableCommand {
                 Column("phase", style: Terminal.verdictStyle), Column("started_at"),
             ])
             let timers = try state.store.timers(rule: rule, limit: limit)
-            // What runs of one that is not configured any more is there until its customer's next event.
+            // What runs of one that is not configured any more is there until the daemon goes by the configuration.
             if timers.isEmpty { try state.checkRule(rule) }
             for timer in timers {
                 table.add([
