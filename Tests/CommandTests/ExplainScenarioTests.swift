@@ -128,7 +128,7 @@ import Testing
         let result = shop.run("explain ada").output
         #expect(result.contains("due 2026-03-01T20:00:00.000Z") && result.contains("), 3h after it was due"), "\(result)")
         #expect(
-            result.contains("expired: it could not be sent in time (held by quiet hours: 01:59 at the customer's is quiet"),
+            result.contains("expired: it could not be sent in time (held by quiet hours: 02:00 at the customer's is quiet"),
             "\(result)")
     }
 

@@ -8,13 +8,20 @@ extension Engine {
         return inScope(condition, slot, instance) { condition.program.trace($0).plainParts }
     }
 
-    /// An instance that was held for too long: which gate held it to the end, up to which it may have opened, and whatever others say by now.
+    /// An instance that was held for too long: which gate held it to the end, at which it may have opened, and whatever others say by now.
     func holder(_ slot: Int, _ place: Int, _ rule: Rule) -> String {
-        asCandidate(slot, place, rule, at: clock.now - 1, isTraced: true) { candidate in
-            for gate in Gates.inOrder {
-                if case .hold = candidate.pass([gate]), let step = candidate.steps.last { return step.gate + ": " + step.saw }
+        guard let last = holds(slot, place, rule, at: clock.now - 1).first else { return "" }
+        let step = holds(slot, place, rule, at: clock.now).first { $0.gate == last.gate } ?? last
+        return step.gate + ": " + step.saw
+    }
+
+    /// The gates that hold an instance at a moment.
+    private func holds(_ slot: Int, _ place: Int, _ rule: Rule, at moment: Instant) -> [GateStep] {
+        asCandidate(slot, place, rule, at: moment, isTraced: true) { candidate in
+            Gates.inOrder.compactMap { gate in
+                guard case .hold = candidate.pass([gate]) else { return nil }
+                return candidate.steps.last
             }
-            return ""
         }
     }
 }
