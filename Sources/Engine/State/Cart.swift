@@ -61,8 +61,10 @@ package struct CartLine: Sendable, Equatable {
 package struct Cart: Sendable, Equatable {
     /// The id and the links, in one piece of memory.
     private var texts: TextList
-    /// In which turn each link was made.
-    private var turns: [Int64] = []
+    /// In which turn the links were made: mostly one event makes all of them.
+    private var commonTurn: Int64 = 0
+    /// In which turn each was made, where they differ.
+    private var ownTurns: [Int64] = []
     package var lines: [CartLine] = []
     /// Event time of the newest event that touched it.
     package var touchedAt: Instant
@@ -81,31 +83,43 @@ package struct Cart: Sendable, Equatable {
     package var id: String { texts.first ?? "" }
     /// Checkout and order ids that belong to it.
     package var links: some Sequence<String> { texts.dropFirst() }
-    package var linkTurns: [Int64] { turns }
-    var hasLinks: Bool { !turns.isEmpty }
-    /// What the texts have allocated, in bytes.
-    var textCapacity: Int { texts.capacity }
+    /// In which turn each of them was made.
+    package private(set) var linkTurns: [Int64] {
+        get { ownTurns.isEmpty ? Array(repeating: commonTurn, count: texts.count - 1) : ownTurns }
+        set {
+            let first = newValue.first ?? 0
+            commonTurn = first
+            ownTurns = newValue.allSatisfy { $0 == first } ? [] : newValue
+        }
+    }
+    var hasLinks: Bool { texts.count > 1 }
+    /// What the id and the links have allocated, in bytes.
+    var textCapacity: Int { texts.capacity + ownTurns.capacity * MemoryLayout<Int64>.stride }
 
     package func has(id: String) -> Bool { texts.first(is: id) }
     package func isLinked(to id: String) -> Bool { texts.contains(id, after: 1) }
 
     package mutating func link(to id: String, turn: Int64) {
+        var turns = linkTurns
         if let place = place(ofLink: id) {
             turns[place] = max(turns[place], turn)
         } else {
             texts.append(id)
-            turns.appendTightly(turn)
+            turns.append(turn)
         }
+        linkTurns = turns
     }
 
     package mutating func unlink(from id: String) {
         guard let place = place(ofLink: id) else { return }
+        var turns = linkTurns
         texts.remove(id, after: 1)
         turns.remove(at: place)
+        linkTurns = turns
     }
 
     /// In which turn a link was made; nil if there is none.
-    func turn(ofLink id: String) -> Int64? { place(ofLink: id).map { turns[$0] } }
+    func turn(ofLink id: String) -> Int64? { place(ofLink: id).map { linkTurns[$0] } }
 
     private func place(ofLink id: String) -> Int? { links.enumerated().first { $0.element.same(as: id) }?.offset }
 
