@@ -233,8 +233,6 @@ package struct Pipeline: ~Copyable {
                     // As long as everybody has room there is no hurry to write; then half the room is for those who have changed.
                     || engine.residentBytes > settings.memory && engine.dirtyCount >= profileLimit / (place == .beside ? 4 : 2)
                     || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
-                    // Whoever writes beside the engine is not to be idle.
-                    || place == .beside && flight == nil && engine.dirtyCount >= Self.worthwhileCustomers
             }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp
         if !(lingers && mayLinger(wallNow)) { try commit(wallNow: wallNow) }
@@ -242,9 +240,6 @@ package struct Pipeline: ~Copyable {
         return tally.lines > lines || engine.counters.events > events
     }
 
-    /// From how many changed customers on a commit is begun when nothing else is written beside the engine: fewer would write the pages that they share
-    /// too often.
-    private static let worthwhileCustomers = 16_384
     /// About how many messages one commit takes: each is a file, and a daemon that is told to end has to be through with them soon.
     private static let batchMessages = 8000
     /// How many decisions are held before they are passed on: by a replay to whoever wants them, else into the batch's transaction.
