@@ -199,7 +199,9 @@ extension Engine {
             guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else {
                 continue
             }
-            start(slot, trigger.rule, key: "", product: nil, at: at, id: "", name: "", properties: nil)
+            start(
+                slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: at, id: "", name: "",
+                properties: nil)
         }
     }
 }

@@ -59,11 +59,18 @@ extension Engine {
                 case .start:
                     if rules.rules[trigger.rule].hasAudience { continue }
                     start(
-                        slot, trigger.rule, key: "", product: nil, at: clock.now, id: "",
+                        slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: clock.now, id: "",
                         name: rules.segments[change.segment].name, properties: nil)
                 }
             }
         }
+    }
+
+    /// The key of an instance that a segment or a calendar starts: of a rule about carts the customer's current one.
+    mutating func keyWithoutEvent(_ slot: Int, _ rule: Int) -> String {
+        guard rules.rules[rule].per == .cart else { return "" }
+        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        return profiles[slot].carts.current.map { profiles[slot].carts.list[$0].id } ?? ""
     }
 
     /// A trigger's `where`, judged after the event has been applied.
