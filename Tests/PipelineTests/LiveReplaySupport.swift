@@ -3,8 +3,6 @@ import Configuration
 import Engine
 import Glibc
 import Ingest
-import Outbox
-import Synchronization
 import Testing
 
 @testable import Pipeline
@@ -410,34 +408,4 @@ func expectSame(_ live: [String: [UInt8]], _ replay: [String: [UInt8]], _ seed: 
         text += "\nreplay " + String(decoding: replay[name] ?? [], as: UTF8.self)
     }
     Issue.record(Comment(rawValue: text))
-}
-
-/// A disk that has no room now and then, when files are to be made durable.
-final class FullDisk: Sendable {
-    private let chance: Int
-    private let random: Mutex<SeededNumbers>
-    private let refused = Atomic(0)
-    private let isCleared = Atomic(false)
-
-    init(seed: UInt64, chance: Int) {
-        self.chance = chance
-        random = Mutex(SeededNumbers(seed: seed ^ 0xD15C))
-    }
-
-    var refusals: Int { refused.load(ordering: .relaxed) }
-
-    /// From now on there is room.
-    func clear() { isCleared.store(true, ordering: .relaxed) }
-
-    var observer: OutboxDirectory.Observer {
-        { (operation: FileOperation) throws(OutboxError) in
-            switch operation {
-            case .syncFile, .syncAll:
-                guard !self.isCleared.load(ordering: .relaxed), self.random.withLock({ $0.chance(self.chance) }) else { return }
-                self.refused.wrappingAdd(1, ordering: .relaxed)
-                throw OutboxError(operation: "fsync", path: "", code: ENOSPC)
-            default: return
-            }
-        }
-    }
 }
