@@ -57,8 +57,8 @@ extension OutboxSet {
         withdrawingCount = try store.count(.withdrawing)
     }
 
-    /// What is staged on its way into `new/`: the end of step 1 and step 3, and what came of them. They are gone by copies of the outboxes' directories,
-    /// on any thread: their owner changes nothing in the directories until he has got them back (`take`).
+    /// What is staged on its way into `new/`: the end of step 1 and step 3, and what came of them. Both are done by copies of the outboxes'
+    /// directories, on any thread: their owner changes nothing in the directories until he has got them back (`take`).
     struct Publishing: Sendable {
         fileprivate struct Entry: Sendable {
             let sequence: Int64

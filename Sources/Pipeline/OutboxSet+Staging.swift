@@ -4,8 +4,8 @@ import Storage
 
 /// Step 1 of exactly once: the files of new messages.
 extension OutboxSet {
-    /// Step 1 but its end, which is `Publishing.sync`: writes the files of new messages. What can't be written stays `pending`; what expired by the wall clock is `stale`.
-    /// What is withdrawn in the same batch gets no file, nor does its retraction; any other retraction waits for what becomes of the original.
+    /// Step 1 but its end, which is `Publishing.sync`: writes the files of new messages. What can't be written stays `pending`; what expired by the
+    /// wall clock is `stale`. What is withdrawn in the same batch gets no file, nor does its retraction; any other retraction waits for what becomes of the original.
     ///
     /// - Parameter written: files of the batch that were written ahead. What is not staged after all is removed.
     mutating func stage(
