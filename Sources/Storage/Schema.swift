@@ -127,7 +127,7 @@ enum Schema {
         """
         CREATE TABLE wake (at INTEGER NOT NULL, customer INTEGER NOT NULL, PRIMARY KEY (at, customer)) WITHOUT ROWID;
         INSERT INTO wake SELECT wake_at, number FROM customer WHERE wake_at IS NOT NULL ORDER BY wake_at, number;
-        INSERT INTO wake SELECT \(Store.inLine), number FROM customer WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number;
+        INSERT INTO wake SELECT 9223372036854775807, number FROM customer WHERE timers IS NOT NULL AND wake_at IS NULL ORDER BY number;
         DROP INDEX customer_by_wake;
         DROP INDEX customer_in_line;
         """,

@@ -36,10 +36,13 @@ import Testing
         #expect(shop.program.read("state/control.ndjson").contains("\"type\":\"applied\""))
     }
 
+    /// A format of the shop's own, which a correction of its configuration changes.
+    private static let ownFormat = Shop.configuration.replacing(
+        "format: segment", with: "format: { customer: who, event: what, time: { path: when } }")
+    private static let correctedFormat = ownFormat.replacing("customer: who", with: "customer: customer")
+
     @Test func aDeadLetterIsRetriedAfterAFix() {
-        let configuration = Shop.configuration.replacing(
-            "format: segment", with: "format: { customer: who, event: what, time: { path: when } }")
-        let shop = Shop(configuration: configuration, runs: false)
+        let shop = Shop(configuration: Self.ownFormat, runs: false)
         defer { shop.program.remove() }
         shop.program.write(
             "logs/web.ndjson",
@@ -58,7 +61,7 @@ import Testing
         #expect(shop.run("run --once").errors.contains("dead letter 1 was retried and is one still"))
         #expect(shop.run("deadletters counts --csv").output.contains("web,missing_customer,1"))
         // Fixed.
-        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        shop.program.write("nudged.yaml", Self.correctedFormat)
         #expect(shop.run("deadletters retry --all").output == "Retrying 1 dead letter\n")
         #expect(shop.run("run --once --drain").code == 0)
         #expect(shop.run("deadletters").output == "There are no dead letters.\n")
@@ -70,9 +73,7 @@ import Testing
 
     /// What a source's format made of a line is not kept, but the line.
     @Test func aWaitingLineThatIsNoEventUnderTheNewFormatIsADeadLetter() {
-        let configuration = Shop.configuration.replacing(
-            "format: segment", with: "format: { customer: who, event: what, time: { path: when } }")
-        let shop = Shop(configuration: configuration, runs: false)
+        let shop = Shop(configuration: Self.ownFormat, runs: false)
         defer { shop.program.remove() }
         shop.program.write(
             "logs/web.ndjson",
@@ -84,7 +85,7 @@ import Testing
         // Both are within the lateness of the last.
         #expect(shop.run("run --once").code == 0)
         #expect(shop.run("timers").output == "Nothing runs at present.\n")
-        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        shop.program.write("nudged.yaml", Self.correctedFormat)
         #expect(shop.run("run --once").code == 0)
         // Once, whatever the number of starts.
         #expect(shop.run("run --once").code == 0)
@@ -92,11 +93,11 @@ import Testing
         #expect(shop.run("deadletters show 1").output.contains("\"who\":\"ann\""))
         #expect(shop.run("status").output.contains("missing_customer 1"), "\(shop.run("status").output)")
         // A retried one that waits is one again when the format changes once more.
-        shop.program.write("nudged.yaml", configuration)
+        shop.program.write("nudged.yaml", Self.ownFormat)
         #expect(shop.run("deadletters retry 1").code == 0)
         #expect(shop.run("run --once").code == 0)
         #expect(shop.run("deadletters").output == "There are no dead letters.\n")
-        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        shop.program.write("nudged.yaml", Self.correctedFormat)
         #expect(shop.run("run --once --drain").code == 0)
         #expect(shop.run("deadletters counts --csv").output.hasSuffix("web,missing_customer,1\r\n"))
         #expect(shop.run("profile bea").output.contains("welcome"))
@@ -104,9 +105,10 @@ import Testing
 
     /// The wall clock had gone past every event when these had their turn.
     @Test func whatHadItsTurnBehindTheLastEventHasItInAReplayToo() {
-        let configuration = Shop.configuration.replacing("clock: log", with: "publish_from: 2020-01-01T00:00:00Z")
-            .replacing("format: segment", with: "format: { customer: who, event: what, time: { path: when } }")
-        let shop = Shop(configuration: configuration, runs: false)
+        func byTheWall(_ configuration: String) -> String {
+            configuration.replacing("clock: log", with: "publish_from: 2020-01-01T00:00:00Z")
+        }
+        let shop = Shop(configuration: byTheWall(Self.ownFormat), runs: false)
         defer { shop.program.remove() }
         func log(_ who: String, hoursAgo: Int) {
             let line = "{\(who),\"what\":\"Signed Up\",\"when\":\"%FT%TZ\"}"
@@ -118,7 +120,7 @@ import Testing
         #expect(shop.run("run --once").code == 0)
         log(#""who":"cem","customer":"cem""#, hoursAgo: 3)
         #expect(shop.run("run --once").code == 0)
-        shop.program.write("nudged.yaml", configuration.replacing("customer: who", with: "customer: customer"))
+        shop.program.write("nudged.yaml", byTheWall(Self.correctedFormat))
         #expect(shop.run("deadletters retry 1").code == 0)
         #expect(shop.run("run --once --drain").code == 0)
         let live = shop.program.shell("cat outbox/new/* | sort")

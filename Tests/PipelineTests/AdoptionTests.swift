@@ -26,11 +26,7 @@ import Testing
     private static func compile(_ text: String) throws -> RuleSet {
         let scratch = Scratch()
         Files.write(ShopLog.configuration(in: scratch.path, rules: text), to: scratch.path + "/nudged.yaml")
-        let draft = Configuration.draft(path: scratch.path + "/nudged.yaml", environment: [:])
-        let configuration = try #require(draft.configuration, "\(draft.issues)")
-        let zones = ZoneDatabase()
-        let result = RuleSet.compile(configuration.definitions) { zones.zone($0) }
-        return try #require(result.rules, "\(result.issues)")
+        return try LoadedConfiguration(path: scratch.path + "/nudged.yaml").rules
     }
 
     /// A shop of its own, half of whose log was read under some rules.

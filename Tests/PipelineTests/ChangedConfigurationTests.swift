@@ -1,11 +1,8 @@
-import Configuration
 import Engine
-import Ingest
 import Testing
 
 @testable import Pipeline
 @testable import Storage
-@testable import nudged
 
 /// What becomes of what a state holds when its configuration changes between two runs.
 @Suite struct ChangedConfigurationTests {
@@ -113,19 +110,13 @@ private final class Shop {
         Files.write(
             "instance: shop\nclock: log\nsources: [{ name: shop, path: log.ndjson }]\n" + rules + "\n",
             to: scratch.path + "/nudged.yaml")
-        let draft = Configuration.draft(path: scratch.path + "/nudged.yaml", environment: [:])
-        let configuration = try #require(draft.configuration, "\(draft.issues)")
-        let zones = ZoneDatabase()
-        let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
-        var settings = Settings(
-            sources: configuration.sources.map {
-                LogSource(name: $0.name.value, patterns: [$0.path], format: Format($0.format), lateness: $0.lateness)
-            })
+        let loaded = try LoadedConfiguration(path: scratch.path + "/nudged.yaml")
+        var settings = loaded.settings
         settings.memory = memory
         var decisions: [String] = []
         let store = try Store.reopen(directory: scratch.path + "/state")
         var pipeline = try Pipeline(
-            settings: settings, rules: try #require(compiled.rules, "\(compiled.issues)"), store: store,
+            settings: settings, rules: loaded.rules, store: store,
             destination: .output { [unowned self] output in
                 messages += output.messages.map { String(decoding: $0.json, as: UTF8.self) }
                 decisions += output.decisions.map { "\($0.customerText) \($0.rule) \($0.verdict.rawValue)" }

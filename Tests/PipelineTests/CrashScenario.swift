@@ -39,10 +39,7 @@ final class CrashScenario {
         self.seed = seed
         let path = scratch.path + "/nudged.yaml"
         Files.write(ShopLog.configuration(in: scratch.path, rules: rules), to: path)
-        let (loaded, issues) = Configuration.load(path: path, environment: [:])
-        let configuration = try #require(loaded, "\(issues)")
-        let zones = ZoneDatabase()
-        self.rules = try #require(RuleSet.compile(configuration.definitions) { zones.zone($0) }.rules)
+        self.rules = try LoadedConfiguration(path: path).rules
         settings = ShopLog.settings(in: scratch.path)
         feeder = LogFeeder(directory: scratch.path + "/logs", streams: ShopLog.streams)
         mkdir(state, 0o700)

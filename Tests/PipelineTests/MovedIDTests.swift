@@ -27,15 +27,8 @@ import Testing
                       at-once: { start: Ping }
 
                     """.utf8), to: path, flags: O_TRUNC)
-            let (loaded, issues) = Configuration.load(path: path, environment: [:])
-            let configuration = try #require(loaded, "\(issues)")
-            rules = try #require(RuleSet.compile(configuration.definitions) { _ in nil }.rules)
-            settings = Settings(
-                sources: configuration.sources.map {
-                    LogSource(
-                        name: $0.name.value, patterns: [$0.path], format: Format(preset: "segment") ?? .segment,
-                        lateness: $0.lateness)
-                })
+            let loaded = try LoadedConfiguration(path: path)
+            (rules, settings) = (loaded.rules, loaded.settings)
         }
 
         func append(_ lines: [String]) {

@@ -1,7 +1,4 @@
-import Configuration
-import Engine
 import Glibc
-import Ingest
 import Pipeline
 import Storage
 import Testing
@@ -101,20 +98,14 @@ private struct Shop {
 
             """, stream)
         fclose(stream)
-        let (loaded, issues) = Configuration.load(path: path, environment: [:])
-        let configuration = try #require(loaded, "\(issues)")
-        let zones = ZoneDatabase()
-        let rules = try #require(RuleSet.compile(configuration.definitions) { zones.zone($0) }.rules)
-        var settings = Settings(
-            sources: configuration.sources.map {
-                LogSource(name: $0.name.value, patterns: [$0.path], format: Format($0.format), lateness: $0.lateness)
-            })
+        let loaded = try LoadedConfiguration(path: path)
+        var settings = loaded.settings
         settings.outboxes = [
             Settings.OutboxSettings(name: "default", path: outbox, claimTimeout: 1_000_000, maxPending: 1000, keep: 1_000_000)
         ]
         let store = try Store.reopen(directory: directory.path + "/state")
         var pipeline = try Pipeline(
-            settings: settings, rules: rules, store: store,
+            settings: settings, rules: loaded.rules, store: store,
             destination: .outboxes(try OutboxSet.open(settings.outboxes, store: store)))
         pipeline.scan()
         while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }

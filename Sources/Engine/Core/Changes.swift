@@ -183,7 +183,7 @@ extension Engine {
             output.decisions.append(
                 Decision(
                     id: "", rule: rule, customer: record.number, customerText: text(of: slot), key: instance.key,
-                    startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now,
+                    startedAt: instance.startedAt, dueAt: instance.dueAt, decidedAt: clock.now,
                     verdict: .ruleRemoved,
                     cause: "", because: instance.because))
         }

@@ -86,6 +86,9 @@ extension Engine {
 }
 
 extension Instance {
+    /// When its wait was over, whatever held it afterwards; as in messages and decisions.
+    package var dueAt: Instant { heldSince ?? due }
+
     /// When it was due for the first time, from which on `expires` counts. Whoever stands in a line is due when its turn comes.
-    func firstDue(_ rule: Rule, now: Instant) -> Instant { heldSince ?? (rule.hasAudience ? max(due, now) : due) }
+    func firstDue(_ rule: Rule, now: Instant) -> Instant { heldSince == nil && rule.hasAudience ? max(due, now) : dueAt }
 }

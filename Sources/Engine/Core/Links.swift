@@ -162,7 +162,7 @@ extension Engine {
             Decision(
                 id: decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: .merged,
+                startedAt: instance.startedAt, dueAt: instance.dueAt, decidedAt: clock.now, verdict: .merged,
                 cause: "",
                 because: instance.because))
     }

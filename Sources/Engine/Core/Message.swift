@@ -127,7 +127,7 @@ extension Engine {
                     case .cart: if rule.per == .cart { writeCart(slot, instance.key, to: &json) }
                     case .channel: json.member("channel", choice.channel)
                     case .customer: writeCustomer(slot, customer, rule, to: &json)
-                    case .dueAt: json.member("due_at", time: instance.heldSince ?? instance.due)
+                    case .dueAt: json.member("due_at", time: instance.dueAt)
                     case .key: if !instance.key.isEmpty || rule.per != .customer { json.member("key", instance.key) }
                     case .product: if rule.per == .product, let product = instance.product { write(product, to: &json) }
                     case .rule: json.member("rule", rule.name)

@@ -199,7 +199,7 @@ extension Engine {
             Decision(
                 id: id ?? decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),
                 rule: rules.rules[instance.rule].name, customer: profiles[slot].number, customerText: customer, key: instance.key,
-                startedAt: instance.startedAt, dueAt: instance.heldSince ?? instance.due, decidedAt: clock.now, verdict: verdict,
+                startedAt: instance.startedAt, dueAt: instance.dueAt, decidedAt: clock.now, verdict: verdict,
                 cause: cause, channel: choice?.channel, variant: choice?.variant, message: message,
                 because: instance.because))
         guard rules.rules[instance.rule].hasAudience, let product = instance.product else { return }

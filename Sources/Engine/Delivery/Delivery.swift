@@ -92,8 +92,7 @@ extension Engine {
                 return (answer, candidate.instance)
             }
             if case .hold(let until) = answer {
-                let heldSince = instance.heldSince ?? instance.due
-                profiles[slot].instances[place].due = max(clock.now, min(until, heldSince + rule.expires))
+                profiles[slot].instances[place].due = max(clock.now, min(until, instance.dueAt + rule.expires))
                 profiles[slot].instances[place].awaitedHour = instance.awaitedHour
                 profiles[slot].instances[place].delays = instance.delays
             } else {

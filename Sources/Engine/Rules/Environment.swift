@@ -15,6 +15,17 @@ package enum ConditionEnvironment {
         if case .string(let text) = value, !text.isEmpty { nil } else { "an event's or property's name is needed here" }
     }
 
+    /// What is kept of events of one name, over a window or for ever.
+    private static let statistics: [(function: String, parameters: [Parameter], result: Type)] =
+        [("count", [name], .int)] + ["sum", "min", "max", "avg"].map { ($0, [name, name], .double) }
+        + [("distinct", [name, name], .int), ("top", [name, name], .dyn)]
+    /// When and whether events of one name happened.
+    private static let times: [(function: String, result: Type)] = [
+        ("ever", .bool), ("first", .timestamp), ("last", .timestamp), ("since", .duration),
+    ]
+    /// The functions whose first argument is the name of an event.
+    static let eventFunctions = Set(statistics.map(\.function) + times.map(\.function))
+
     package static func make(_ place: Place, segments: [String], timeZone: @escaping @Sendable (String) -> TimeZone?)
         -> Environment
     {
@@ -37,15 +48,11 @@ package enum ConditionEnvironment {
                         Overload(target: profile, parameters, result), Overload(target: profile, parameters + [window], result),
                     ]))
         }
-        windowed("count", [name], .int)
-        for function in ["sum", "min", "max", "avg"] { windowed(function, [name, name], .double) }
-        windowed("distinct", [name, name], .int)
-        windowed("top", [name, name], .dyn)
+        for (function, parameters, result) in statistics { windowed(function, parameters, result) }
         windowed("ordered", [Parameter(.string)], .bool)
-        environment.declare(HostFunction("ever", [Overload(target: profile, [name], .bool)]))
-        environment.declare(HostFunction("first", [Overload(target: profile, [name], .timestamp)]))
-        environment.declare(HostFunction("last", [Overload(target: profile, [name], .timestamp)]))
-        environment.declare(HostFunction("since", [Overload(target: profile, [name], .duration)]))
+        for (function, result) in times {
+            environment.declare(HostFunction(function, [Overload(target: profile, [name], result)]))
+        }
         let segment = Parameter(.string, literal: true) { value in
             guard case .string(let text) = value else { return "a segment's name is needed here" }
             return segments.contains { $0.same(as: text) } ? nil : "there is no segment \"\(text)\""

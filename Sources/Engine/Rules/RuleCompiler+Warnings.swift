@@ -22,18 +22,14 @@ extension RuleCompiler {
 
     /// As `checkSpelling`, of what the functions of a condition look for.
     mutating func checkSpelling(in expression: Expression, _ text: Located<String>) {
-        if case .hostCall(let call, _, let arguments, _) = expression.kind, Self.eventFunctions.contains(call.function),
+        if case .hostCall(let call, _, let arguments, _) = expression.kind,
+            ConditionEnvironment.eventFunctions.contains(call.function),
             let argument = arguments.first, case .string(let name)? = argument.constant
         {
             checkSpelling(of: name, at: text.position(ofCharacter: argument.span.offset))
         }
         for child in expression.children { checkSpelling(in: child, text) }
     }
-
-    /// Those whose first argument is the name of an event.
-    private static let eventFunctions: Set = [
-        "count", "ever", "first", "last", "since", "sum", "min", "max", "avg", "distinct", "top",
-    ]
 
     /// The names that the state and the formats know, each with its letters.
     private static let knownEvents = Dictionary(

@@ -64,7 +64,7 @@ extension Explanation {
         case .held:
             lines.append(
                 Self.indent
-                    + "held: it was due at \((instance.heldSince ?? instance.due).rfc3339), and is judged again at \(instance.due.rfc3339)"
+                    + "held: it was due at \(instance.dueAt.rfc3339), and is judged again at \(instance.due.rfc3339)"
             )
             if let step = entry.gates.last, step.answer != .allow {
                 lines.append(Self.indent + DisplayText.safe("by \(step.gate): \(step.saw)"))
