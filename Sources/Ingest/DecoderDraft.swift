@@ -159,7 +159,7 @@ extension JSONTape {
         case Self.int where perSecond == 1000: time = Int64(bitPattern: bits(index))
         case Self.int:
             let value = Int64(bitPattern: bits(index))
-            time = (value - (value < 0 ? 999 : 0)) / 1000
+            time = value / 1000 - (value % 1000 < 0 ? 1 : 0)
         case Self.double:
             guard let value = Decimal(Double(bitPattern: bits(index))), let instant = Self.instant(value, perSecond) else {
                 return nil
@@ -170,8 +170,7 @@ extension JSONTape {
             time = instant
         default: return nil
         }
-        // The years 1 to 9999, which RFC 3339 can write.
-        return time >= -62_135_596_800_000 && time <= 253_402_300_799_999 ? time : nil
+        return Instant.years.contains(time) ? time : nil
     }
 
     /// An exact decimal of units, cut off to the millisecond.

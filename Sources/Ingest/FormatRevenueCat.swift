@@ -16,7 +16,7 @@ struct RevenueCatFormat: WebhookFormat {
             throw Refusal(.missingEvent, "the line has no `event.type`, so it is no RevenueCat webhook", at: 0)
         }
         guard let time = object["event_timestamp_ms"]?.number.flatMap({ Instant(exactly: $0.rounded(.down)) }),
-            time >= -62_135_596_800_000, time <= 253_402_300_799_999
+            Instant.years.contains(time)
         else { throw Refusal(.badTimestamp, "`event_timestamp_ms` is no number of milliseconds since 1970", at: 0) }
         let people = People(of: object)
         var events = translate(type, object, at: time)

@@ -127,7 +127,7 @@ extension JSONView {
 
     /// A point in time within the years 1 to 9999: RFC 3339, or seconds or milliseconds since 1970.
     func moment(_ path: String...) -> Instant? {
-        guard let time = value(at: path)?.instant, time >= -62_135_596_800_000, time <= 253_402_300_799_999 else { return nil }
+        guard let time = value(at: path)?.instant, Instant.years.contains(time) else { return nil }
         return time
     }
 }

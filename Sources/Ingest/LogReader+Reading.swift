@@ -166,7 +166,10 @@ extension LogReader {
                 }
                 if note?.kind == .future || note == nil && time > latest {
                     refuse(.future, Decoder.futureMessage)
-                    chunk.notes.append(ReadingNote(kind: .future, source: name, head: state.head, offset: offset, at: engineNow))
+                    if note == nil {
+                        chunk.notes.append(
+                            ReadingNote(kind: .future, source: name, head: state.head, offset: offset, at: engineNow))
+                    }
                     continue
                 }
                 var order = usual

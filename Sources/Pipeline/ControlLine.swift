@@ -68,25 +68,27 @@ package struct ControlLine: Sendable, Equatable {
 
     /// Nil for notes, and for what is no control line.
     init?(_ view: JSONView, start: Int, end: Int) {
-        guard let type = view["type"]?.string, let at = view["at"]?.number else { return nil }
+        guard let type = view["type"]?.string, let at = view["at"]?.milliseconds else { return nil }
         switch type {
         case "pause": order = .pause(rule: view["rule"]?.string)
         case "resume": order = .resume(rule: view["rule"]?.string)
         case "retry":
-            guard let number = view["number"]?.number else { return nil }
-            order = .retry(Int64(number))
+            guard let number = view["number"]?.whole else { return nil }
+            order = .retry(number)
         case "forget":
-            guard let ids = view["ids"]?.elements.compactMap(\.string), let until = view["until"]?.number else { return nil }
+            guard let ids = view["ids"]?.elements.compactMap(\.string), let until = view["until"]?.milliseconds else {
+                return nil
+            }
             order = .forget(
-                hashes: ids, customer: view["number"]?.number.map { Int64($0) }, until: Instant(until),
-                deadLetters: (view["dead_letters"]?.elements ?? []).map { $0.elements.compactMap { $0.number.map { Int64($0) } } }
+                hashes: ids, customer: view["number"]?.whole, until: until,
+                deadLetters: (view["dead_letters"]?.elements ?? []).map { $0.elements.compactMap(\.whole) }
             )
         case "event":
             guard let line = view["line"], line.tag == .object else { return nil }
-            order = .event(CanonicalJSON(line).bytes)
+            order = .event(JSONText.text(of: line))
         default: return nil
         }
-        self.at = Instant(at)
+        self.at = at
         self.start = start
         self.end = end
     }
@@ -94,4 +96,12 @@ package struct ControlLine: Sendable, Equatable {
     static func applied(_ line: ControlLine, at: Instant) -> CanonicalJSON {
         .object([("type", .string("applied")), ("line", .number(Double(line.start))), ("at", .number(Double(at)))])
     }
+}
+
+extension JSONView {
+    /// A number without a fraction; nil if it is none, or does not fit.
+    var whole: Int64? { number.flatMap { Int64(exactly: $0) } }
+
+    /// A time in milliseconds; nil if it is none, or of no year from 1 to 9999. The first turn of all is before every event.
+    var milliseconds: Instant? { whole.flatMap { Instant.years.contains($0) || $0 == .min ? $0 : nil } }
 }

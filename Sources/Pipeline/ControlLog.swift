@@ -142,12 +142,12 @@ package struct ControlLog: Sendable {
             guard let packed = JSONText.pack(Array(line)) else { continue }
             let view = JSONView(bytes: packed, offset: 0)
             guard let kind = view["note"]?.string.flatMap(ReadingNote.Kind.init(rawValue:)), let source = view["source"]?.string,
-                let digest = view["file"]?.string.flatMap(ContentDigest.init(hexadecimal:)), let length = view["head"]?.number,
-                let offset = view["offset"]?.number, let at = view["at"]?.number
+                let digest = view["file"]?.string.flatMap(ContentDigest.init(hexadecimal:)), let length = view["head"]?.whole,
+                let offset = view["offset"]?.whole.flatMap(UInt64.init(exactly:)), let at = view["at"]?.milliseconds
             else { continue }
             let note = ReadingNote(
-                kind: kind, source: source, head: ContentSample(length: Int(length), digest: digest), offset: UInt64(offset),
-                at: Instant(at))
+                kind: kind, source: source, head: ContentSample(length: Int(length), digest: digest), offset: offset,
+                at: at)
             if result[note.place] == nil || kind == .retried { result[note.place] = note }
         }
         return result

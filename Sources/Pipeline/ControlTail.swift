@@ -19,8 +19,8 @@ struct ControlTail: Sendable {
         self.offset = 0
         applied = offset
         for (start, end, view) in try lines() {
-            if view["type"]?.string == "applied", let line = view["line"]?.number, let at = view["at"]?.number {
-                turns[Int(line)] = Instant(at)
+            if view["type"]?.string == "applied", let line = view["line"]?.whole, let at = view["at"]?.milliseconds {
+                turns[Int(line)] = at
             }
             if start >= offset, let line = ControlLine(view, start: start, end: end) { waiting.append(line) }
         }

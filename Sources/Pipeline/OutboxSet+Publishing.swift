@@ -168,18 +168,20 @@ extension OutboxSet {
     private static let retried = 1000
 
     /// Takes pending rows through all the steps, once their outbox can be written again.
-    package mutating func retry(_ store: Store, wallNow: Instant?) throws {
+    ///
+    /// - Parameter endsEarly: asked between pieces of work; what is left stays pending.
+    package mutating func retry(_ store: Store, wallNow: Instant?, endsEarly: () -> Bool = { false }) throws {
         for index in boxes.indices where boxes[index].directory?.isBroken ?? true { try attach(index, store) }
         for index in boxes.indices where boxes[index].directory != nil { boxes[index].trouble = nil }
         if withdrawingCount > 0 { try takeBack(store) }
         // One by one, so that what waits for an outbox that is away keeps nobody else's back.
-        for index in boxes.indices where boxes[index].directory != nil { try retry(index, store, wallNow: wallNow) }
+        for index in boxes.indices where boxes[index].directory != nil { try retry(index, store, wallNow: wallNow, endsEarly) }
         try publish()
     }
 
-    mutating func retry(_ index: Int, _ store: Store, wallNow: Instant?) throws {
+    private mutating func retry(_ index: Int, _ store: Store, wallNow: Instant?, _ endsEarly: () -> Bool) throws {
         let name = boxes[index].settings.name
-        while pending[name] ?? 0 > 0, !isPaused {
+        while pending[name] ?? 0 > 0, !isPaused, !endsEarly() {
             var rows = try store.pendingMessages(of: name, except: pauses.compactMap(\.rule), limit: Self.retried)
             stage(&rows, wallNow: wallNow)
             let done = rows.filter { $0.state != .pending }

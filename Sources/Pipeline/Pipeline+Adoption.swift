@@ -29,8 +29,14 @@ extension Pipeline {
         let forgotten = kept.keys.filter { !names.contains($0) }
         let ruleNames = rules.rules.map(\.name).sorted()
         let knownRules = try store.meta("rules")?.split(separator: "\n").map(String.init)
-        let removesRules = knownRules?.contains { !ruleNames.contains($0) } ?? false
-        guard known != current || knownRules != ruleNames || names.contains(where: { kept[$0] == nil }) || !forgotten.isEmpty
+        // A rule that has no audience any more has no line either.
+        let lines = rules.rules.filter(\.hasAudience).map(\.name).sorted()
+        let knownLines = try store.meta("lines")?.split(separator: "\n").map(String.init)
+        let removesRules =
+            knownRules?.contains { !ruleNames.contains($0) } ?? false || knownLines?.contains { !lines.contains($0) } ?? false
+        guard
+            known != current || knownRules != ruleNames || knownLines != lines || names.contains(where: { kept[$0] == nil })
+                || !forgotten.isEmpty
         else { return under }
         try store.begin()
         // Who had been judged by a set that has changed again meanwhile is judged anew as well.
@@ -39,8 +45,10 @@ extension Pipeline {
         if let adoption { try store.setJudgedUpTo(adoption.cursor) }
         try store.setMeta("judgement", current)
         try store.setMeta("rules", ruleNames.joined(separator: "\n"))
+        try store.setMeta("lines", lines.joined(separator: "\n"))
         for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
         for name in forgotten { try store.dropKept(name) }
+        try store.dropMemberships(except: rules.segments.map(\.name))
         try store.commit()
         return adoption
     }

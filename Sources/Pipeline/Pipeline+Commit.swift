@@ -49,7 +49,8 @@ extension Pipeline {
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
         count(changes.output.decisions)
         if !notes.isEmpty {
-            try controlLog?.append(notes)
+            // A replay obeys what the daemon noted, and adds nothing to it.
+            if isFollowing { try controlLog?.append(notes) }
             notes.removeAll()
         }
         if isFollowing {
@@ -57,7 +58,7 @@ extension Pipeline {
             work.notes += forgotten.map { ControlLog.erased($0, at: engine.clock.now) }
         }
         committedAt = wallNow ?? .min
-        if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
+        if isFollowing, !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
         var rows: [MessageRow] = []
         switch destination {
         case .lines(let write):
@@ -169,8 +170,8 @@ extension Pipeline {
         output.decisions = engine.takeDecisions()
         if let render = settings.render { output.render { Rendering.all($0, render, except: []) } }
         count(output.decisions)
-        let decisions = output.decisions
-        try writeEarly { store throws(StoreError) in try store.write(decisions) }
+        let (decisions, merged) = (output.decisions, engine.output.merged)
+        try writeEarly { store throws(StoreError) in try store.write(decisions, merged: merged) }
     }
 
     /// Writes the ids that were moved so far, likewise.
@@ -215,9 +216,10 @@ extension Pipeline {
     }
 
     private mutating func takeBack(_ store: Store, wallNow: Instant?) throws {
+        let endsEarly = hooks.endsEarly
         try changeOutboxes { set in
             try set.takeBack(store)
-            if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow) }
+            if set.pendingCount > 0 { try set.retry(store, wallNow: wallNow, endsEarly: endsEarly) }
         }
     }
 }

@@ -64,10 +64,11 @@ extension ControlLog {
         for line in try read(from: 0).split(separator: 0x0A) {
             guard let packed = JSONText.pack(Array(line)) else { continue }
             let view = JSONView(bytes: packed, offset: 0)
-            guard let type = view["type"]?.string, type == "forget" || type == "erased", let until = view["until"]?.number else {
+            guard let type = view["type"]?.string, type == "forget" || type == "erased", let until = view["until"]?.milliseconds
+            else {
                 continue
             }
-            for hash in view["ids"]?.elements.compactMap(\.string) ?? [] { result.append((hash, Instant(until))) }
+            for hash in view["ids"]?.elements.compactMap(\.string) ?? [] { result.append((hash, until)) }
         }
         return result
     }

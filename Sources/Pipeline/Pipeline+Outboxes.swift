@@ -53,9 +53,10 @@ extension Pipeline {
     package mutating func tendOutboxes(wallNow: Instant, clockIsWall: Bool) throws {
         try finishCommit()
         guard let store else { return }
+        let endsEarly = hooks.endsEarly
         try changeOutboxes { set in
             set.check()
-            if set.isWaiting { try set.retry(store, wallNow: clockIsWall ? wallNow : nil) }
+            if set.isWaiting { try set.retry(store, wallNow: clockIsWall ? wallNow : nil, endsEarly: endsEarly) }
             try set.maintain(store, wallNow: wallNow)
         }
     }

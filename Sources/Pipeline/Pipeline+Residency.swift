@@ -40,7 +40,14 @@ extension Pipeline {
 
     mutating func bringIn(_ missing: Missing) throws {
         try bringIn(customers: missing.customers)
-        for number in missing.numbers where !engine.isResident(number) { try bringIn(number: number) }
+        for number in missing.numbers where !engine.isResident(number) {
+            // What products and segments remember of a customer is their own; who is in the store says the table of customers.
+            if !engine.isGone(number), let record = try store?.customer(number) {
+                try insert(record)
+            } else {
+                engine.markAbsent(number: number)
+            }
+        }
         for product in missing.products where !engine.isResident(product) { try bringIn(product: product) }
         for segment in missing.members { try provideMembers(of: segment) }
         for number in missing.movedIDs { try provideMovedIDs(of: number) }
@@ -62,7 +69,11 @@ extension Pipeline {
         guard let store, let record = try store.customer(number) else {
             throw StoreError(.corrupt, "the state refers to customer number \(number), which it does not hold; restore a backup")
         }
-        engine.insert(record, links: try store.links(of: number))
+        try insert(record)
+    }
+
+    private mutating func insert(_ record: CustomerRecord) throws {
+        engine.insert(record, links: try store?.links(of: record.number) ?? [])
     }
 
     mutating func bringIn(product key: ProductKey) throws {

@@ -17,17 +17,33 @@ package enum Secret {
         return bytes.count >= 16 ? bytes : nil
     }
 
-    /// Reads the state's own, made at first need.
+    /// Reads the state's own, made at first need. One that is there and can't be read is no first need: with another key nobody who was erased would be
+    /// known again.
     static func own(in directory: String) throws(ControlLogError) -> [UInt8] {
         let path = directory + "/" + fileName
-        if let known = read(path) { return known }
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw ControlLogError(path: path, code: errno) }
+        if let known = try read(own: path) { return known }
+        let draft = path + ".new"
+        let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw ControlLogError(path: draft, code: errno) }
         defer { close(file) }
         let text = Array((Digest.randomID() + Digest.randomID()).utf8)
-        guard write(file, text, text.count) == text.count, fsync(file) == 0 else {
+        guard write(file, text, text.count) == text.count, fsync(file) == 0, rename(draft, path) == 0 else {
             throw ControlLogError(path: path, code: errno)
         }
         return text
+    }
+
+    /// Nil if there is none, or less than was ever used as a key.
+    private static func read(own path: String) throws(ControlLogError) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw ControlLogError(path: path, code: errno)
+        }
+        close(file)
+        errno = 0
+        if let known = read(path) { return known }
+        guard errno == 0 else { throw ControlLogError(path: path, code: errno) }
+        return nil
     }
 }

@@ -351,32 +351,32 @@ package struct Service: ~Copyable {
     /// A bad configuration is refused, and the old one stays.
     private mutating func reloadConfiguration() throws {
         notification.reloading(at: Self.monotonicMicroseconds())
-        do {
-            let fresh = try reload()
-            guard fresh.state == deployment.state else {
-                refuse("the old one stays: `state` can't change while running; restart instead")
-                return
-            }
-            try pipeline.commitAll(wallNow: wallNow)
-            try pipeline.settle()
-            // Counters begin anew: what they have reached is told before.
-            try writeMetrics(force: true)
-            let next = try Self.assemble(fresh, store)
-            pipeline = next
-            deployment = fresh
-            hook()
-            scan()
-            refusal = nil
-            tally.reloadsTaken += 1
-            tally.isLastReloadTaken = true
-            log(.notice, "configuration reloaded", .event("reloaded"))
-            tellOfEmptySources()
-        } catch let error as StoreError {
-            throw error
-        } catch {
+        let fresh: Deployment
+        do { fresh = try reload() } catch {
             refuse("the old one stays: \(error)")
             return
         }
+        guard fresh.state == deployment.state else {
+            refuse("the old one stays: `state` can't change while running; restart instead")
+            return
+        }
+        // What fails here has nothing to do with the configuration, and ends the run.
+        try pipeline.commitAll(wallNow: wallNow)
+        try pipeline.settle()
+        // Counters begin anew: what they have reached is told before.
+        try writeMetrics(force: true)
+        do { pipeline = try Self.assemble(fresh, store) } catch let error as StoreError { throw error } catch {
+            refuse("the old one stays: \(error)")
+            return
+        }
+        deployment = fresh
+        hook()
+        scan()
+        refusal = nil
+        tally.reloadsTaken += 1
+        tally.isLastReloadTaken = true
+        log(.notice, "configuration reloaded", .event("reloaded"))
+        tellOfEmptySources()
         notification.ready()
         try tell(force: true)
     }

@@ -130,48 +130,41 @@ final class Statement {
 
     deinit { sqlite3_finalize(handle) }
 
-    func bind(_ index: Int32, _ value: Int64) { sqlite3_bind_int64(handle, index, value) }
+    /// The first of the values bound lately that SQLite did not take, because it is too large or there is no memory.
+    private var refusal = SQLITE_OK
+    private func note(_ code: Int32) { if code != SQLITE_OK, refusal == SQLITE_OK { refusal = code } }
+
+    func bind(_ index: Int32, _ value: Int64) { note(sqlite3_bind_int64(handle, index, value)) }
     func bind(_ index: Int32, _ value: Int64?) {
-        if let value { sqlite3_bind_int64(handle, index, value) } else { sqlite3_bind_null(handle, index) }
+        note(value.map { sqlite3_bind_int64(handle, index, $0) } ?? sqlite3_bind_null(handle, index))
     }
     func bind(_ index: Int32, _ value: String?) {
-        guard var value else {
-            sqlite3_bind_null(handle, index)
-            return
-        }
+        guard var value else { return note(sqlite3_bind_null(handle, index)) }
         value.withUTF8 { bind(index, text: UnsafeRawBufferPointer($0)) }
     }
     func bind(_ index: Int32, text value: [UInt8]?) {
-        guard let value else {
-            sqlite3_bind_null(handle, index)
-            return
-        }
+        guard let value else { return note(sqlite3_bind_null(handle, index)) }
         value.withUnsafeBytes { bind(index, text: $0) }
     }
     func bind(_ index: Int32, blob value: [UInt8]?) {
-        guard let value else {
-            sqlite3_bind_null(handle, index)
-            return
-        }
+        guard let value else { return note(sqlite3_bind_null(handle, index)) }
         value.withUnsafeBytes { bytes in
-            _ = sqlite3_bind_blob64(handle, index, bytes.baseAddress, UInt64(bytes.count), Self.transient)
-            if bytes.isEmpty { sqlite3_bind_zeroblob(handle, index, 0) }
+            note(
+                bytes.isEmpty
+                    ? sqlite3_bind_zeroblob(handle, index, 0)
+                    : sqlite3_bind_blob64(handle, index, bytes.baseAddress, UInt64(bytes.count), Self.transient))
         }
     }
 
     /// Binds bytes without a copy, null if there are none: they have to stay where they are until the statement has run, and it is bound anew or
     /// cleared before it runs again.
     func bind(_ index: Int32, lent bytes: UnsafeRawBufferPointer, isText: Bool) {
-        guard let start = bytes.baseAddress, !bytes.isEmpty else {
-            sqlite3_bind_null(handle, index)
-            return
-        }
-        if isText {
-            sqlite3_bind_text64(
-                handle, index, start.assumingMemoryBound(to: CChar.self), UInt64(bytes.count), nil, UInt8(SQLITE_UTF8))
-        } else {
-            sqlite3_bind_blob64(handle, index, start, UInt64(bytes.count), nil)
-        }
+        guard let start = bytes.baseAddress, !bytes.isEmpty else { return note(sqlite3_bind_null(handle, index)) }
+        note(
+            isText
+                ? sqlite3_bind_text64(
+                    handle, index, start.assumingMemoryBound(to: CChar.self), UInt64(bytes.count), nil, UInt8(SQLITE_UTF8))
+                : sqlite3_bind_blob64(handle, index, start, UInt64(bytes.count), nil))
     }
 
     /// Forgets all that is bound.
@@ -179,18 +172,25 @@ final class Statement {
 
     private func bind(_ index: Int32, text bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.baseAddress, !bytes.isEmpty else {
-            sqlite3_bind_text(handle, index, "", 0, Self.transient)
-            return
+            return note(sqlite3_bind_text(handle, index, "", 0, Self.transient))
         }
-        sqlite3_bind_text64(
-            handle, index, start.assumingMemoryBound(to: CChar.self), UInt64(bytes.count), Self.transient, UInt8(SQLITE_UTF8))
+        note(
+            sqlite3_bind_text64(
+                handle, index, start.assumingMemoryBound(to: CChar.self), UInt64(bytes.count), Self.transient, UInt8(SQLITE_UTF8))
+        )
     }
 
     /// SQLite copies what is bound, so that no pointer outlives its call.
     private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 
     /// Advances to the next row; false when there is none.
+    ///
+    /// It runs only if all values that were bound have been taken.
     func step() throws(StoreError) -> Bool {
+        guard refusal == SQLITE_OK else {
+            defer { refusal = SQLITE_OK }
+            throw database.error(refusal, doing: "write the state")
+        }
         let code = sqlite3_step(handle)
         switch code {
         case SQLITE_ROW: return true

@@ -43,6 +43,7 @@ extension Store {
             }
         }
         guard erasure.isForgotten else { return }
+        if let number = erasure.customer { try removeFollower(number) }
         for key in erasure.keys { try removeDeadLetters(try deadLetters(holding: key.id).map(\.number)) }
         try setMeta("scrub", "1")
     }

@@ -244,7 +244,9 @@ extension Store {
     }
 
     /// Writes decisions, inside the caller's transaction and in their order.
-    package func write(_ decisions: [Decision]) throws(StoreError) {
+    ///
+    /// - Parameter merged: customers whose history is moved to others by the end of the batch.
+    package func write(_ decisions: [Decision], merged: [(from: Int64, into: Int64)] = []) throws(StoreError) {
         let statement = try database.statement(
             """
             INSERT INTO decision (id, rule, customer, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, message, because)
@@ -259,10 +261,14 @@ extension Store {
                 change.bind(1, decision.verdict.rawValue)
                 change.bind(2, decision.cause)
                 change.bind(3, decision.decidedAt)
-                change.bind(4, decision.customer)
                 change.bind(5, decision.id)
-                try change.run()
-                if database.changes > 0 { continue }
+                var isChanged = false
+                for customer in [decision.customer] + merged.filter({ $0.into == decision.customer }).map(\.from) {
+                    change.bind(4, customer)
+                    try change.run()
+                    isChanged = isChanged || database.changes > 0
+                }
+                if isChanged { continue }
             }
             counts[decision.verdict, default: 0] += 1
             statement.bind(1, decision.id)
@@ -296,7 +302,7 @@ extension Store {
         try write(changes.products)
         try write(changes.followers)
         try write(changes.output.memberships, rules: rules, until: changes.clock.now)
-        try write(changes.output.decisions)
+        try write(changes.output.decisions, merged: changes.output.merged)
         try write(changes.output.outcomes)
         let clock = changes.clock
         try setMeta("clock", "\(clock.now) \(clock.nextCustomer) \(clock.sequence) \(clock.turn)")

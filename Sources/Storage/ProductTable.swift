@@ -63,6 +63,14 @@ extension Store {
         }
     }
 
+    /// Deletes what any product remembers of a customer. It looks at all of them, some million in a tenth of a second: an index by customer would cost
+    /// more with every interest.
+    func removeFollower(_ customer: Int64) throws(StoreError) {
+        let statement = try database.statement("DELETE FROM follower WHERE customer=?")
+        statement.bind(1, customer)
+        try statement.run()
+    }
+
     func write(_ followers: [(product: ProductKey, follower: Follower, isRemoval: Bool)]) throws(StoreError) {
         let add = try database.statement("INSERT OR REPLACE INTO follower VALUES (?,?,?,?,?)")
         let remove = try database.statement("DELETE FROM follower WHERE product_id=? AND variant=? AND customer=? AND kind=?")

@@ -66,6 +66,21 @@ extension Store {
 
     // MARK: Segments
 
+    /// Forgets who is in any other segment than these.
+    package func dropMemberships(except segments: [String]) throws(StoreError) {
+        let known = try database.statement("SELECT DISTINCT segment FROM membership")
+        var names: [String] = []
+        while try known.step() { names.append(known.text(0) ?? "") }
+        known.reset()
+        for name in names where !segments.contains(where: { $0.utf8.elementsEqual(name.utf8) }) {
+            for sql in ["DELETE FROM membership WHERE segment=?", "DELETE FROM total WHERE name='members' AND part=?"] {
+                let statement = try database.statement(sql)
+                statement.bind(1, name)
+                try statement.run()
+            }
+        }
+    }
+
     /// Writes changes of membership, which come in order of time, and the sizes that segments had at the end of each hour.
     ///
     /// - Parameter until: the engine's time after all of them.

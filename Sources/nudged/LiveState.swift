@@ -87,5 +87,5 @@ extension CanonicalJSON {
     }
 
     var string: String? { if case .string(let text) = self { text } else { nil } }
-    var instant: Instant? { if case .number(let number) = self { Instant(number) } else { nil } }
+    var instant: Instant? { if case .number(let number) = self { Instant(exactly: number) } else { nil } }
 }

@@ -31,6 +31,38 @@ import Testing
         #expect(result.errors.contains(hint), "\(result.errors)")
     }
 
+    /// Other segments, rules and members name segments by their place.
+    @Test func aBrokenSegmentIsOneErrorBesideTheOthers() {
+        let result = Self.check(
+            """
+            segments:
+              vip: profile.sum("Order Completed", "total") >= 1000 and true
+              lapsed: profile.since("Order Completed") >= days(14)
+              both: profile.member("lapsed") && profile.member("vip")
+              odd: profile.since("Page Viewed") > days(-9223372036854775808)
+            rules:
+              win-back: { start: { enters: lapsed }, cancel: { leaves: both } }
+              other: { start: { enters: nowhere } }
+
+            """)
+        #expect(result.code == 78, "\(result)")
+        #expect(result.errors.contains("nudged.yaml:4:56: error"), "\(result.errors)")
+        #expect(result.errors.contains("there is no segment \"nowhere\""), "\(result.errors)")
+        #expect(!result.errors.contains("cycle"), "\(result.errors)")
+    }
+
+    @Test func aCycleNamesItsSegments() {
+        let result = Self.check(
+            """
+            segments:
+              a: profile.cont("X") > 1
+              b: profile.member("c")
+              c: profile.member("b")
+
+            """)
+        #expect(result.errors.contains("in a cycle: b → c → b"), "\(result.errors)")
+    }
+
     @Test func oneSlipIsOneError() {
         let result = Self.check("rules:\n  a:\n    start: Order Completed\n    if: profile.traits.country = \"TR\"\n")
         #expect(result.errors.contains(": 1 error\n"), "\(result.errors)")

@@ -1,7 +1,5 @@
-import Engine
 import Testing
 
-@testable import Pipeline
 @testable import Storage
 
 /// What becomes of what a state holds when its configuration changes between two runs.
@@ -15,7 +13,7 @@ import Testing
     private static let fewer = "rules: { stays: { start: A, wait: 20d } }"
 
     @Test(arguments: [1, 256 << 20]) func instancesOfARemovedRuleEndAtOnceAndDoNotComeBack(memory: Int) throws {
-        let shop = Shop(memory: memory)
+        let shop = ChangingShop(memory: memory)
         for customer in ["u1", "u2"] {
             shop.append("10:00", "Back In Stock Requested", customer, #"{"product_id":"p"}"#)
         }
@@ -45,7 +43,7 @@ import Testing
               other: { start: O }
               counts: { start: B, expires: 3650d, data: { n: 'profile.count("A", "7d")', e: 'profile.ever("A")' } }
             """
-        let shop = Shop(memory: memory)
+        let shop = ChangingShop(memory: memory)
         shop.append("10:00", "A", "ann")
         shop.append("10:01", "A", "ann")
         shop.append("10:30", "N", "bob")
@@ -74,60 +72,50 @@ import Testing
               welcome: { start: { enters: regular }, expires: 3650d }
             """
         let after = before.replacing("segments:", with: "segments:\n  fresh: profile.ever(\"N\")")
-        let shop = Shop(memory: 256 << 20)
+        let shop = ChangingShop(memory: 256 << 20)
         shop.append("10:30", "A", "ann")
         shop.append(time, "N", "bob")
         let first = try shop.run(before)
         shop.append("14:00", "N", "bob")
         #expect(try first + shop.run(after) == ["ann welcome published"])
     }
-}
 
-/// A state, its log, and runs under one configuration after another.
-private final class Shop {
-    private let scratch = Scratch()
-    private let memory: Int
-    private var log = ""
-    private(set) var messages: [String] = []
-    private var lines = 0
-
-    init(memory: Int) { self.memory = memory }
-
-    /// - Parameter customer: nil: the event is about none.
-    func append(_ time: String, _ event: String, _ customer: String?, _ properties: String = "{}") {
-        lines += 1
-        let whole = time.count == 5 ? time + ":00" : time
-        let who = customer.map { #""userId":"\#($0)","# } ?? ""
-        log += #"{"type":"track","timestamp":"2026-03-01T\#(whole)Z","event":"\#(event)",\#(who)"messageId":"m\#(lines)","#
-        log += #""properties":\#(properties)}"# + "\n"
+    /// Members and those in line are known by a number, which may be nobody's when the segment or the audience comes back.
+    @Test(arguments: [1, 256 << 20]) func aSegmentThatComesBackKnowsNobodyOfBefore(memory: Int) throws {
+        let with = """
+            segments: { fans: 'profile.ever("A")' }
+            rules:
+              back: { per: product, start: [Product Stock Changed], audience: [segment fans], expires: 3650d }
+            """
+        let shop = ChangingShop(memory: memory)
+        shop.append("10:00", "A", "visitor", isAnonymous: true)
+        shop.append("10:00", "A", "bob")
+        shop.append("10:01", "N", "carl")
+        #expect(try shop.run(with) == [])
+        shop.append("11:00", "N", "ann", visitor: "visitor")
+        shop.append("12:00", "N", "carl")
+        #expect(try shop.run("rules: { other: { start: O } }") == [])
+        #expect(try shop.store().integer("SELECT count(*) FROM membership") == 0)
+        shop.append("13:00", "Product Stock Changed", nil, #"{"product_id":"p","available":1}"#)
+        shop.append("14:00", "N", "carl")
+        #expect(try shop.run(with) == [])
+        shop.append("14:10", "A", "ann")
+        shop.append("14:20", "Product Stock Changed", nil, #"{"product_id":"p","available":2}"#)
+        shop.append("15:00", "N", "carl")
+        #expect(try shop.run(with) == ["ann back published"])
     }
 
-    func store() throws -> Store { try Store.reader(directory: scratch.path + "/state") }
-
-    /// One run over what the log has; gives what was decided.
-    func run(_ rules: String) throws -> [String] {
-        Files.write(log, to: scratch.path + "/log.ndjson")
-        Files.write(
-            "instance: shop\nclock: log\nsources: [{ name: shop, path: log.ndjson }]\n" + rules + "\n",
-            to: scratch.path + "/nudged.yaml")
-        let loaded = try LoadedConfiguration(path: scratch.path + "/nudged.yaml")
-        var settings = loaded.settings
-        settings.memory = memory
-        var decisions: [String] = []
-        let store = try Store.reopen(directory: scratch.path + "/state")
-        var pipeline = try Pipeline(
-            settings: settings, rules: loaded.rules, store: store,
-            destination: .output { [unowned self] output in
-                messages += output.messages.map { String(decoding: $0.json, as: UTF8.self) }
-                decisions += output.decisions.map { "\($0.customerText) \($0.rule) \($0.verdict.rawValue)" }
-            })
-        pipeline.scan()
-        while !pipeline.isCaughtUp { try pipeline.step(wallNow: nil) }
-        try pipeline.settle()
-        return decisions.sorted()
-    }
-
-    func running() throws -> [String] {
-        try store().timers(rule: nil, limit: 100).map { "\($0.customer) \($0.rule)" }.sorted()
+    @Test(arguments: [1, 256 << 20]) func whoeverStandsInALineIsDueWhenTheRuleLosesItsAudience(memory: Int) throws {
+        let with =
+            "rules: { back: { per: product, start: [Product Stock Changed], audience: [waitlist], limit: product.available } }"
+        let shop = ChangingShop(memory: memory)
+        for customer in ["u1", "u2"] { shop.append("10:00", "Back In Stock Requested", customer, #"{"product_id":"p"}"#) }
+        shop.append("10:01", "Product Stock Changed", nil, #"{"product_id":"p","available":1}"#)
+        shop.append("12:00", "N", "bob")
+        #expect(try shop.run(with) == ["u1 back published"])
+        #expect(try shop.running() == ["u2 back"])
+        shop.append("13:00", "N", "bob")
+        #expect(try shop.run("rules: { back: { per: product, start: A } }") == ["u2 back published"])
+        #expect(try shop.running() == [])
     }
 }

@@ -54,6 +54,7 @@ extension Engine {
                     changes.followers.append((products[index].key, change.follower, change.isRemoval))
                 }
             }
+            for gone in changes.output.unfollowed { changes.followers.append((gone.product, gone.follower, true)) }
         }
         for slot in dirtySlots {
             isDirty[slot] = false
@@ -178,6 +179,10 @@ extension Engine {
         if profile.judgedBy != 0 { profile.judgedBy = rules.judgement }
         let slot = place(profile)
         if isAdopting, reading.leavesBehind { touch(slot) }
+        if reading.leavesLine {
+            touch(slot)
+            settle(slot)
+        }
         for (rule, instance) in reading.orphans {
             touch(slot)
             output.decisions.append(
@@ -205,6 +210,9 @@ extension Engine {
         absentProducts.formUnion(products)
     }
 
+    /// Notes that the store has no customer of a number that a product or a segment remembers.
+    package mutating func markAbsent(number: Int64) { absentNumbers.insert(number) }
+
     package mutating func provide(members: [(customer: Int64, enteredAt: Instant)], of segment: Int) {
         providedMembers[segment] = members
     }
@@ -229,6 +237,7 @@ extension Engine {
     package mutating func shrink(toBytes limit: Int) {
         absent.removeAll(keepingCapacity: true)
         absentProducts.removeAll(keepingCapacity: true)
+        absentNumbers.removeAll()
         guard hasStore, residentBytes > limit else { return }
         let target = limit / 16 * 15
         var candidates: [(slot: Int, seen: Instant)] = []

@@ -4,8 +4,8 @@ extension Engine {
     mutating func change(_ slot: Int, _ context: inout EventContext) {
         let state = StateEvent(rawValue: context.event.index)
         context.subscriptionID = Subscription.id(context.properties)
+        pruneCarts(slot)
         let before = rules.indexesCarts ? cartProducts(slot) : []
-        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
         switch state {
         case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
             if let state { changeCart(slot, state, &context) }
@@ -38,6 +38,7 @@ extension Engine {
 
     private mutating func changeCart(_ slot: Int, _ state: StateEvent, _ context: inout EventContext) {
         let time = context.time
+        let bound = clock.now - rules.definitions.lateFor
         let properties = context.properties
         let listed = context.listed
         let id: String
@@ -52,11 +53,14 @@ extension Engine {
         switch state {
         case .productAdded: for mention in context.mentions.prefix(1) { profiles[slot].carts.add(mention, to: cart, at: time) }
         case .productRemoved:
-            for mention in context.mentions.prefix(1) { profiles[slot].carts.remove(mention, from: cart, at: time) }
+            for mention in context.mentions.prefix(1) {
+                profiles[slot].carts.remove(mention, from: cart, at: time, keepingFrom: bound)
+            }
         case .orderCompleted:
-            profiles[slot].carts.order(listed ?? [], in: cart, at: time)
+            profiles[slot].carts.order(listed ?? [], in: cart, at: time, keepingFrom: bound)
             for mention in listed ?? context.mentions {
                 forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time)
+                profiles[slot].ended.note(.bought, mention.product, at: time, forgettingBefore: bound)
             }
         default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }
         }
@@ -69,8 +73,8 @@ extension Engine {
         guard let mention = context.mentions.first else { return }
         let time = context.time
         switch state {
-        case .backInStockCancelled: forgetInterests(slot, in: mention.product, kinds: [.waitlist], until: time)
-        case .productRemovedFromWishlist: forgetInterests(slot, in: mention.product, kinds: [.wishlist], until: time)
+        case .backInStockCancelled: endInterest(.waitlist, slot, in: mention.product, at: time)
+        case .productRemovedFromWishlist: endInterest(.wishlist, slot, in: mention.product, at: time)
         case .productAddedToWishlist: express(.wishlist, slot, mention, at: time)
         case .productViewed: if rules.keepsViews { express(.viewed, slot, mention, at: time) }
         case .backInStockRequested:
@@ -88,6 +92,8 @@ extension Engine {
         let price = mention.price ?? facts?.price
         let currency = mention.currency ?? facts?.currency
         forgetOldInterests(slot)
+        // What is not late is older than nothing.
+        if time < clock.now, profiles[slot].ended.hasEnded(kind, mention.product, after: time) { return }
         let since: Instant
         if let place = profiles[slot].interests.firstIndex(where: { $0.kind == kind && $0.product == mention.product }) {
             profiles[slot].interests[place].add(1)
@@ -112,6 +118,13 @@ extension Engine {
         touch(product: index)
     }
 
+    /// Ends an interest of a kind at `time`, for what is older and comes later too.
+    mutating func endInterest(_ kind: InterestKind, _ slot: Int, in product: ProductKey, at time: Instant) {
+        forgetInterests(slot, in: product, kinds: [kind], until: time)
+        guard let ending = kind.ending else { return }
+        profiles[slot].ended.note(ending, product, at: time, forgettingBefore: clock.now - rules.definitions.lateFor)
+    }
+
     /// Takes interests away that were expressed no later than `until`.
     mutating func forgetInterests(_ slot: Int, in product: ProductKey, kinds: [InterestKind], until: Instant) {
         let gone = profiles[slot].interests.filter { $0.product == product && kinds.contains($0.kind) && $0.last <= until }
@@ -121,9 +134,27 @@ extension Engine {
     }
 
     private mutating func unfollow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) {
-        guard rules.indexes(kind), let index = productIndex[product] else { return }
+        guard rules.indexes(kind) else { return }
+        guard let index = productIndex[product] else {
+            // Only its row has to go: the product is brought in from it.
+            if hasStore {
+                let follower = Follower(kind: kind, customer: profiles[slot].number, since: 0)
+                output.unfollowed.append((product, follower))
+            }
+            return
+        }
         products[index].unfollow(kind, profiles[slot].number)
         touch(product: index)
+    }
+
+    /// Drops the carts that nothing has touched for as long as carts are kept; products no longer know of them.
+    mutating func pruneCarts(_ slot: Int) {
+        let forget = rules.definitions.cartsForget
+        guard profiles[slot].carts.hasForgotten(now: clock.now, forget: forget) else { return }
+        let before = rules.indexesCarts ? cartProducts(slot) : []
+        touch(slot)
+        profiles[slot].carts.prune(now: clock.now, forget: forget)
+        for product in before where interest(.cart, slot, product) == nil { unfollow(.cart, slot, product) }
     }
 
     /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.

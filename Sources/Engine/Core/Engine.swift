@@ -38,6 +38,7 @@ package struct Engine: Sendable {
     /// Keys the store was asked for and does not have; only until the batch ends.
     var absent: Set<CustomerKey> = []
     var absentProducts: Set<ProductKey> = []
+    var absentNumbers: Set<Int64> = []
     /// Customers that are no more, whose records are still stored until the batch is committed.
     var gone: Set<Int64> = []
     /// Likewise, of the batch that is being committed.
@@ -112,6 +113,8 @@ package struct Output: Sendable {
     /// How many more instances the stored records have than before.
     package var running = 0
     package var memberships: [(segment: Int, customer: Int64, enteredAt: Instant?)] = []
+    /// Interests that have ended in products which are not at hand.
+    package var unfollowed: [(product: ProductKey, follower: Follower)] = []
     /// What the gates saw; only while tracing.
     package var passages: [Passage] = []
 

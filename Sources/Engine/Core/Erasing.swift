@@ -35,6 +35,7 @@ extension Engine {
     package mutating func erase(_ number: Int64, hashes: [String], until: Instant, forgets: Bool) -> Missing? {
         var missing = Missing()
         guard let slot = slotByNumber[number] else {
+            if absentNumbers.contains(number) { return nil }
             missing.numbers.append(number)
             return missing
         }

@@ -25,7 +25,7 @@ extension Engine {
     mutating func inScope<Result>(
         _ condition: Condition, _ slot: Int, _ instance: Instance, _ body: (Scope) -> Result
     ) -> Result {
-        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        pruneCarts(slot)
         let subject = subject(slot, instance)
         let facts = subject.product.flatMap { productIndex[$0] }.map { products[$0].facts }
         let now = clock.now

@@ -19,16 +19,13 @@ extension Engine {
             for audience in rules.rules[trigger.rule].audience {
                 if case .segment(let segment) = audience, providedMembers[segment] == nil { missing.members.append(segment) }
             }
-            for (number, _) in candidates(index, trigger.rule) where slotByNumber[number] == nil {
-                missing.numbers.append(number)
-            }
+            for (number, _) in candidates(index, trigger.rule) where isAway(number) { missing.numbers.append(number) }
             for line in products[index].lines where line.rule == trigger.rule {
-                for place in line.waiting + line.active where slotByNumber[place.customer] == nil {
-                    missing.numbers.append(place.customer)
-                }
+                for place in line.waiting + line.active where isAway(place.customer) { missing.numbers.append(place.customer) }
             }
         }
         guard missing.isEmpty else { return false }
+        dropAbsent(from: index)
 
         clock.now = max(clock.now, event.order)
         counters.events += 1
@@ -114,6 +111,7 @@ extension Engine {
         var found: [(slot: Int, since: Instant)] = []
         for (number, _) in candidates(index, rule) {
             guard let slot = slotByNumber[number] else { continue }
+            pruneCarts(slot)
             if let since = profiles[slot].audienceSince(of: rules.rules[rule], product, now: now, rules.definitions) {
                 found.append((slot, since))
             }
@@ -132,6 +130,7 @@ extension Engine {
         let definition = rules.rules[rule]
         let product = products[index].key
         let audience = audience(index, rule)
+        let kept = definition.keep(properties, forEachOf: audience.count)
         var line = products[index].lines.first { $0.rule == rule } ?? AudienceLine(rule: rule, startedAt: time)
         // A late start older than the last one starts whoever has nothing running; limit and pace still go by the last.
         let isOlder = time < line.startedAt
@@ -155,7 +154,7 @@ extension Engine {
                 profiles[slot].instances[place].due = time + definition.wait
                 profiles[slot].instances[place].forgetDelays()
                 profiles[slot].instances[place].place = line.nextPlace
-                profiles[slot].instances[place].remember(properties, definition, id: id, name: name)
+                profiles[slot].instances[place].remember(kept, id: id, name: name)
                 if isQueued {
                     moved.insert(number)
                     waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
@@ -173,7 +172,7 @@ extension Engine {
             var instance = Instance(rule: rule, key: key, product: product, startedAt: time, due: time + definition.wait)
             instance.phase = .queued
             instance.place = line.nextPlace
-            instance.remember(properties, definition, id: id, name: name)
+            instance.remember(kept, id: id, name: name)
             profiles[slot].instances.appendTightly(instance)
             waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
             line.nextPlace += 1
@@ -195,6 +194,26 @@ extension Engine {
         var missing = Missing()
         _ = take(index, rule, startedAt: time, &missing)
         wake(product: index)
+    }
+
+    /// Whether a customer has to be brought in before something is decided about them.
+    private func isAway(_ number: Int64) -> Bool { slotByNumber[number] == nil && !absentNumbers.contains(number) }
+
+    /// Nobody is kept who is not in the store: what a product still knows of them goes.
+    private mutating func dropAbsent(from index: Int) {
+        guard !absentNumbers.isEmpty else { return }
+        for follower in products[index].followers where absentNumbers.contains(follower.customer) {
+            products[index].unfollow(follower.kind, follower.customer)
+            touch(product: index)
+        }
+        for place in products[index].lines.indices {
+            for number in absentNumbers { products[index].lines[place].remove(number) }
+        }
+        for (segment, members) in providedMembers {
+            for member in members where absentNumbers.contains(member.customer) {
+                output.memberships.append((segment, member.customer, nil))
+            }
+        }
     }
 
     private mutating func set(_ line: AudienceLine, at index: Int) {
@@ -227,8 +246,12 @@ extension Engine {
         guard var line = products[index].lines.first(where: { $0.rule == rule }) else { return true }
         let limit = limit(index, rule)
         let count = min(line.waiting.count, limit.map { max(0, $0 - line.active.count - line.published) } ?? .max)
-        for next in line.waiting.prefix(count) where slotByNumber[next.customer] == nil { missing.numbers.append(next.customer) }
+        for next in line.waiting.prefix(count) where isAway(next.customer) { missing.numbers.append(next.customer) }
         guard missing.isEmpty else { return false }
+        if line.waiting.prefix(count).contains(where: { absentNumbers.contains($0.customer) }) {
+            dropAbsent(from: index)
+            return take(index, rule, startedAt: startedAt, &missing)
+        }
         for next in line.waiting.prefix(count) {
             guard let slot = slotByNumber[next.customer],
                 let place = profiles[slot].instances.firstIndex(where: {
@@ -261,20 +284,25 @@ extension Engine {
         let timer = moment.due.removeLast()
         let before = line
         if let paceDue = line.paceDue, paceDue <= moment.at {
+            /// Of a late start several paces may be over; the next is the first that is still to come.
+            func nextPace() {
+                line.resetPublished(after: clock.sequence)
+                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
+            }
             // The next are taken while the rule's `if` holds: where it asks something of the customer, for any of those who wait.
             let asked = line.waiting.prefix(rules.rules[rule].condition?.readsCustomer ?? false ? .max : 1).map(\.customer)
-            for number in asked where slotByNumber[number] == nil { missing.numbers.append(number) }
+            for number in asked where isAway(number) { missing.numbers.append(number) }
             guard missing.isEmpty else {
                 moment.due.append(timer)
                 return false
             }
             let key = products[index].key
             line.paceDue = nil
+            // Nobody can be asked, but whoever runs may come back into the line; the pace ends with them.
+            if asked.isEmpty, !line.active.isEmpty { nextPace() }
             for number in asked {
                 guard let slot = slotByNumber[number], paceHolds(slot, rule, key) else { continue }
-                line.resetPublished(after: clock.sequence)
-                // Of a late start several paces may be over; the next is the first that is still to come.
-                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
+                nextPace()
                 line.isOpen = true
                 break
             }
@@ -352,10 +380,9 @@ extension Engine {
 
 extension Profile {
     /// Since when the customer belongs to a rule's audience at a product: the earliest interest that still holds; nil if none does.
-    fileprivate mutating func audienceSince(
+    fileprivate func audienceSince(
         of rule: Rule, _ product: ProductKey, now: Instant, _ definitions: Definitions
     ) -> Instant? {
-        carts.prune(now: now, forget: definitions.cartsForget)
         var since: Instant?
         for audience in rule.audience {
             switch audience {

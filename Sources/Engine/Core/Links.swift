@@ -25,9 +25,10 @@ extension Engine {
         // What was to be forgotten before the link comes back with no newer cart of that id.
         var carts = visitor.carts
         carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
-        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        pruneCarts(slot)
         profiles[slot].carts.merge(carts)
         for interest in visitor.interests { merge(interest, into: slot) }
+        profiles[slot].ended.merge(visitor.ended)
         if rules.indexesCarts {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
                 guard let index = productIndex[line.product],

@@ -200,8 +200,7 @@ extension Engine {
                 continue
             }
             start(
-                slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: at, id: "", name: "",
-                properties: nil)
+                slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: at, id: "", name: "")
         }
     }
 }

@@ -35,13 +35,14 @@ extension Engine {
                 cancel(
                     slot, number, keys: cancelKeys(rule, context), at: context.time, by: context.id, name: context.name)
             case .start:
+                let kept = rule.keep(context.properties, forEachOf: rule.per == .product ? context.mentions.count : 1)
                 switch rule.per {
-                case .customer: start(slot, number, key: "", product: nil, by: context)
-                case .cart: start(slot, number, key: context.cartID ?? "", product: nil, by: context)
-                case .subscription: start(slot, number, key: context.subscriptionID ?? "", product: nil, by: context)
+                case .customer: start(slot, number, key: "", product: nil, by: context, kept)
+                case .cart: start(slot, number, key: context.cartID ?? "", product: nil, by: context, kept)
+                case .subscription: start(slot, number, key: context.subscriptionID ?? "", product: nil, by: context, kept)
                 case .product:
                     for mention in context.mentions {
-                        start(slot, number, key: mention.product.text, product: mention.product, by: context)
+                        start(slot, number, key: mention.product.text, product: mention.product, by: context, kept)
                     }
                 }
             }
@@ -60,7 +61,7 @@ extension Engine {
                     if rules.rules[trigger.rule].hasAudience { continue }
                     start(
                         slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: clock.now, id: "",
-                        name: rules.segments[change.segment].name, properties: nil)
+                        name: rules.segments[change.segment].name)
                 }
             }
         }
@@ -69,7 +70,7 @@ extension Engine {
     /// The key of an instance that a segment or a calendar starts: of a rule about carts the customer's current one.
     mutating func keyWithoutEvent(_ slot: Int, _ rule: Int) -> String {
         guard rules.rules[rule].per == .cart else { return "" }
-        profiles[slot].carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
+        pruneCarts(slot)
         return profiles[slot].carts.current.map { profiles[slot].carts.list[$0].id } ?? ""
     }
 
@@ -109,29 +110,29 @@ extension Engine {
     // MARK: Start
 
     private mutating func start(
-        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, by context: borrowing EventContext
+        _ slot: Int, _ rule: Int, key: String, product: ProductKey?, by context: borrowing EventContext, _ kept: [UInt8]
     ) {
-        start(
-            slot, rule, key: key, product: product, at: context.time, id: context.id, name: context.name,
-            properties: context.properties)
+        start(slot, rule, key: key, product: product, at: context.time, id: context.id, name: context.name, kept: kept)
     }
 
     /// Starts or restarts an instance of a rule without an audience.
+    ///
+    /// - Parameter kept: of the event's properties.
     mutating func start(
         _ slot: Int, _ number: Int, key: String, product: ProductKey?, at time: Instant, id: String, name: String,
-        properties: JSONView?
+        kept: [UInt8] = []
     ) {
         let rule = rules.rules[number]
         guard mayStart(slot, number, key: key, at: time) else { return }
         for place in profiles[slot].instances.indices
         where profiles[slot].instances[place].rule == number && profiles[slot].instances[place].key.same(as: key) {
             if rule.restart {
-                profiles[slot].instances[place].restart(rule, at: time, id: id, name: name, properties: properties)
+                profiles[slot].instances[place].restart(rule, at: time, id: id, name: name, kept: kept)
             }
             return
         }
         var instance = Instance(rule: number, key: key, product: product, startedAt: time, due: time + rule.wait)
-        instance.remember(properties, rule, id: id, name: name)
+        instance.remember(kept, id: id, name: name)
         profiles[slot].instances.appendTightly(instance)
     }
 
@@ -206,7 +207,7 @@ extension Engine {
         leaveLine(instance, profiles[slot].number, product, verdict)
         switch verdict {
         case .published, .holdout, .noConsent, .suppressed:
-            forgetInterests(slot, in: product, kinds: [.waitlist], until: clock.now)
+            endInterest(.waitlist, slot, in: product, at: clock.now)
         default: break
         }
     }

@@ -25,8 +25,7 @@ struct SendTimeGate: Gate {
         let end = candidate.instance.firstDue(candidate.rule, now: now) + candidate.rule.expires
         var best: (count: Int, hour: Int, at: Instant)?
         for (hour, count) in counts.enumerated() where count > 0 {
-            let at = Self.next(hour, from: now, in: zone)
-            guard at < end || at == now, !(quiet?.isQuiet(at: at) ?? false) else { continue }
+            guard let at = Self.next(hour, from: now, in: zone, quiet), at < end || at == now else { continue }
             // Of equally active hours the one that comes first.
             if best.map({ count > $0.count || count == $0.count && at < $0.at }) ?? true { best = (count, hour, at) }
         }
@@ -40,14 +39,20 @@ struct SendTimeGate: Gate {
         return .hold(until: best.at)
     }
 
-    /// Now if the clocks show that hour, else when they do next.
-    private static func next(_ hour: Int, from now: Instant, in zone: TimeZone) -> Instant {
+    /// Now if the clocks show that hour, else when they do next; where quiet hours begin or end within it, when it is not quiet. Nil if it always is.
+    private static func next(_ hour: Int, from now: Instant, in zone: TimeZone, _ quiet: QuietWindow?) -> Instant? {
+        let latest = now + 86_400_000
+        func allowed(_ at: Instant) -> Instant? {
+            guard let quiet, quiet.isQuiet(at: at) else { return at }
+            let opening = quiet.opening(after: at)
+            return opening <= latest && opening - at < 3_600_000 && LocalTime(opening, in: zone).hour == hour ? opening : nil
+        }
         let local = LocalTime(now, in: zone)
-        if local.hour == hour { return now }
+        if local.hour == hour, let at = allowed(now) { return at }
         for day in local.day...local.day + 2 {
             let moment = Instant(zone.moments(ofLocal: day * 86_400 + hour * 3600).first) * 1000
-            if moment > now { return min(moment, now + 86_400_000) }
+            if moment > now { return allowed(min(moment, latest)) }
         }
-        return now
+        return nil
     }
 }

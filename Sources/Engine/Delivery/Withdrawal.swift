@@ -13,7 +13,7 @@ extension Engine {
             output.withdrawals.append(send.sequence)
             output.decisions.append(
                 Decision(
-                    id: send.id, rule: send.rule, customer: send.customer, customerText: text(of: slot), key: send.key,
+                    id: send.id, rule: send.rule, customer: profiles[slot].number, customerText: text(of: slot), key: send.key,
                     startedAt: send.startedAt, dueAt: send.at, decidedAt: clock.now, verdict: .withdrawn, cause: cause,
                     channel: send.channel, variant: send.variant))
             if definition.hasAudience { returnShare(of: send, rule) }

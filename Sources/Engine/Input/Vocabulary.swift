@@ -95,8 +95,11 @@ package struct Vocabulary: Sendable {
         }
     }
 
-    /// The number of a name, entered if it is new; what it needs only ever grows. Names beyond 65,535 stay unmentioned, which
-    /// `RuleSet` reports before.
+    /// So many names have a number.
+    package static let most = 65_000
+
+    /// The number of a name, entered if it is new; what it needs only ever grows. Names beyond `most` stay unmentioned, which is an error of the
+    /// configuration.
     @discardableResult
     package mutating func add(_ name: String, needsProperties: Bool = false, isProductEvent: Bool = false) -> EventName {
         let bytes = Array(name.utf8)
@@ -105,7 +108,7 @@ package struct Vocabulary: Sendable {
             if isProductEvent { entries[Int(known.index)].isProductEvent = true }
             return known
         }
-        guard entries.count < Int(UInt16.max) else { return .unmentioned }
+        guard entries.count < Self.most else { return .unmentioned }
         entries.append(Entry(name: name, needsProperties: needsProperties, isProductEvent: isProductEvent))
         if entries.count * 2 > table.count {
             table = [UInt16](repeating: 0, count: table.count * 4)

@@ -4,7 +4,13 @@ import CEL
 extension RuleCompiler {
     mutating func compileSegments() -> [Segment] {
         definitions.segments.compactMap { definition in
-            guard let condition = compile(definition.condition, .segment, expecting: .bool)?.condition else { return nil }
+            // One that is wrong keeps its place, by which others name it; nothing comes of the rule set.
+            let other = Located("profile.anonymous", at: definition.condition.position)
+            guard
+                let condition =
+                    (compile(definition.condition, .segment, expecting: .bool)
+                    ?? compile(other, .segment, expecting: .bool))?.condition
+            else { return nil }
             var windows: [(series: Int, window: Milliseconds)] = []
             var dependencies: [Int] = []
             for slot in condition.slots {
@@ -41,7 +47,7 @@ extension RuleCompiler {
         func span(_ expression: Expression) -> Int? {
             if case .duration(let nanoseconds)? = expression.constant { return nanoseconds }
             guard let reference = expression.reference, condition.references[reference].slot == .days,
-                case .int(let days)? = condition.references[reference].arguments.first, abs(days) < 100_000
+                case .int(let days)? = condition.references[reference].arguments.first, days.magnitude < 100_000
             else { return nil }
             return days * 86_400_000_000_000
         }

@@ -123,7 +123,7 @@ struct RuleCompiler {
                     events.formUnion(affectedBy[other])
                     always = always || sensitivity.always.contains(other)
                     context = context || sensitivity.context.contains(other)
-                case .profileID, .profileAnonymous, .firstSeen, .distance, .days, .money: break
+                case .profileID, .profileAnonymous, .distance, .days, .money: break
                 default: always = true
                 }
             }
@@ -136,7 +136,13 @@ struct RuleCompiler {
         for event in segmentsByEvent.indices {
             segmentsByEvent[event].sort { position[$0, default: 0] < position[$1, default: 0] }
         }
-        guard vocabulary.entries.count < 65_000, issues.allSatisfy({ $0.severity != .error }) else { return nil }
+        if vocabulary.entries.count >= Vocabulary.most, let rule = definitions.rules.last {
+            issues.append(
+                Issue(
+                    at: rule.name.position, "rules and segments name more than \(Vocabulary.most) events",
+                    hint: "Give the events of one kind one name, and tell them apart by their properties."))
+        }
+        guard vocabulary.entries.count < Vocabulary.most, issues.allSatisfy({ $0.severity != .error }) else { return nil }
 
         let byName = rules.indices.sorted { rules[$0].name.precedes(rules[$1].name) }
         var rank = [Int](repeating: 0, count: rules.count)

@@ -72,6 +72,8 @@ package struct Cart: Sendable, Equatable {
     package var turn: Int64
     /// Event time of the newest snapshot of all lines (or of an order that emptied it); what is older changes no line.
     @CompactInstant package var snapshotAt: Instant?
+    /// Lines that were taken off it.
+    package var ended = Endings()
 
     package init(id: String, touchedAt: Instant, turn: Int64) {
         texts = TextList([id])
@@ -147,10 +149,12 @@ package struct Carts: Sendable, Equatable {
 
     package init(_ list: [Cart] = []) { self.list = list }
 
-    /// Drops the carts that nothing has touched for `forget`.
+    /// Drops the carts that nothing has touched for `forget`. (The engine does it by `pruneCarts`, which tells the products too.)
     package mutating func prune(now: Instant, forget: Milliseconds) {
-        if let first = list.first, first.touchedAt <= now - forget { list.removeAll { $0.touchedAt <= now - forget } }
+        if hasForgotten(now: now, forget: forget) { list.removeAll { $0.touchedAt <= now - forget } }
     }
+
+    func hasForgotten(now: Instant, forget: Milliseconds) -> Bool { list.first.map { $0.touchedAt <= now - forget } ?? false }
 
     package func index(id: String) -> Int? { list.firstIndex { $0.has(id: id) } }
 
@@ -234,34 +238,40 @@ package struct Carts: Sendable, Equatable {
     }
 
     /// `Product Removed`: loses the quantity, or the line if none is given.
-    package mutating func remove(_ mention: ProductMention, from index: Int, at time: Instant) {
+    ///
+    /// - Parameter bound: what ended before it is not kept any more.
+    package mutating func remove(_ mention: ProductMention, from index: Int, at time: Instant, keepingFrom bound: Instant = .min)
+    {
         if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
         guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { return }
-        take(mention.quantity, from: line, of: index, at: time)
+        take(mention.quantity, from: line, of: index, at: time, keepingFrom: bound)
     }
 
-    private mutating func take(_ quantity: Decimal?, from line: Int, of index: Int, at time: Instant) {
+    private mutating func take(
+        _ quantity: Decimal?, from line: Int, of index: Int, at time: Instant, keepingFrom bound: Instant
+    ) {
         let left = quantity.map { list[index].lines[line].quantity - max($0, .zero) } ?? .zero
         if left.isPositive {
             list[index].lines[line].quantity = left
             list[index].lines[line].changedAt = max(list[index].lines[line].changedAt, time)
         } else {
-            list[index].lines.remove(at: line)
+            let product = list[index].lines.remove(at: line).product
+            list[index].ended.note(.line, product, at: time, forgettingBefore: bound)
             // An empty array keeps its memory; many carts are bought empty.
             if list[index].lines.isEmpty { list[index].lines = [] }
         }
     }
 
-    /// A snapshot replaces the lines; a late one leaves what changed after it.
+    /// A snapshot replaces the lines; a late one leaves what changed after it, and brings nothing back that was taken off after it.
     package mutating func replace(_ mentions: [ProductMention], in index: Int, at time: Instant) {
         if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
         let old = list[index].lines
         var lines = old.filter { $0.changedAt > time }
         for mention in mentions {
             let quantity = mention.quantity ?? Decimal(1)
-            guard quantity.isPositive, !lines.contains(where: { $0.product == mention.product && $0.changedAt > time }) else {
-                continue
-            }
+            guard quantity.isPositive, !lines.contains(where: { $0.product == mention.product && $0.changedAt > time }),
+                !list[index].ended.hasEnded(.line, mention.product, after: time)
+            else { continue }
             if let line = lines.firstIndex(where: { $0.product == mention.product }) {
                 lines[line].quantity = lines[line].quantity + quantity
                 lines[line].describe(by: mention, at: time)
@@ -280,7 +290,11 @@ package struct Carts: Sendable, Equatable {
     }
 
     /// An order takes what was bought off the lines; one that names no products empties the cart.
-    package mutating func order(_ bought: [ProductMention], in index: Int, at time: Instant) {
+    ///
+    /// - Parameter bound: what ended before it is not kept any more.
+    package mutating func order(
+        _ bought: [ProductMention], in index: Int, at time: Instant, keepingFrom bound: Instant = .min
+    ) {
         if bought.isEmpty {
             replace([], in: index, at: time)
             return
@@ -288,7 +302,7 @@ package struct Carts: Sendable, Equatable {
         if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
         for mention in bought {
             guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { continue }
-            take(mention.quantity ?? Decimal(1), from: line, of: index, at: time)
+            take(mention.quantity ?? Decimal(1), from: line, of: index, at: time, keepingFrom: bound)
         }
     }
 
@@ -345,6 +359,7 @@ package struct Carts: Sendable, Equatable {
                 list[index].lines[own].changedAt = changed
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
+            list[index].ended.merge(cart.ended)
             for (link, turn) in zip(cart.links, cart.linkTurns) { list[index].link(to: link, turn: turn) }
             if list[index].wasTouched(before: cart) { _ = touch(id: cart.id, at: cart.touchedAt, turn: cart.turn) }
         }

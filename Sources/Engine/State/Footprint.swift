@@ -27,7 +27,7 @@ extension Profile {
         bytes += allocated(traits) + traits.reduce(0) { $0 + allocated($1.name) + allocated($1.value) }
         bytes += allocated(carts.list)
         for cart in carts.list {
-            bytes += 40 + cart.textCapacity + allocated(cart.lines)
+            bytes += 40 + cart.textCapacity + allocated(cart.lines) + allocated(cart.ended.entries)
             for line in cart.lines {
                 bytes += allocated(line.product) + allocated(line.name) + allocated(line.url) + allocated(line.imageURL)
             }
@@ -49,7 +49,7 @@ extension Profile {
         bytes += allocated(sends) + sends.reduce(0) { $0 + allocated($1.key) + allocated($1.id) + allocated($1.rule) }
         bytes +=
             allocated(consent.statements) + consent.statements.reduce(0) { $0 + allocated($1.exceptions) }
-            + allocated(seen.entries)
+            + allocated(seen.entries) + allocated(ended.entries)
         bytes += allocated(links) + links.reduce(0) { $0 + allocated($1) + 32 }
         return bytes
     }

@@ -157,6 +157,8 @@ package struct Profile: Sendable {
     /// Counted only where some rule waits for a customer's best hour.
     package var activity = Activity()
     package var seen = SeenIDs()
+    /// Interests that events, orders and messages have ended.
+    package var ended = Endings()
     /// Anonymous ids that became this user, in order.
     package var links: [[UInt8]] = []
     /// Local days (since 1970-01-01) for which a calendar start was taken, by rule.
@@ -289,7 +291,7 @@ package struct Instance: Sendable, Equatable {
     }
 
     /// Starts it once more.
-    mutating func restart(_ rule: Rule, at time: Instant, id: String, name: String, properties: JSONView?) {
+    mutating func restart(_ rule: Rule, at time: Instant, id: String, name: String, kept: [UInt8]) {
         // A late start does not move the deadline back.
         guard time >= startedAt else {
             add(because: id)
@@ -299,15 +301,42 @@ package struct Instance: Sendable, Equatable {
         due = time + rule.wait
         phase = .waiting
         forgetDelays()
-        remember(properties, rule, id: id, name: name)
+        remember(kept, id: id, name: name)
     }
 
-    /// Notes the event that starts it.
-    mutating func remember(_ properties: JSONView?, _ rule: Rule, id: String, name: String) {
+    /// Notes the event that starts it, with what is kept of it (`Rule.keep`).
+    mutating func remember(_ kept: [UInt8], id: String, name: String) {
         isLastEvent = !id.isEmpty
         ownEventID = ""
         if isLastEvent { append(because: id) }
         eventName = name
-        self.properties = rule.keepsProperties ? properties?.packed ?? [] : []
+        properties = kept
     }
+}
+
+extension Rule {
+    /// What each of an event's instances keeps of its properties (packed JSON): all, if the rule reads them.
+    ///
+    /// A line of a mebibyte may start thousands of instances. Beyond some kibibytes for each, and a mebibyte for all together, they keep what is left
+    /// without the list `products`, of which each has its own product; if that is too much still, nothing.
+    func keep(_ properties: JSONView?, forEachOf count: Int) -> [UInt8] {
+        guard keepsProperties, let properties else { return [] }
+        func isTooMuch(_ packed: [UInt8]) -> Bool {
+            packed.count > Self.keptByEach && packed.count > Self.keptByAll / count
+        }
+        let packed = properties.packed
+        guard count > 1, isTooMuch(packed) else { return packed }
+        var writer = PackedJSON.Writer()
+        let entries = properties.entries.filter { !$0.key.same(as: "products") }
+        let mark = writer.open(.object)
+        for entry in entries {
+            writer.key(entry.key.utf8)
+            writer.value(entry.value)
+        }
+        writer.close(mark, count: entries.count)
+        return isTooMuch(writer.bytes) ? [] : writer.bytes
+    }
+
+    private static let keptByEach = 4 << 10
+    private static let keptByAll = 1 << 20
 }

@@ -11,6 +11,8 @@ struct RecordReader {
         var orphans: [(rule: String, instance: Instance)] = []
         /// Whether it holds counts or times that nothing mentions any more.
         var leavesBehind = false
+        /// Whether it stood in a line that its rule has no more.
+        var leavesLine = false
     }
 
     func profile(_ record: CustomerRecord, links: [[UInt8]]) -> Reading {
@@ -33,18 +35,23 @@ struct RecordReader {
             guard let name = view["name"]?.string, let segment = rules.segment(named: name) else { return nil }
             return Membership(segment: segment, enteredAt: view.time("entered_at") ?? 0)
         }
-        var orphans: [(rule: String, instance: Instance)] = []
+        var reading = Reading(profile: profile)
         for view in views(record.timers) {
             guard let name = view["rule"]?.string else { continue }
             if let rule = rules.rule(named: name) {
-                profile.instances.append(instance(view, rule: rule))
+                var instance = instance(view, rule: rule)
+                // Where there is no audience any more nobody waits in its line: it is due as if it had been taken.
+                if instance.phase == .queued, !rules.rules[rule].hasAudience {
+                    instance.phase = .waiting
+                    reading.leavesLine = true
+                }
+                reading.profile.instances.append(instance)
             } else {
-                orphans.append((name, instance(view, rule: 0)))
+                reading.orphans.append((name, instance(view, rule: 0)))
             }
         }
-        profile.storedInstances = profile.instances.count + orphans.count
-        if let seen = record.columns[.seen] { profile.seen = SeenIDs(record: seen) }
-        var reading = Reading(profile: profile, orphans: orphans)
+        reading.profile.storedInstances = reading.profile.instances.count + reading.orphans.count
+        if let seen = record.columns[.seen] { reading.profile.seen = SeenIDs(record: seen) }
         if let rolling = record.columns[.rolling] { read(rolling, into: &reading) }
         return reading
     }

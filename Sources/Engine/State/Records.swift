@@ -128,7 +128,7 @@ struct RecordWriter {
                 json.member("at", trait.at)
                 json.member("name", trait.name)
                 json.key("value")
-                json.value(trait.view)
+                json.value(kept: trait.view)
             }
         }
         draft.add { JSONWriter.append(profile.carts.list, to: &$0, cart) }
@@ -279,7 +279,7 @@ struct RecordWriter {
         json.member("product_id", instance.product?.id)
         if !instance.properties.isEmpty {
             json.key("properties")
-            json.value(JSONView(bytes: instance.properties, offset: 0))
+            json.value(kept: JSONView(bytes: instance.properties, offset: 0))
         }
         json.member("rule", rules.rules[instance.rule].name)
         json.member("started_at", instance.startedAt)

@@ -79,7 +79,7 @@ package struct Decimal: Hashable, Sendable, Comparable {
         if let byte = rest.first {
             guard byte == 0x65 || byte == 0x45 else { return nil }
             rest = rest.dropFirst()
-            guard let exponent = Int(String(decoding: rest, as: UTF8.self)), abs(exponent) < 400 else { return nil }
+            guard let exponent = Int(String(decoding: rest, as: UTF8.self)), exponent.magnitude < 400 else { return nil }
             scale -= exponent
         }
         while scale < 0 {

@@ -37,6 +37,9 @@ package enum Civil {
 }
 
 extension Instant {
+    /// What RFC 3339 can write: the years 1 to 9999. No event is of another time.
+    package static let years: ClosedRange<Instant> = -62_135_596_800_000...253_402_300_799_999
+
     /// `2026-03-01T12:00:00.123Z`, the one way times are written in messages.
     package var rfc3339: String { withRFC3339 { String(decoding: $0, as: UTF8.self) } }
 

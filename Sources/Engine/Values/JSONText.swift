@@ -1,6 +1,48 @@
-/// Packs JSON text that the program itself has written (the JSON columns of its own database). Input from outside goes through the decoder
-/// instead, which is strict and fast; this one is total and small.
+/// Packs JSON text that the program itself has written (the JSON columns of its own database, its control log), with values of events within. Input
+/// from outside goes through the decoder instead, which is strict and fast; this one is total and small.
 package enum JSONText {
+    /// A line may be nested 512 deep, and what is kept of it lies a few levels deep itself.
+    private static let mostLevels = 600
+
+    /// Appends a packed value as JSON text from which `pack` makes the same value: in the canonical form, but that whole numbers keep all their digits, and
+    /// zero its sign. For what is read back, not for messages.
+    static func append(_ view: JSONView, to text: inout [UInt8]) {
+        switch view.tag {
+        case .null: text.append(contentsOf: "null".utf8)
+        case .true: text.append(contentsOf: "true".utf8)
+        case .false: text.append(contentsOf: "false".utf8)
+        case .int: text.append(contentsOf: String(view.int64).utf8)
+        case .uint: text.append(contentsOf: String(UInt64(bitPattern: view.int64)).utf8)
+        case .double:
+            let number = Double(bitPattern: UInt64(bitPattern: view.int64))
+            text.append(contentsOf: (number == 0 && number.sign == .minus ? "-0.0" : CanonicalJSON.number(number)).utf8)
+        case .string: CanonicalJSON.write(string: view.string ?? "", to: &text)
+        case .array:
+            text.append(UInt8(ascii: "["))
+            for (index, element) in view.elements.enumerated() {
+                if index > 0 { text.append(UInt8(ascii: ",")) }
+                append(element, to: &text)
+            }
+            text.append(UInt8(ascii: "]"))
+        case .object:
+            text.append(UInt8(ascii: "{"))
+            for (index, entry) in view.entries.sorted(by: { CanonicalJSON.precedes($0.key, $1.key) }).enumerated() {
+                if index > 0 { text.append(UInt8(ascii: ",")) }
+                CanonicalJSON.write(string: entry.key, to: &text)
+                text.append(UInt8(ascii: ":"))
+                append(entry.value, to: &text)
+            }
+            text.append(UInt8(ascii: "}"))
+        }
+    }
+
+    /// A packed value as such text.
+    package static func text(of view: JSONView) -> [UInt8] {
+        var text: [UInt8] = []
+        append(view, to: &text)
+        return text
+    }
+
     /// The packed value, or nil if the text is not JSON.
     package static func pack(_ text: [UInt8]) -> [UInt8]? {
         var parser = Parser(text: text)
@@ -46,7 +88,7 @@ package enum JSONText {
 
         mutating func value(depth: Int) -> Bool {
             space()
-            guard position < text.count, depth < 200 else { return false }
+            guard position < text.count, depth < JSONText.mostLevels else { return false }
             switch text[position] {
             case UInt8(ascii: "{"):
                 position += 1
@@ -114,6 +156,8 @@ package enum JSONText {
             let digits = String(decoding: text[start..<position], as: UTF8.self)
             if let int = Int64(digits) {
                 writer.int(int)
+            } else if let uint = UInt64(digits) {
+                writer.uint(uint)
             } else if let double = Double(digits) {
                 writer.number(double)
             } else {

@@ -112,7 +112,12 @@ struct JSONWriter {
         needsComma = true
     }
 
-    mutating func value(_ view: JSONView) { value(CanonicalJSON(view)) }
+    /// A packed value as records keep it: exactly (`JSONText`).
+    mutating func value(kept view: JSONView) {
+        separate()
+        JSONText.append(view, to: &bytes)
+        needsComma = true
+    }
 
     mutating func member(_ key: StaticString, _ text: String) {
         self.key(key)

@@ -162,10 +162,14 @@ extension Reference {
         let queue = queues[index]
         let rule = world.rules[queue.rule]
         queues[index].due = nil
+        let inLine = waiting(queue)
+        // Where nobody waits whoever runs may come back into the line.
+        let goesOn = inLine.isEmpty && !all(queue).isEmpty
         guard let pace = rule.pace, let due = queue.due,
-            waiting(queue).contains(where: { customer, running in
-                rule.condition.map { $0.holds(view(customer, event: running.event, product: queue.product)) ?? false } ?? true
-            })
+            goesOn
+                || inLine.contains(where: { customer, running in
+                    rule.condition.map { $0.holds(view(customer, event: running.event, product: queue.product)) ?? false } ?? true
+                })
         else { return }
         var next = due
         while next <= now { next += pace }

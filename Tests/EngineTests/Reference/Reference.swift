@@ -91,6 +91,7 @@ final class Reference {
         owner.payments += visitor.payments
         owner.counted += visitor.counted
         owner.cancels += visitor.cancels
+        owner.interestsEnded += visitor.interestsEnded
         // What ended as the visitor's is the user's now, so that no second message comes of the same start.
         owner.ended += visitor.ended
         owner.served += visitor.served
@@ -115,6 +116,7 @@ final class Reference {
                 owner.carts[place].turn = cart.turn
             }
             owner.carts[place].snapshot = max(owner.carts[place].snapshot, cart.snapshot)
+            owner.carts[place].ended += cart.ended
         }
         for interest in visitor.interests {
             if let at = owner.interests.firstIndex(where: { $0.kind == interest.kind && $0.product == interest.product }) {
@@ -278,7 +280,7 @@ final class Reference {
             if let lines = Self.products(line), !isReplaced {
                 cart.lines.removeAll { $0.changed <= line.time }
                 for item in lines where !cart.lines.contains(where: { $0.product == item.product && $0.changed > line.time }) {
-                    if item.quantity > 0 {
+                    if item.quantity > 0, !cart.ended.contains(where: { $0.product == item.product && $0.time > line.time }) {
                         if let at = cart.lines.firstIndex(where: { $0.product == item.product }) {
                             cart.lines[at].quantity += item.quantity
                         } else {
@@ -301,6 +303,7 @@ final class Reference {
         } else if quantity > 0 {
             cart.lines.append(Cart.Line(product: product, quantity: quantity, changed: line.time))
         }
+        if cart.lines.contains(where: { $0.product == product && $0.quantity <= 0 }) { cart.ended.append((product, line.time)) }
         cart.lines.removeAll { $0.quantity <= 0 }
     }
 
@@ -308,6 +311,11 @@ final class Reference {
 
     func applyInterests(_ line: LogLine, _ customer: Customer) {
         func note(_ kind: Interested.Kind, _ product: String) {
+            // What comes late brings nothing back that has ended since.
+            let isOver = customer.interestsEnded.contains {
+                $0.product == product && ($0.kind ?? kind) == kind && $0.time > line.time
+            }
+            if isOver { return }
             if let at = customer.interests.firstIndex(where: { $0.kind == kind && $0.product == product }) {
                 // A late request has its effect at its own time: who asked first stands first.
                 customer.interests[at].since = min(customer.interests[at].since, line.time)
@@ -317,6 +325,7 @@ final class Reference {
             }
         }
         func drop(_ kinds: [Interested.Kind], _ product: String) {
+            customer.interestsEnded.append((kinds.count == 1 ? kinds[0] : nil, product, line.time))
             customer.interests.removeAll { kinds.contains($0.kind) && $0.product == product && $0.last <= line.time }
         }
         customer.interests.removeAll { $0.kind == .waitlist && $0.last + world.waitlistForget <= now }
@@ -508,7 +517,10 @@ final class Reference {
             let lines = per == .cart ? view.cart?.lines.map { "\($0.product)*\(Int($0.quantity))" }.sorted() ?? [] : []
             told.messages.append(
                 "\(id(instance.rule, customer.name, instance.key, instance.started)) \(instance.because) \(lines)")
-            if let product = instance.product { customer.interests.removeAll { $0.kind == .waitlist && $0.product == product } }
+            if let product = instance.product {
+                customer.interestsEnded.append((.waitlist, product, now))
+                customer.interests.removeAll { $0.kind == .waitlist && $0.product == product }
+            }
         }
         end(instance, of: customer, verdict)
     }

@@ -147,6 +147,8 @@ struct Cart {
     /// Which event touched it last: later in order wins a tie.
     var turn: Int
     var snapshot: Instant = .min
+    /// Lines that were taken off it.
+    var ended: [(product: String, time: Instant)] = []
 }
 
 struct Facts {
@@ -203,6 +205,8 @@ final class Customer {
     var cartLinks: [String: (cart: String, turn: Int)] = [:]
     var payments: [LogLine] = []
     var interests: [Interested] = []
+    /// Interests that were ended; kind nil: all of them, by an order.
+    var interestsEnded: [(kind: Interested.Kind?, product: String, time: Instant)] = []
     var segments: Set<String> = []
     var running: [Running] = []
     /// Time of the newest cancel, by rule and key; key nil: all keys.
