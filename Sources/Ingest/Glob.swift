@@ -53,9 +53,10 @@ struct Glob: Sendable {
         var walk = Walk()
         let root = Glob.resolved(fixedDirectory)
         visit(fixedDirectory, 0, root, &walk)
-        walk.matches.sort { $0.path < $1.path }
-        var paths = Set<String>()
-        walk.matches.removeAll { !paths.insert($0.path).inserted }  // `**/**` finds a path twice
+        // Names are bytes: two that Swift calls equal, because they look alike, are two files.
+        walk.matches.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+        var paths = Set<[UInt8]>()
+        walk.matches.removeAll { !paths.insert(Array($0.path.utf8)).inserted }  // `**/**` finds a path twice
         return walk
     }
 

@@ -12,24 +12,27 @@ extension LogReader {
     }
 
     /// Decodes a kept line again, under the formats of now; its turn is `now`, or its own time if that is later.
-    package mutating func retry(_ line: [UInt8], source name: String, file: Int, offset: UInt64, length: UInt32, at now: Instant)
-        -> Retry
-    {
+    package mutating func retry(
+        _ line: [UInt8], source name: String, file: Int, offset: UInt64, length: UInt32, at now: Instant,
+        wallLimit: Instant? = nil
+    ) -> Retry {
         guard let source = sources.firstIndex(where: { $0.name == name }) else { return .noSource }
         var batch = EventBatch()
         let result = decoders[source].decoder.decode(
             alone: line, source: UInt32(source), file: UInt32(clamping: file), offset: offset, length: length, into: &batch)
         if case .deadLetter(let letter) = result { return .refused(letter) }
+        func refused(_ reason: DeadLetter.Reason, _ message: String) -> Retry {
+            .refused(
+                line.withUnsafeBytes { bytes in
+                    DeadLetter(
+                        reason: reason, message: message, line: bytes, source: UInt32(source), file: UInt32(clamping: file),
+                        offset: offset, length: length)
+                })
+        }
         for index in batch.events.indices {
             let order = max(batch.events[index].time, now)
-            if order - batch.events[index].time > lateFor {
-                return .refused(
-                    line.withUnsafeBytes { bytes in
-                        DeadLetter(
-                            reason: .tooLate, message: Self.tooLateMessage, line: bytes, source: UInt32(source),
-                            file: UInt32(clamping: file), offset: offset, length: length)
-                    })
-            }
+            if order - batch.events[index].time > lateFor { return refused(.tooLate, Self.tooLateMessage) }
+            if let wallLimit, batch.events[index].time > wallLimit { return refused(.future, Decoder.futureMessage) }
             batch.events[index].order = order
             batch.events[index].raw = batch.add(line: line[...])
         }

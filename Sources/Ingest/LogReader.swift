@@ -339,6 +339,9 @@ package struct LogReader: ~Copyable {
         return result
     }
 
+    /// What matches a pattern and can't be read now.
+    package var unreadable: [String] { tailer.ledger.messages(of: [.unreadable, .directoryUnreadable]) }
+
     /// The sources of which no pattern matches a file, not even an empty one.
     package var sourcesWithoutFiles: [LogSource] {
         zip(sources, lags).filter { source, lag in

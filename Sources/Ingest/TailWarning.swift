@@ -46,7 +46,7 @@ struct WarningLedger {
     }
 
     private var fresh: [TailWarning] = []
-    private var lasting: [Key: Int] = [:]
+    private var lasting: [Key: (round: Int, message: String)] = [:]
     private var once: Set<Key> = []
     private var round = 0
 
@@ -56,7 +56,12 @@ struct WarningLedger {
     /// A condition that every scan finds again while it lasts.
     mutating func condition(_ warning: TailWarning) {
         let key = Key(kind: warning.kind, path: warning.path)
-        if lasting.updateValue(round, forKey: key) == nil { fresh.append(warning) }
+        if lasting.updateValue((round, warning.message), forKey: key) == nil { fresh.append(warning) }
+    }
+
+    /// What of a kind lasts, in order of path.
+    func messages(of kinds: [TailWarning.Kind]) -> [String] {
+        lasting.filter { kinds.contains($0.key.kind) }.sorted { $0.key.path < $1.key.path }.map(\.value.message)
     }
 
     /// Something that happened: told every time, or once a path.
@@ -66,7 +71,7 @@ struct WarningLedger {
 
     /// What is new since the last round.
     mutating func endRound() -> [TailWarning] {
-        lasting = lasting.filter { $0.value == round }
+        lasting = lasting.filter { $0.value.round == round }
         if once.count > 100_000 { once.removeAll() }
         defer { fresh = [] }
         return fresh

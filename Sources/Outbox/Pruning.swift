@@ -1,3 +1,4 @@
+import Engine
 import Glibc
 
 /// How many messages are where, for `status`.
@@ -78,6 +79,38 @@ extension OutboxDirectory {
         }
         for folder in Folder.allCases where touched.contains(folder) { try sync(folder) }
         return removed
+    }
+
+    /// The messages of some customers in all five directories, of which the database knows no more (its rows have a retention of their own). Each file
+    /// is opened for it.
+    ///
+    /// - Parameters:
+    ///   - subjects: the customers as messages name them.
+    ///   - isKnown: whether there is a row of a file's name.
+    package func strays(of subjects: [String], isKnown: (String) throws -> Bool) throws -> [String] {
+        try check()
+        var found: Set<String> = []
+        for folder in Folder.allCases {
+            for name in try entries(folder) where MessageName.isMessage(name) && !found.contains(name) {
+                guard try !isKnown(name), let bytes = contents(folder, name), let packed = JSONText.pack(bytes),
+                    let subject = JSONView(bytes: packed, offset: 0)["subject"]?.string,
+                    subjects.contains(where: { $0.utf8.elementsEqual(subject.utf8) })
+                else { continue }
+                found.insert(name)
+            }
+        }
+        return found.sorted()
+    }
+
+    /// Nil for what has gone meanwhile, or is no message of ours.
+    private func contents(_ folder: Folder, _ name: String) -> [UInt8]? {
+        let file = openat(descriptor(folder), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return nil }
+        let descriptor = Descriptor(owning: file)
+        guard let status = descriptor.status, status.isRegular, status.st_size < 16 << 20 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        let count = retrying { read(descriptor.number, &bytes, bytes.count) }
+        return count == bytes.count ? bytes : nil
     }
 
     /// A message has at most two files and a sender moves it at most three times, so a third pass finds nothing.

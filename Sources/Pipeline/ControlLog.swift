@@ -120,6 +120,22 @@ package struct ControlLog: Sendable {
         return bytes
     }
 
+    /// Notes that from a time on another configuration decides. A replay has but one; it says so where there was another.
+    static func reloaded(at: Instant) -> CanonicalJSON {
+        .object([("type", .string("reloaded")), ("at", .number(Double(at)))])
+    }
+
+    /// When configurations were reloaded, in order.
+    package func reloads() throws(ControlLogError) -> [Instant] {
+        var result: [Instant] = []
+        for line in try read(from: 0).split(separator: 0x0A) {
+            guard let packed = JSONText.pack(Array(line)) else { continue }
+            let view = JSONView(bytes: packed, offset: 0)
+            if view["type"]?.string == "reloaded", let at = view["at"]?.milliseconds { result.append(at) }
+        }
+        return result
+    }
+
     /// Replaces bytes by spaces, durably.
     func overwrite(_ range: Range<Int>) throws(ControlLogError) {
         let file = open(path, O_WRONLY | O_CLOEXEC)

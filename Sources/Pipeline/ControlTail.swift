@@ -17,6 +17,7 @@ struct ControlTail: Sendable {
     init(_ log: ControlLog, from offset: Int) throws(ControlLogError) {
         self.log = log
         self.offset = 0
+        let offset = log.size < offset ? 0 : offset
         applied = offset
         for (start, end, view) in try lines() {
             if view["type"]?.string == "applied", let line = view["line"]?.whole, let at = view["at"]?.milliseconds {
@@ -28,6 +29,8 @@ struct ControlTail: Sendable {
 
     /// Takes in what was appended since. The daemon's own notes are passed over.
     mutating func poll() throws(ControlLogError) {
+        // Somebody has emptied or replaced it: what stands there now has not been obeyed.
+        if log.size < offset, waiting.isEmpty { (offset, applied, turns) = (0, 0, [:]) }
         guard log.size > offset else { return }
         for (start, end, view) in try lines() {
             if let line = ControlLine(view, start: start, end: end) { waiting.append(line) }

@@ -53,6 +53,23 @@ package struct OutboxSet {
 
     // MARK: Erasure
 
+    /// Files of customers' messages of which the database has no row any more.
+    package mutating func strays(of subjects: [String], _ store: Store) -> [MessageFile] {
+        var found: [MessageFile] = []
+        for index in boxes.indices {
+            let outbox = boxes[index].settings.name
+            do {
+                let names = try boxes[index].directory?.strays(of: subjects) {
+                    try store.state(ofFile: $0, outbox: outbox) != nil
+                }
+                found += (names ?? []).map { MessageFile(outbox: outbox, file: $0) }
+            } catch {
+                boxes[index].trouble = "\(error)"
+            }
+        }
+        return found
+    }
+
     /// Removes messages' files wherever they are; gives those that are gone. What was on its way is not published any more.
     package mutating func erase(_ files: [MessageFile]) -> [MessageFile] {
         var gone: [MessageFile] = []

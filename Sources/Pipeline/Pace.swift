@@ -2,7 +2,7 @@ import Engine
 import Ingest
 
 /// How fast it goes, for the line that `systemctl status` shows.
-struct Pace {
+package struct Pace {
     private struct Mark {
         var seconds: Double
         var lines: Int
@@ -21,15 +21,20 @@ struct Pace {
         while marks.count > 2, seconds - marks[1].seconds >= Self.span { marks.removeFirst() }
     }
 
-    var text: String {
-        guard let first = marks.first, let last = marks.last else { return "" }
+    /// Lines and messages a second.
+    var rates: (lines: Double, messages: Double) {
+        guard let first = marks.first, let last = marks.last, last.seconds > first.seconds else { return (0, 0) }
         let span = last.seconds - first.seconds
-        let lines = span > 0 ? Double(last.lines - first.lines) / span : 0
-        let messages = span > 0 ? Double(last.messages - first.messages) / span : 0
-        return "\(last.lines) lines (\(Self.rate(lines))), \(last.messages) messages (\(Self.rate(messages)))"
+        return (Double(last.lines - first.lines) / span, Double(last.messages - first.messages) / span)
     }
 
-    private static func rate(_ perSecond: Double) -> String {
+    var text: String {
+        guard let last = marks.last else { return "" }
+        let rates = rates
+        return "\(last.lines) lines (\(Self.rate(rates.lines))), \(last.messages) messages (\(Self.rate(rates.messages)))"
+    }
+
+    package static func rate(_ perSecond: Double) -> String {
         perSecond >= 10 || perSecond == 0
             ? "\(Int(perSecond.rounded()))/s"
             : perSecond >= 0.1 ? "\((perSecond * 10).rounded() / 10)/s" : "\(Int((perSecond * 60).rounded(.up)))/min"

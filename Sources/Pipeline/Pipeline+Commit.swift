@@ -114,6 +114,8 @@ extension Pipeline {
         }
         if isFollowing, let control { contents.control = .init(applied: control.applied, work: work) }
         work = ControlWork()
+        let forgotten = changes.output.erasures.filter(\.isForgotten).flatMap(\.keys).map(\.text)
+        if !forgotten.isEmpty, let store { changeOutboxes { contents.strays = $0.strays(of: forgotten, store) } }
         changeOutboxes { contents.marks = $0.takeMarks() }
         return contents
     }

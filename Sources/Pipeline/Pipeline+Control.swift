@@ -19,11 +19,16 @@ struct ControlWork: Sendable {
 /// The control log as a source (`operations.md`): lines are applied in order at engine time, each once, and never move the watermark.
 extension Pipeline {
     /// Looks for new lines of the control log and applies those whose turn it is.
-    package mutating func obey() throws {
+    package mutating func obey(wallNow: Instant?) throws {
         guard isFollowing else { return }
         try control?.poll()
-        while let (line, turn) = control?.next(now: engine.clock.now), turn <= engine.clock.now { try apply(line, at: turn) }
+        while let (line, turn) = control?.next(now: engine.clock.now), turn <= engine.clock.now {
+            try apply(line, at: turn, wallNow: wallNow)
+        }
     }
+
+    /// Notes that another configuration decides from here on.
+    mutating func noteReload() throws { try controlLog?.append(lines: [ControlLog.reloaded(at: engine.clock.now)]) }
 
     /// The next turn below `bound` of a line that waits for it: after a crash, and in a replay.
     func nextControlTurn(below bound: Instant) -> (line: ControlLine, turn: Instant)? {
@@ -34,7 +39,7 @@ extension Pipeline {
     }
 
     /// Applies one line, now that everything before `turn` has been applied.
-    mutating func apply(_ line: ControlLine, at turn: Instant) throws {
+    mutating func apply(_ line: ControlLine, at turn: Instant, wallNow: Instant?) throws {
         try finishCommit()
         // Before its first event the engine has no time yet.
         let now = max(turn, engine.clock.now) == .min ? line.at : max(turn, engine.clock.now)
@@ -48,7 +53,7 @@ extension Pipeline {
         case .event(let text): try applyByHand(text, at: now)
         case .forget(let hashes, let customer, let until, let letters):
             try forget(hashes, customer, until: until, deadLetters: letters)
-        case .retry(let number): if isFollowing { try retry(number, at: now) }
+        case .retry(let number): if isFollowing { try retry(number, at: now, wallNow: wallNow) }
         }
         control?.removeFirst()
         isChanged = true
@@ -73,7 +78,7 @@ extension Pipeline {
         }
     }
 
-    private mutating func retry(_ number: Int64, at now: Instant) throws {
+    private mutating func retry(_ number: Int64, at now: Instant, wallNow: Instant?) throws {
         guard let row = try store?.deadLetter(number) else {
             warnings.append("dead letter \(number) can't be retried: there is none of that number any more")
             return
@@ -84,7 +89,7 @@ extension Pipeline {
         }
         switch reader.retry(
             row.head, source: row.source, file: Int(row.file) ?? 0, offset: UInt64(row.offset),
-            length: UInt32(clamping: row.length), at: now)
+            length: UInt32(clamping: row.length), at: now, wallLimit: wallNow.map { $0 + settings.maxFuture })
         {
         case .taken(let note):
             if let note { notes.append(note) }

@@ -45,7 +45,7 @@ extension Pipeline {
 
     /// Obeys the control log alone, while reading pauses.
     package mutating func commitOrders(wallNow: Instant?) throws {
-        try obey()
+        try obey(wallNow: wallNow)
         try commitAll(wallNow: wallNow)
     }
 
@@ -70,6 +70,14 @@ extension Pipeline {
     /// Whether reading has to pause because nothing can be delivered.
     package var isBlocked: Bool { if case .outboxes(let set) = destination { set.isFull } else { false } }
     package var pendingMessages: Int { if case .outboxes(let set) = destination { set.pendingCount } else { 0 } }
+
+    /// What somebody, or the safety valve, has paused; nil: nothing.
+    package var pausedByHand: String? {
+        guard case .outboxes(let set) = destination, !set.pauses.isEmpty else { return nil }
+        let rules = set.pauses.compactMap(\.rule)
+        let what = rules.count < set.pauses.count ? "publishing" : "publishing of " + rules.sorted().joined(separator: ", ")
+        return what + " is paused until `nudged resume`"
+    }
 
     /// Messages that are committed and whose file is not in place, or not known to be.
     package var stagedMessages: Int { if case .outboxes(let set) = destination { set.stagedCount } else { 0 } }

@@ -196,7 +196,7 @@ package struct Pipeline: ~Copyable {
         defer { if case .outboxes(let set) = destination { set.finishStaging() } }
         let lines = tally.lines
         let events = engine.counters.events
-        try obey()
+        try obey(wallNow: wallNow)
         guard adoption == nil else {
             try adoptMore(wallNow: wallNow)
             return true
@@ -291,7 +291,7 @@ package struct Pipeline: ~Copyable {
             if turn > engine.clock.now { try applyAll(below: turn, wallNow: wallNow) }
             // The step ends early, and this is still to come.
             guard turn <= engine.clock.now else { return }
-            try apply(line, at: turn)
+            try apply(line, at: turn, wallNow: wallNow)
         }
         try applyAll(below: watermark, wallNow: wallNow)
     }

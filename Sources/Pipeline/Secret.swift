@@ -19,9 +19,12 @@ package enum Secret {
 
     /// Reads the state's own, made at first need. One that is there and can't be read is no first need: with another key nobody who was erased would be
     /// known again.
-    static func own(in directory: String) throws(ControlLogError) -> [UInt8] {
+    ///
+    /// - Parameter isUsed: somebody was erased under it, so that another one would not do.
+    static func own(in directory: String, isUsed: Bool) throws -> [UInt8] {
         let path = directory + "/" + fileName
         if let known = try read(own: path) { return known }
+        guard !isUsed else { throw SecretLost(path: path) }
         let draft = path + ".new"
         let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw ControlLogError(path: draft, code: errno) }
@@ -45,5 +48,15 @@ package enum Secret {
         if let known = read(path) { return known }
         guard errno == 0 else { throw ControlLogError(path: path, code: errno) }
         return nil
+    }
+}
+
+/// The key is gone under which erased customers are known.
+package struct SecretLost: Error, Sendable, CustomStringConvertible {
+    package let path: String
+
+    package var description: String {
+        "\(path): is missing or too short, and customers were erased under it: with another key old logs would bring them back. Restore it from a "
+            + "backup; to give it up for good, write a new one of at least 16 bytes"
     }
 }

@@ -97,7 +97,9 @@ extension Service {
         if let pauseReason {
             text += "; paused: " + pauseReason
         } else if pipeline.isBlocked {
-            text += "; paused: the outbox is full"
+            text += "; paused: " + (pipeline.pausedByHand ?? "the outbox is full")
+        } else if let paused = pipeline.pausedByHand, pipeline.pendingMessages > 0 {
+            text += "; " + paused
         }
         if let trouble = troubles.first { text += "; " + trouble }
         if let refusal { text += "; the configuration was not reloaded, " + refusal }
@@ -107,7 +109,8 @@ extension Service {
             duplicates: pipeline.engine.counters.duplicates, late: pipeline.engine.counters.late, messages: tally.messages,
             commits: tally.commits, engineNow: pipeline.engine.clock.now, caughtUp: pipeline.isCaughtUp,
             blocked: pipeline.isBlocked || pauseReason != nil,
-            troubles: (pauseReason.map { ["paused: " + $0] } ?? []) + troubles
+            troubles: (pauseReason.map { ["paused: " + $0] } ?? []) + troubles + pipeline.reader.unreadable,
+            linesPerSecond: pace.rates.lines, messagesPerSecond: pace.rates.messages
         ).write(to: deployment.state)
     }
 }

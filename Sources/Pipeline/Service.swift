@@ -116,7 +116,7 @@ package struct Service: ~Copyable {
             publishFrom = first
         }
         var settings = deployment.settings
-        if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state) }
+        if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state, isUsed: !store.tombstones().isEmpty) }
         return try Pipeline(
             settings: settings, rules: deployment.rules, store: store,
             destination: .outboxes(
@@ -169,14 +169,16 @@ package struct Service: ~Copyable {
     }
 
     private mutating func runOnce(drain: Bool, _ signals: Int32) throws {
+        // What waits from before goes first.
+        if pipeline.isTroubled {
+            try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
+        }
         repeat {
             while !pipeline.isCaughtUp, !isStopping {
+                if pipeline.isBlocked { throw ReadingPaused(pipeline) }
                 try pipeline.step(wallNow: wallNow)
                 try take(signals)
                 report()
-                if pipeline.isBlocked {
-                    throw OutboxError(kind: .other, operation: "publish into", path: pipeline.troubles.first ?? "the outbox")
-                }
             }
             guard !isStopping else { return }
             scan()
@@ -370,6 +372,7 @@ package struct Service: ~Copyable {
             return
         }
         deployment = fresh
+        try pipeline.noteReload()
         hook()
         scan()
         refusal = nil
@@ -388,5 +391,16 @@ package struct Service: ~Copyable {
         log(.error, "the configuration was not reloaded, " + reason, .event("reload_refused"))
         notification.ready()
         writeStatus(force: true)
+    }
+}
+
+/// A run that was to read all there is ends before that: too many messages wait for their outbox.
+package struct ReadingPaused: Error, Sendable, CustomStringConvertible {
+    package let description: String
+
+    init(_ pipeline: borrowing Pipeline) {
+        description =
+            "reading is paused: \(pipeline.pendingMessages) messages wait, as many as `outbox.max_pending` allows, because "
+            + (pipeline.pausedByHand ?? pipeline.troubles.first ?? "the outbox can't take them; check its directory")
     }
 }

@@ -17,6 +17,9 @@ package struct StatusFile: Sendable {
     package var caughtUp: Bool
     package var blocked: Bool
     package var troubles: [String]
+    /// A second, over about the last ten.
+    package var linesPerSecond: Double
+    package var messagesPerSecond: Double
 
     static let fileName = "status.json"
 
@@ -28,6 +31,7 @@ package struct StatusFile: Sendable {
             ("late", .number(Double(late))), ("messages", .number(Double(messages))), ("commits", .number(Double(commits))),
             ("engine_now", engineNow == .min ? .null : .number(Double(engineNow))), ("caught_up", .bool(caughtUp)),
             ("blocked", .bool(blocked)), ("troubles", .array(troubles.map { .string($0) })),
+            ("lines_per_second", .number(linesPerSecond)), ("messages_per_second", .number(messagesPerSecond)),
         ]).bytes
         _ = ReplacedFile.write(json, to: directory + "/" + Self.fileName, mode: 0o600)
     }
@@ -48,6 +52,7 @@ package struct StatusFile: Sendable {
             events: number("events"), duplicates: number("duplicates"), late: number("late"), messages: number("messages"),
             commits: number("commits"), engineNow: view["engine_now"]?.number.map { Instant($0) } ?? .min,
             caughtUp: view["caught_up"]?.bool ?? false, blocked: view["blocked"]?.bool ?? false,
-            troubles: view["troubles"]?.elements.compactMap(\.string) ?? [])
+            troubles: view["troubles"]?.elements.compactMap(\.string) ?? [],
+            linesPerSecond: view["lines_per_second"]?.number ?? 0, messagesPerSecond: view["messages_per_second"]?.number ?? 0)
     }
 }

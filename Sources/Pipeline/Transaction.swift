@@ -14,6 +14,8 @@ struct Transaction: Sendable {
     var control: Control?
     var adoption: Adoption?
     var marks: OutboxSet.Marks?
+    /// Files of erased customers' messages that have no rows.
+    var strays: [MessageFile] = []
 
     /// Where reading has come to, and what it met.
     struct Input: Sendable {
@@ -39,6 +41,7 @@ struct Transaction: Sendable {
         try store.write(messages)
         try store.moveHistory(changes.output.merged)
         for erasure in changes.output.erasures { try store.erase(erasure) }
+        try store.noteLeaving(strays)
         if let input { try write(input, store) }
         if let control { try write(control, store) }
         if let adoption { try store.setJudgedUpTo(adoption.isComplete ? nil : adoption.cursor) }

@@ -7,6 +7,8 @@ package final class ZoneDatabase: Sendable {
     private let directory: String
     private let zones = Mutex<[String: TimeZone?]>([:])
 
+    private static let most = 2000
+
     package init(directory: String = "/usr/share/zoneinfo") { self.directory = directory }
 
     /// The zone, or nil if there is none of this name: `Area/City`, `UTC`, or a fixed offset (`+02:00`).
@@ -21,7 +23,9 @@ package final class ZoneDatabase: Sendable {
                     ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || "/_+-".utf8.contains($0)
                 }
             let zone = isName ? read(directory + "/" + name).flatMap { TimeZone(tzif: $0) } : nil
-            zones[name] = .some(zone)
+            // Names come from logs: what is kept of them is bounded. There are some six hundred zones.
+            if zones.count >= Self.most { zones.removeAll() }
+            if name.utf8.count < 64 { zones[name] = .some(zone) }
             return zone
         }
     }

@@ -39,6 +39,9 @@ package struct DeadLetterRow: Sendable {
     package var at: Instant
     package var head: [UInt8]
 
+    /// `at`, but for lines that were refused before the engine had a time.
+    package var knownAt: Instant? { at == .min ? nil : at }
+
     /// Whether all of the line is kept, but for its end, so that it can be decoded again.
     package var isWhole: Bool { Int64(head.count) >= length - 2 && Int64(head.count) < 4096 || Int64(head.count) >= length }
 

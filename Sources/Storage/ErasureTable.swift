@@ -48,6 +48,16 @@ extension Store {
         try setMeta("scrub", "1")
     }
 
+    /// Notes files that have to go besides.
+    package func noteLeaving(_ files: [MessageFile]) throws(StoreError) {
+        let statement = try database.statement("INSERT INTO leaving_file VALUES (?, ?)")
+        for file in files {
+            statement.bind(1, file.outbox)
+            statement.bind(2, file.file)
+            try statement.run()
+        }
+    }
+
     package func leavingFiles() throws(StoreError) -> [MessageFile] {
         let statement = try database.statement("SELECT outbox, file FROM leaving_file")
         defer { statement.reset() }

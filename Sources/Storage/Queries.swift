@@ -250,14 +250,15 @@ extension Store {
     /// Those whose kept bytes hold an id as a whole word, whatever is wrong with the line; all are looked through.
     package func deadLetters(holding text: [UInt8]) throws(StoreError) -> [DeadLetterRow] {
         guard !text.isEmpty else { return [] }
+        // Many programs escape in JSON what they need not: `\/`, `\u00eb`, `\u003c`.
         let statement = try database.statement(
-            "SELECT \(Self.letterColumns) FROM dead_letter WHERE instr(head, ?) > 0 ORDER BY number")
+            "SELECT \(Self.letterColumns) FROM dead_letter WHERE instr(head, ?) > 0 OR instr(head, x'5C') > 0 ORDER BY number")
         defer { statement.reset() }
         statement.bind(1, blob: text)
         var rows: [DeadLetterRow] = []
         while try statement.step() {
             let row = letter(statement)
-            if Self.holdsWord(text, in: row.head) { rows.append(row) }
+            if Self.holdsWord(text, in: row.head) || Self.holdsWord(text, in: JSONText.unescaped(row.head)) { rows.append(row) }
         }
         return rows
     }

@@ -21,6 +21,7 @@ extension Store {
     /// - Parameter now: the engine's time.
     /// - Returns: whether there may be more.
     package func expire(_ retention: Retention, now: Instant, limit: Int) throws(StoreError) -> Bool {
+        try dateDeadLetters(at: now)
         let letters = try numbers("SELECT number, at FROM dead_letter ORDER BY number LIMIT ?", limit) { _, at, _ in
             at < now - retention.deadLetters
         }
@@ -38,6 +39,15 @@ extension Store {
         try remove("DELETE FROM message WHERE sequence=?", messages)
         try dropHours(before: now - retention.hours)
         return [letters, decisions, messages].contains { $0.count == limit }
+    }
+
+    /// Lines that were refused before the engine had a time count from its first one. They are the oldest.
+    private func dateDeadLetters(at now: Instant) throws(StoreError) {
+        guard try integer("SELECT at FROM dead_letter ORDER BY number LIMIT 1") == .min else { return }
+        let statement = try database.statement("UPDATE dead_letter SET at=? WHERE at=?")
+        statement.bind(1, now)
+        statement.bind(2, Instant.min)
+        try statement.run()
     }
 
     /// Deletes the oldest dead letters beyond `count`, at most `limit` of them, inside the caller's transaction.

@@ -36,6 +36,8 @@ struct Failure: Error, CustomStringConvertible {
             case .full, .io, .other: self.init(.io, error.message)
             }
         case let error as OutboxError: self.init(error.kind == .inputOutput ? .io : .noOutput, "\(error)")
+        case let error as SecretLost: self.init(.data, error.description)
+        case let error as ReadingPaused: self.init(.noOutput, error.description)
         case let error as ControlLogError: self.init(error.code == ENOSPC || error.code == EIO ? .io : .noOutput, "\(error)")
         default: self.init(.io, "\(error)")
         }

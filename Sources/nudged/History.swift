@@ -62,7 +62,13 @@ struct HistoryOption: ParsableArguments {
                 "the configuration has several sources (\(settings.sources.map(\.name).joined(separator: ", "))); say with --source NAME which "
                     + "one the logs are of")
         }
-        for log in logs where access(log, F_OK) != 0 { throw Failure(.data, "\(log): there is no such file") }
+        for log in logs {
+            var status = stat()
+            guard stat(log, &status) == 0 else { throw Failure(.data, "\(log): there is no such file") }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                throw Failure(.data, "\(log): is not a regular file; write what it gives to a file first")
+            }
+        }
         settings.sources = [
             LogSource(
                 name: pattern.name, patterns: logs.map { Self.literal(absolute($0)) },
@@ -93,6 +99,9 @@ struct HistoryOption: ParsableArguments {
         } while !pipeline.isCaughtUp || pipeline.needsAnotherScan
         try pipeline.finish(until: end, wallNow: nil)
         bar.end()
+        for reload in try controlLog?.reloads() ?? [] {
+            complain("nudged: the configuration was reloaded at \(reload.rfc3339); this replay decides by one all the time")
+        }
         for warning in pipeline.takeWarnings() { complain("nudged: \(warning)") }
         if pipeline.tally.lines == 0, !logs.isEmpty {
             for log in logs where access(log, R_OK) != 0 {

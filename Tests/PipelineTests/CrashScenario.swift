@@ -135,7 +135,8 @@ final class CrashScenario {
                 if code != 0 { throw ControlLogError(path: "test", code: code) }
             }
             var daemon = try Pipeline(
-                settings: settings, rules: rules, store: store, destination: .outboxes(set), controlLog: log)
+                settings: settings, rules: rules, store: store, destination: .outboxes(set), controlLog: log,
+                follows: true)
             daemon.scan()
             while try body(&daemon, &random) {
                 sender.work(share: 30)

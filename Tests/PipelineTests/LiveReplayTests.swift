@@ -27,6 +27,7 @@ import Testing
         var batch: Int?
     }
 
+    /// - Parameter outbox: of a replay; nil: a daemon's, which notes what it decides by itself.
     private func pipeline(
         _ directory: String, _ settings: Settings, _ rules: RuleSet, outbox: String? = nil, state: String, overlaps: Bool = false,
         observer: OutboxDirectory.Observer? = nil
@@ -37,7 +38,7 @@ import Testing
         return try Pipeline(
             settings: settings, rules: rules, store: store,
             destination: .outboxes(try OutboxSet.open(boxes, store: store, observer: observer)),
-            controlLog: ControlLog(path: directory + "/control.ndjson"),
+            controlLog: ControlLog(path: directory + "/control.ndjson"), follows: outbox == nil,
             committer: overlaps ? try Committer(beside: store) : nil)
     }
 

@@ -45,9 +45,11 @@ extension Instant {
 
     /// The same where it needs no memory of its own: 24 bytes of ASCII.
     func withRFC3339<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        let days = self >= 0 ? self / 86_400_000 : (self - 86_399_999) / 86_400_000
+        // What no event can have is shown as the nearest that one can.
+        let time = Swift.min(Swift.max(self, Self.years.lowerBound), Self.years.upperBound)
+        let days = time >= 0 ? time / 86_400_000 : (time - 86_399_999) / 86_400_000
         let (year, month, day) = Civil.date(days: Int(days))
-        let rest = Int(self - days * 86_400_000)
+        let rest = Int(time - days * 86_400_000)
         var text = (UInt64(0), UInt64(0), UInt64(0))
         return withUnsafeMutableBytes(of: &text) { text in
             func digits(_ value: Int, from start: Int, to last: Int) {

@@ -50,6 +50,22 @@ package enum JSONText {
         return parser.writer.bytes
     }
 
+    /// Any text, JSON or not, with what JSON's escapes in it stand for.
+    package static func unescaped(_ text: [UInt8]) -> [UInt8] {
+        var parser = Parser(text: text)
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count)
+        while parser.position < text.count {
+            let byte = text[parser.position]
+            parser.position += 1
+            let after = parser.position
+            if byte == UInt8(ascii: "\\"), parser.escape(&result) { continue }
+            parser.position = after
+            result.append(byte)
+        }
+        return result
+    }
+
     private struct Parser {
         let text: [UInt8]
         var position = 0
@@ -194,31 +210,36 @@ package enum JSONText {
                 position += 1
                 switch byte {
                 case UInt8(ascii: "\""): return result[...]
-                case UInt8(ascii: "\\"):
-                    guard position < text.count else { return nil }
-                    let escape = text[position]
-                    position += 1
-                    switch escape {
-                    case UInt8(ascii: "n"): result.append(0x0A)
-                    case UInt8(ascii: "t"): result.append(0x09)
-                    case UInt8(ascii: "r"): result.append(0x0D)
-                    case UInt8(ascii: "b"): result.append(0x08)
-                    case UInt8(ascii: "f"): result.append(0x0C)
-                    case UInt8(ascii: "u"):
-                        guard var code = hex() else { return nil }
-                        if code >= 0xD800, code < 0xDC00, position + 1 < text.count, text[position] == 0x5C {
-                            position += 2
-                            guard let low = hex(), low >= 0xDC00, low < 0xE000 else { return nil }
-                            code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
-                        }
-                        guard let scalar = Unicode.Scalar(code) else { return nil }
-                        result.append(contentsOf: Array(String(Character(scalar)).utf8))
-                    default: result.append(escape)
-                    }
+                case UInt8(ascii: "\\"): guard escape(&result) else { return nil }
                 default: result.append(byte)
                 }
             }
             return nil
+        }
+
+        /// Appends what the escape after a backslash stands for; false if it is none.
+        mutating func escape(_ result: inout [UInt8]) -> Bool {
+            guard position < text.count else { return false }
+            let escape = text[position]
+            position += 1
+            switch escape {
+            case UInt8(ascii: "n"): result.append(0x0A)
+            case UInt8(ascii: "t"): result.append(0x09)
+            case UInt8(ascii: "r"): result.append(0x0D)
+            case UInt8(ascii: "b"): result.append(0x08)
+            case UInt8(ascii: "f"): result.append(0x0C)
+            case UInt8(ascii: "u"):
+                guard var code = hex() else { return false }
+                if code >= 0xD800, code < 0xDC00, position + 1 < text.count, text[position] == 0x5C {
+                    position += 2
+                    guard let low = hex(), low >= 0xDC00, low < 0xE000 else { return false }
+                    code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+                }
+                guard let scalar = Unicode.Scalar(code) else { return false }
+                result.append(contentsOf: Array(String(Character(scalar)).utf8))
+            default: result.append(escape)
+            }
+            return true
         }
 
         private mutating func hex() -> UInt32? {

@@ -41,7 +41,8 @@ struct DeadLetterList: ParsableCommand {
             if rows.isEmpty { try live.checkSource(source) }
             for row in rows {
                 table.add([
-                    .number(row.number), .time(row.at), .text(row.source), .number(row.offset), .number(row.length),
+                    .number(row.number), Cell(row.knownAt, isTime: true), .text(row.source), .number(row.offset),
+                    .number(row.length),
                     .text(row.reason),
                     .text(row.message),
                 ])
@@ -106,7 +107,8 @@ struct DeadLetterShow: ParsableCommand {
                         ("offset", .number(Double(row.offset))), ("length", .number(Double(row.length))),
                         ("reason", .string(row.reason)),
                         ("message", .string(row.message)), ("place", row.place.map { .number(Double($0)) } ?? .null),
-                        ("at", .string(row.at.rfc3339)), ("head", .string(String(decoding: row.head, as: UTF8.self))),
+                        ("at", row.knownAt.map { .string($0.rfc3339) } ?? .null),
+                        ("head", .string(String(decoding: row.head, as: UTF8.self))),
                         ("whole", .bool(row.isWhole)),
                     ]).text)
                 return

@@ -33,10 +33,7 @@ struct Replay: ParsableCommand {
         try reporting {
             let loaded = try Loaded.load(absolute(config.path))
             let settings = try history.settings(loaded)
-            if let state, access(absolute(state) + "/" + Store.fileName, F_OK) == 0 {
-                throw Failure(
-                    .noOutput, "\(state): holds a state already; a replay starts from an empty one, so name another directory")
-            }
+            try checkDirectories(loaded.configuration.state, loaded.settings.outboxes.map(\.path))
             var store = try state.map { try Store.open(directory: absolute($0)) }
             let output = LineOutput()
             var destination = MessageDestination.lines { try output.write($0) }
@@ -60,6 +57,46 @@ struct Replay: ParsableCommand {
             // To take the state of many customers apart piece by piece takes longer than to read a small log; it goes as a whole.
             if pipeline.store?.directory == nil { Glibc.exit(ExitCode.success.rawValue) }
         }
+    }
+}
+
+extension Replay {
+    /// What the daemon uses, or will, is out of bounds, whether it is there or not.
+    private func checkDirectories(_ live: String, _ outboxes: [String]) throws {
+        func isWithin(_ path: String, _ other: String) -> Bool {
+            let (path, other) = (resolved(path), resolved(other))
+            return path.utf8.elementsEqual(other.utf8) || path.utf8.starts(with: (other + "/").utf8)
+        }
+        if let state {
+            guard !isWithin(absolute(state), live) else {
+                throw Failure(
+                    .noOutput, "\(state): is the configured state; a replay never touches it, so name another directory")
+            }
+            if let stream = opendir(absolute(state)) {
+                defer { closedir(stream) }
+                var count = 0
+                while readdir(stream) != nil { count += 1 }
+                guard count <= 2 else {
+                    throw Failure(
+                        .noOutput, "\(state): holds files already; a replay starts from nothing, so name an empty directory")
+                }
+            }
+        }
+        if let outbox, let used = outboxes.first(where: { isWithin(absolute(outbox), $0) }) {
+            throw Failure(
+                .noOutput,
+                "\(outbox): is the outbox \(used) of the configuration, which senders read; name another directory")
+        }
+    }
+
+    /// With links followed, as far as there is something; what is not there yet stays as it is written.
+    private func resolved(_ path: String) -> String {
+        if let found = realpath(path, nil) {
+            defer { free(found) }
+            return String(cString: found)
+        }
+        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return path }
+        return resolved(String(path[..<slash])) + path[slash...]
     }
 }
 
@@ -94,8 +131,10 @@ struct ReplaySummary {
         let tally = pipeline.tally
         let counters = pipeline.engine.counters
         func counted(_ counts: [String: Int]) -> String {
-            counts.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-                .joined(separator: ", ")
+            counts.filter { $0.value != 0 }.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }.map {
+                "\($0.key) \($0.value)"
+            }
+            .joined(separator: ", ")
         }
         var lines = [
             "\(tally.lines) lines in \(Self.decimal(seconds)) s (\(Int(Double(tally.lines) / seconds))/s): \(counters.events) events"

@@ -77,6 +77,8 @@ struct StatusReport {
         CanonicalJSON.object([
             ("running", .bool(isRunning)), ("engine_time", overview.engineNow.map { .string($0.rfc3339) } ?? .null),
             ("caught_up", file.map { .bool($0.caughtUp) } ?? .null), ("blocked", file.map { .bool($0.blocked) } ?? .null),
+            ("lines_per_second", isRunning ? file.map { .number($0.linesPerSecond) } ?? .null : .null),
+            ("messages_per_second", isRunning ? file.map { .number($0.messagesPerSecond) } ?? .null : .null),
             ("troubles", .array(troubles.map { .string($0) })),
             ("pauses", .array(pauses.map(\.json))),
             ("configuration_errors", .number(Double(configurationErrors))),
@@ -117,6 +119,8 @@ struct StatusReport {
         if let file, isRunning {
             lines.append(
                 "running (pid \(file.pid)) since \(file.startedAt.rfc3339), \(file.caughtUp ? "caught up" : "reading a backlog")")
+            lines.append(
+                "rates          \(Pace.rate(file.linesPerSecond)) lines, \(Pace.rate(file.messagesPerSecond)) messages")
             if file.blocked { lines.append("PAUSED" + (file.troubles.isEmpty ? ": too many messages wait for the outbox" : "")) }
         } else {
             lines.append("not running")

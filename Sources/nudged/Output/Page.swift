@@ -96,14 +96,26 @@ enum HTML {
 /// A page's file: whether it can be written shows before the work begins, and it is replaced as a whole.
 final class PageFile {
     private let path: String
-    private let temporary: String
+    /// What becomes the file; nil where that is a device or a pipe, which is written to as it is.
+    private let temporary: String?
     private let file: Int32
     private var isDone = false
 
     init(_ path: String) throws {
-        self.path = path
-        temporary = path + ".new"
-        file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        var status = stat()
+        let exists = stat(path, &status) == 0
+        if exists, status.st_mode & S_IFMT != S_IFREG {
+            self.path = path
+            temporary = nil
+            file = open(path, O_WRONLY | O_CLOEXEC)
+        } else {
+            // A link stays one: what it leads to is replaced.
+            let found = exists ? realpath(path, nil) : nil
+            defer { free(found) }
+            self.path = found.map { String(cString: $0) } ?? path
+            temporary = self.path + ".new"
+            file = open(self.path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        }
         guard file >= 0 else {
             throw Failure(.noOutput, "\(path): can't be written (\(String(cString: strerror(errno)))); name another file")
         }
@@ -111,7 +123,7 @@ final class PageFile {
 
     deinit {
         close(file)
-        if !isDone { unlink(temporary) }
+        if !isDone, let temporary { unlink(temporary) }
     }
 
     func write(_ text: String) throws {
@@ -122,7 +134,7 @@ final class PageFile {
             guard count > 0 else { throw failure }
             bytes = bytes.dropFirst(count)
         }
-        guard rename(temporary, path) == 0 else { throw failure }
+        if let temporary, rename(temporary, path) != 0 { throw failure }
         isDone = true
     }
 
