@@ -169,8 +169,9 @@ package struct Service: ~Copyable {
     }
 
     private mutating func runOnce(drain: Bool, _ signals: Int32) throws {
-        // What waits from before goes first.
-        if pipeline.isTroubled {
+        // What waits from before goes first, unless it is paused still.
+        if pipeline.pendingMessages > 0 {
+            try pipeline.commitOrders(wallNow: wallNow)
             try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
         }
         repeat {

@@ -24,6 +24,12 @@ import Testing
         #expect(walk.matches.map { String($0.path.dropFirst(directory.path.count + 1)) } == expected)
     }
 
+    /// `é` as one character and as two: Swift calls such texts equal.
+    @Test func `names that look alike are two files`() {
+        for name in ["caf\u{E9}.txt", "cafe\u{301}.txt"] { directory.append("1", to: name) }
+        #expect(Glob(pattern: directory.file("*.txt")).walk().matches.count == 2)
+    }
+
     @Test func `the fixed directory ends before the first wildcard`() {
         #expect(Glob(pattern: "/var/log/*/x.log").fixedDirectory == "/var/log")
         #expect(Glob(pattern: "/var/log/x.log").fixedDirectory == "/var/log")

@@ -31,6 +31,27 @@ import Testing
             name: name, path: "\(scratch.path)/\(name)", claimTimeout: .max, maxPending: maxPending, keep: .max)
     }
 
+    /// A daemon that is told to end does not go through all of them first.
+    @Test func whatWaitsIsLeftWhenTheDaemonEnds() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        let boxes = [box("there", scratch, maxPending: 3000)]
+        var set = try OutboxSet.open(boxes, store: store)
+        try store.begin()
+        try store.write((1...2500).map { row($0, outbox: "there") })
+        try store.commit()
+        try set.recount(store)
+        var pieces = 0
+        try set.retry(store, wallNow: nil) {
+            pieces += 1
+            return pieces > 1
+        }
+        #expect(set.pendingCount == 1500)
+        #expect(Files.names(scratch.path + "/there/new").count == 1000)
+        try set.retry(store, wallNow: nil)
+        #expect(set.pendingCount == 0)
+    }
+
     /// More rows wait for the absent one than are retried at a time, and they are older.
     @Test func whatWaitsForAnAbsentOutboxKeepsNoOtherBack() throws {
         let scratch = Scratch()

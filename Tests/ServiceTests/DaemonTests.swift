@@ -50,6 +50,7 @@ import Testing
         #expect(daemon.wait { $0.contains { $0.hasPrefix("STATUS=1 lines") && !$0.contains("reloaded") } })
         #expect(daemon.end().status == 0)
         #expect(daemon.log.contains("nudged: configuration reloaded\n"))
+        #expect(try daemon.scratch.text("state/control.ndjson").contains("\"type\":\"reloaded\""))
     }
 
     @Test func stateCannotMove() throws {
