@@ -166,6 +166,10 @@ struct Composer: ~Copyable {
         case "found a tab character that violates indentation": return "Indent with spaces, not with tabs."
         case "mapping values are not allowed in this context":
             return "Put a value that holds `: ` in quotes, or check the indentation."
+        case "did not find expected whitespace or line break", "did not find expected tag URI":
+            return "Put a value that begins with `!` in quotes."
+        case "did not find expected alphabetic or numeric character":
+            return "Put a value that begins with `*` or `&` in quotes."
         case "could not find expected ':'": return "A key is followed by a colon and a space."
         case "did not find expected key": return "Check the indentation and the quotes of this line and the one above."
         case "did not find expected ',' or '}'":
@@ -175,11 +179,18 @@ struct Composer: ~Copyable {
     }
 
     private mutating func node(from event: Event, depth: Int) throws(Stop) -> Node {
+        var event = event
         guard depth <= Self.depthLimit else {
             throw Stop(issue: Issue(at: event.start, "this is nested deeper than \(Self.depthLimit) levels"))
         }
         if let tag = event.tag, tag != "!", !tag.hasPrefix("tag:yaml.org,2002:") {
-            issues.append(Issue(at: event.start, "tags like \(tag) mean nothing here", hint: "Remove the tag."))
+            // Mostly it is a condition that begins with "not".
+            let isText = event.kind == YAML_SCALAR_EVENT && tag.hasPrefix("!")
+            issues.append(
+                Issue(
+                    at: event.start, "YAML takes \(tag) for a tag, which means nothing here",
+                    hint: isText ? "Put the whole value in quotes, or remove the tag." : "Remove the tag."))
+            if isText { event.text = event.text.isEmpty ? tag : tag + " " + event.text }
         }
         var node: Node
         switch event.kind {
@@ -189,7 +200,8 @@ struct Composer: ~Copyable {
                 throw Stop(
                     issue: Issue(
                         at: event.start, "nothing above is anchored as &\(name)",
-                        hint: closest(to: name, among: anchors.keys.sorted()).map { "Did you mean *\($0)?" }))
+                        hint: closest(to: name, among: anchors.keys.sorted()).map { "Did you mean *\($0)?" }
+                            ?? "Put a value that begins with `*` in quotes."))
             }
             try count(target.size, at: event.start)
             return target

@@ -85,10 +85,19 @@ package struct Template: Sendable {
         case .null: Absent()
         case .double, .int, .uint: CanonicalJSON(view).text
         case .string: view.string.flatMap { $0.isEmpty ? nil : $0 as Any } ?? Absent()
-        case .array: view.elements.map { value($0) }
+        case .array: List(elements: view.elements.map { value($0) }, renderText: CanonicalJSON(view).text)
         case .object: Dictionary(view.entries.map { ($0.key, value($0.value)) }, uniquingKeysWith: { $1 })
         }
     }
+}
+
+/// A list for sections; as a value by itself it is shown as the message has it.
+private struct List: MustacheSequence, MustacheCustomRenderable {
+    let elements: [Any]
+    let renderText: String
+    var isNull: Bool { false }
+
+    func makeIterator() -> IndexingIterator<[Any]> { elements.makeIterator() }
 }
 
 /// Nothing to show: its sections are left out, and their inversions shown.

@@ -23,6 +23,9 @@ import Testing
         ("rules:\n  - name: a\n    start: Order Completed\n", "Leave the dash and `name:` out"),
         ("segments: { vip: profile.sum(\"Order Completed\", \"total\") > 1000 }\n", "into quotes of the other kind"),
         ("segments: { vip: profile.sum(\"Order Completed\", total) > 1000 }\n", "put the condition into quotes"),
+        ("rules:\n  a:\n    start: Order Completed\n    if: !has(cart.total)\n", "Put the whole value in quotes"),
+        ("rules:\n  a:\n    start: Order Completed\n    if: !profile.ever(\"X\")\n", "begins with `!` in quotes"),
+        ("rules:\n  a:\n    start: Order Completed\n    if: *x\n", "begins with `*` in quotes"),
         ("segments:\n  new: now < timestamp(\"2026-01-01T00:00:00Z\")\n", "a segment is about the profile alone"),
     ])
     func aMistakeComesWithWhatToDo(text: String, hint: String) {

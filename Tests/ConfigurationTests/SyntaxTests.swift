@@ -16,7 +16,10 @@ import Testing
         ("a: \"x\n", "2:1 this is not YAML: found unexpected end of stream"),
         ("a: *b\n", "1:4 nothing above is anchored as &b"),
         ("instance: &x a\nlateness: *y\n", "2:11 nothing above is anchored as &y | Did you mean *x?"),
-        ("state: !include a\n", "1:8 tags like !include mean nothing here | Remove the tag."),
+        (
+            "state: !include a\n",
+            "1:8 YAML takes !include for a tag, which means nothing here | Put the whole value in quotes, or remove the tag."
+        ),
         ("%a\n%b\n%c\n%d\n%e\n%f\n%g\n%h\n%i\n", "9:1 there are more than 8 lines that begin with %"),
         ("a: \u{7}\n", "1:4 this is not YAML: control characters are not allowed"),
     ]) func syntaxErrorsKeepTheirPlace(text: String, expected: String) throws {

@@ -74,20 +74,23 @@ import Testing
         }
     }
 
-    @Test(arguments: UInt64(1)...10) func startsAreAsAnArrayOfTimes(seed: UInt64) {
+    @Test(arguments: UInt64(1)...10) func startsAreAsASortedArrayOfTimes(seed: UInt64) {
         var random = Seeded(state: seed)
         var starts = Starts()
         var times: [Instant] = []
         for step in 0..<200 {
             if random.below(3) > 0 {
                 let time = Instant(random.below(1000))
-                starts.append(time)
+                starts.insert(time)
                 times.append(time)
+                times.sort()
             } else {
                 let bound = Instant(random.below(400))
                 starts.remove(before: bound)
                 times.removeAll { $0 < bound }
             }
+            let wanted = Instant(random.below(1000))
+            #expect(starts.contains(wanted) == times.contains(wanted), "seed \(seed), step \(step)")
             #expect(Array(starts) == times && starts.count == times.count, "seed \(seed), step \(step)")
         }
     }

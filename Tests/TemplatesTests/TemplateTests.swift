@@ -29,6 +29,12 @@ import Testing
         #expect(rendered.text == #"{"body":"Hello,","content_type":"text/plain"}"#)
     }
 
+    @Test func aListByItselfIsShownAsTheMessageHasIt() throws {
+        #expect(
+            try content("\n{{cart.items}}")?["body"]?.string
+                == #"[{"name":"Tea & <b>","quantity":2},{"name":"{{customer.id}}","quantity":1}]"#)
+    }
+
     @Test func fieldsAreOneLine() throws {
         let content = try #require(try content("content-type: text/html\nsubject: Dear {{customer.traits.name}} & co\n\nhello"))
         #expect(content["subject"]?.string == "Dear Ay şe & co" && content["content_type"]?.string == "text/html")

@@ -78,7 +78,11 @@ extension Engine {
             event.anonymous.isEmpty
             ? nil
             : batch.withBytes(event.anonymous) { id in
-                if let userSlot, isLinked(id, to: userSlot) { userSlot } else { find(isAnonymous: true, id) }
+                if let userSlot, profiles[userSlot].links.count < Self.fewLinks, isLinked(id, to: userSlot) {
+                    userSlot
+                } else {
+                    find(isAnonymous: true, id)
+                }
             }
         if let key = storedKey(userSlot, false, event.user, of: batch) { missing.customers.append(key) }
         if let key = storedKey(anonymousSlot, true, event.anonymous, of: batch) { missing.customers.append(key) }
@@ -239,6 +243,9 @@ extension Engine {
         countActivity(slot, at: event.time)
         profiles[slot].count(event, properties, of: batch, rules, now: clock.now)
     }
+
+    /// With more of them a look into the index is quicker than one through them.
+    private static let fewLinks = 16
 
     /// The products that an event names are known from now on.
     private mutating func require(productsOf context: EventContext, _ missing: inout Missing) {

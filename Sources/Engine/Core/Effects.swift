@@ -5,7 +5,7 @@ extension Engine {
         let state = StateEvent(rawValue: context.event.index)
         context.subscriptionID = Subscription.id(context.properties)
         pruneCarts(slot)
-        let before = rules.indexesCarts ? cartProducts(slot) : []
+        let before = rules.indexesCarts ? CartInterests(profiles[slot].carts) : CartInterests()
         switch state {
         case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
             if let state { changeCart(slot, state, &context) }
@@ -151,10 +151,10 @@ extension Engine {
     mutating func pruneCarts(_ slot: Int) {
         let forget = rules.definitions.cartsForget
         guard profiles[slot].carts.hasForgotten(now: clock.now, forget: forget) else { return }
-        let before = rules.indexesCarts ? cartProducts(slot) : []
+        let before = rules.indexesCarts ? CartInterests(profiles[slot].carts) : CartInterests()
         touch(slot)
         profiles[slot].carts.prune(now: clock.now, forget: forget)
-        for product in before where interest(.cart, slot, product) == nil { unfollow(.cart, slot, product) }
+        if rules.indexesCarts { reindexCart(slot, before: before) }
     }
 
     /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.
@@ -171,15 +171,29 @@ extension Engine {
         profiles[slot].interest(in: product, kinds: [kind], at: clock.now, rules.definitions)
     }
 
-    private func cartProducts(_ slot: Int) -> [ProductKey] {
-        profiles[slot].carts.list.flatMap { $0.lines.map(\.product) }
+    /// Tells the products what has come into the carts and what has gone out of them.
+    private mutating func reindexCart(_ slot: Int, before: CartInterests) {
+        let after = CartInterests(profiles[slot].carts)
+        for product in before.products where after.since[product] == nil { unfollow(.cart, slot, product) }
+        for product in after.products {
+            guard let since = after.since[product], before.since[product] != since else { continue }
+            follow(.cart, slot, product, since: since)
+        }
     }
+}
 
-    private mutating func reindexCart(_ slot: Int, before: [ProductKey]) {
-        for product in before where interest(.cart, slot, product) == nil { unfollow(.cart, slot, product) }
-        for product in cartProducts(slot) {
-            if let interest = interest(.cart, slot, product) {
-                follow(.cart, slot, product, since: interest.since)
+/// What lies in a customer's carts, each product with the time since when it does in the cart that was touched last.
+private struct CartInterests {
+    private(set) var products: [ProductKey] = []
+    private(set) var since: [ProductKey: Instant] = [:]
+
+    init() {}
+
+    init(_ carts: Carts) {
+        for cart in carts.list.reversed() {
+            for line in cart.lines where since[line.product] == nil {
+                products.append(line.product)
+                since[line.product] = line.since
             }
         }
     }

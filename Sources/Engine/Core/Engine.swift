@@ -195,30 +195,9 @@ struct Moment: Sendable {
     var slots: [Int] = []
     /// Everyone woken at this moment, whose next wake is to be found when it ends.
     var woken: [Int] = []
-    var due: [DueTimer] = []
-}
-
-/// Timers of one moment are taken in order of (priority, higher first; rule; place in the audience; customer; key).
-struct DueTimer: Sendable {
-    enum What: Sendable {
-        case instance(customer: Int64, rule: Int, key: String)
-        case line(product: ProductKey, rule: Int)
-    }
-
-    var priority: Int
-    var rank: Int
-    var place: Int
-    var customer: String
-    var key: String
-    var what: What
-
-    static func precedes(_ left: DueTimer, _ right: DueTimer) -> Bool {
-        if left.priority != right.priority { return left.priority > right.priority }
-        if left.rank != right.rank { return left.rank < right.rank }
-        if left.place != right.place { return left.place < right.place }
-        if !left.customer.same(as: right.customer) { return left.customer.precedes(right.customer) }
-        return left.key.precedes(right.key)
-    }
+    /// Those of them who came to it from a line.
+    var joined: Set<Int> = []
+    var due = DueQueue()
 }
 
 extension Engine {
@@ -299,7 +278,8 @@ extension Engine {
 
     /// Whether this anonymous id became the user in the slot.
     func isLinked(_ anonymous: UnsafeRawBufferPointer, to slot: Int) -> Bool {
-        profiles[slot].links.contains { $0.same(as: anonymous) }
+        // The newest first: of those who have many it is mostly one of the last.
+        profiles[slot].links.lastIndex { $0.same(as: anonymous) } != nil
     }
 
     /// Whether a customer that is not resident may be stored.

@@ -150,6 +150,7 @@ extension Engine {
                 let isQueued = profiles[slot].instances[place].phase == .queued
                 guard isQueued || definition.restart, time >= profiles[slot].instances[place].startedAt else { continue }
                 touch(slot)
+                let former = profiles[slot].instances[place].place
                 profiles[slot].instances[place].startedAt = time
                 profiles[slot].instances[place].due = time + definition.wait
                 profiles[slot].instances[place].forgetDelays()
@@ -159,7 +160,7 @@ extension Engine {
                     moved.insert(number)
                     waiting.append(AudienceLine.Place(place: line.nextPlace, customer: number))
                 } else {
-                    line.remove(number)
+                    line.remove(number, at: former)
                     profiles[slot].instances[place].phase = .waiting
                     AudienceLine.insert(AudienceLine.Place(place: line.nextPlace, customer: number), into: &line.active)
                     settle(slot)
@@ -241,76 +242,74 @@ extension Engine {
         }
     }
 
+    private func line(_ rule: Int, at index: Int) -> Int? { products[index].lines.firstIndex { $0.rule == rule } }
+
     /// Takes the next in line as far as the limit allows; who was not just started has stood in it. False after noting whose profile is missing.
     private mutating func take(_ index: Int, _ rule: Int, startedAt: Instant? = nil, _ missing: inout Missing) -> Bool {
-        guard var line = products[index].lines.first(where: { $0.rule == rule }) else { return true }
+        guard let at = line(rule, at: index) else { return true }
         let limit = limit(index, rule)
-        let count = min(line.waiting.count, limit.map { max(0, $0 - line.active.count - line.published) } ?? .max)
-        for next in line.waiting.prefix(count) where isAway(next.customer) { missing.numbers.append(next.customer) }
+        let taken = products[index].lines[at].active.count + products[index].lines[at].published
+        let count = min(products[index].lines[at].waiting.count, limit.map { max(0, $0 - taken) } ?? .max)
+        let next = Array(products[index].lines[at].waiting.prefix(count))
+        for place in next where isAway(place.customer) { missing.numbers.append(place.customer) }
         guard missing.isEmpty else { return false }
-        if line.waiting.prefix(count).contains(where: { absentNumbers.contains($0.customer) }) {
+        if !absentNumbers.isEmpty, next.contains(where: { absentNumbers.contains($0.customer) }) {
             dropAbsent(from: index)
             return take(index, rule, startedAt: startedAt, &missing)
         }
-        for next in line.waiting.prefix(count) {
-            guard let slot = slotByNumber[next.customer],
-                let place = profiles[slot].instances.firstIndex(where: {
-                    $0.rule == rule && $0.key.same(as: products[index].key.text)
-                })
+        touch(product: index)
+        products[index].lines[at].waiting.removeFirst(count)
+        products[index].lines[at].isOpen = false
+        let key = products[index].key.text
+        for place in next {
+            guard let slot = slotByNumber[place.customer],
+                let own = profiles[slot].instances.firstIndex(where: { $0.rule == rule && $0.key.same(as: key) })
             else { continue }
             touch(slot)
-            profiles[slot].instances[place].phase = .waiting
-            let instance = profiles[slot].instances[place]
-            if instance.due < clock.now, instance.startedAt != startedAt { profiles[slot].instances[place].delays.insertLine() }
-            AudienceLine.insert(next, into: &line.active)
-            if moment.isOpen, profiles[slot].instances[place].due <= moment.at {
-                enqueue(profiles[slot].instances[place], slot)
-                if !moment.woken.contains(slot) { moment.woken.append(slot) }
+            profiles[slot].instances[own].phase = .waiting
+            let instance = profiles[slot].instances[own]
+            if instance.due < clock.now, instance.startedAt != startedAt { profiles[slot].instances[own].delays.insertLine() }
+            AudienceLine.insert(place, into: &products[index].lines[at].active)
+            if moment.isOpen, instance.due <= moment.at {
+                enqueue(profiles[slot].instances[own], slot)
+                if moment.joined.insert(slot).inserted { moment.woken.append(slot) }
             }
             settle(slot)
         }
-        line.waiting.removeFirst(count)
-        line.isOpen = false
-        set(line, at: index)
         return true
     }
 
     /// A line's turn within a moment: a share has become free, or its pace is due. Takes its own timer off the queue.
     mutating func turn(_ index: Int, _ rule: Int, _ missing: inout Missing) -> Bool {
-        guard var line = products[index].lines.first(where: { $0.rule == rule }) else {
-            moment.due.removeLast()
+        guard let timer = moment.due.first, let at = line(rule, at: index) else {
+            moment.due.removeFirst()
             return true
         }
-        let timer = moment.due.removeLast()
-        let before = line
-        if let paceDue = line.paceDue, paceDue <= moment.at {
-            /// Of a late start several paces may be over; the next is the first that is still to come.
-            func nextPace() {
-                line.resetPublished(after: clock.sequence)
-                line.paceDue = rules.rules[rule].pace.map { paceDue + $0 * ((moment.at - paceDue) / $0 + 1) }
-            }
+        let before = products[index].lines[at].turn
+        if let paceDue = before.paceDue, paceDue <= moment.at {
             // The next are taken while the rule's `if` holds: where it asks something of the customer, for any of those who wait.
-            let asked = line.waiting.prefix(rules.rules[rule].condition?.readsCustomer ?? false ? .max : 1).map(\.customer)
+            let asked = products[index].lines[at].waiting.prefix(rules.rules[rule].condition?.readsCustomer ?? false ? .max : 1)
+                .map(\.customer)
             for number in asked where isAway(number) { missing.numbers.append(number) }
-            guard missing.isEmpty else {
-                moment.due.append(timer)
-                return false
-            }
+            guard missing.isEmpty else { return false }
             let key = products[index].key
-            line.paceDue = nil
-            // Nobody can be asked, but whoever runs may come back into the line; the pace ends with them.
-            if asked.isEmpty, !line.active.isEmpty { nextPace() }
-            for number in asked {
-                guard let slot = slotByNumber[number], paceHolds(slot, rule, key) else { continue }
-                nextPace()
-                line.isOpen = true
-                break
+            let holds = asked.contains { number in slotByNumber[number].map { paceHolds($0, rule, key) } ?? false }
+            touch(product: index)
+            products[index].lines[at].turn.paceDue = nil
+            // Where nobody can be asked, whoever runs may come back into the line; the pace ends with them.
+            if holds || asked.isEmpty && !products[index].lines[at].active.isEmpty {
+                products[index].lines[at].resetPublished(after: clock.sequence)
+                // Of a late start several paces may be over; the next is the first that is still to come.
+                products[index].lines[at].turn.paceDue = rules.rules[rule].pace.map {
+                    paceDue + $0 * ((moment.at - paceDue) / $0 + 1)
+                }
             }
-            set(line, at: index)
+            if holds { products[index].lines[at].turn.isOpen = true }
         }
-        if line.isOpen, !take(index, rule, &missing) {
-            set(before, at: index)
-            moment.due.append(timer)
+        moment.due.removeFirst()
+        if products[index].lines[at].isOpen, !take(index, rule, &missing) {
+            products[index].lines[at].turn = before
+            moment.due.push(timer)
             return false
         }
         // Another rule's pace at this product may be the next.
@@ -329,12 +328,8 @@ extension Engine {
 
     /// Whether the limit, judged again at the moment of publishing, leaves room for this instance: those ahead of it come first.
     mutating func hasShare(_ instance: Instance, _ number: Int64, _ index: Int) -> Bool {
-        guard let limit = limit(index, instance.rule), let line = products[index].lines.first(where: { $0.rule == instance.rule })
-        else {
-            return true
-        }
-        let ahead = line.active.filter { $0.place < instance.place || $0.customer == number }.count
-        return line.published + max(1, ahead) <= limit
+        guard let limit = limit(index, instance.rule), let at = line(instance.rule, at: index) else { return true }
+        return products[index].lines[at].published + max(1, products[index].lines[at].active(upTo: instance.place)) <= limit
     }
 
     /// Puts an instance that found no share back into its line, at its own place.
@@ -343,38 +338,43 @@ extension Engine {
         touch(slot)
         profiles[slot].instances[place].phase = .queued
         profiles[slot].instances[place].delays.insertLine()
-        guard var line = products[index].lines.first(where: { $0.rule == instance.rule }) else { return }
-        line.remove(profiles[slot].number)
-        AudienceLine.insert(AudienceLine.Place(place: instance.place, customer: profiles[slot].number), into: &line.waiting)
-        set(line, at: index)
+        guard let at = line(instance.rule, at: index) else { return }
+        touch(product: index)
+        let number = profiles[slot].number
+        products[index].lines[at].remove(number, at: instance.place)
+        AudienceLine.insert(
+            AudienceLine.Place(place: instance.place, customer: number), into: &products[index].lines[at].waiting)
     }
 
     /// An instance has ended: it leaves its line, and unless it was published its share goes to the next at once.
     mutating func leaveLine(_ instance: Instance, _ number: Int64, _ product: ProductKey, _ verdict: Verdict) {
-        guard let index = productIndex[product], var line = products[index].lines.first(where: { $0.rule == instance.rule })
-        else { return }
-        line.remove(number)
-        if verdict == .published { line.published += 1 }
-        let isFree = verdict != .published && instance.phase != .queued
-        set(line, at: index, isFree: isFree)
+        guard let index = productIndex[product], let at = line(instance.rule, at: index) else { return }
+        touch(product: index)
+        products[index].lines[at].remove(number, at: instance.place)
+        if verdict == .published { products[index].lines[at].turn.published += 1 }
+        pass(shareOf: at, index, isFree: verdict != .published && instance.phase != .queued)
     }
 
     /// A published message is taken back: its share, if that is counted still, goes to the next as that of whoever was not published.
     mutating func returnShare(of send: Send, _ rule: Int) {
-        guard let index = send.product.flatMap({ productIndex[$0] }),
-            var line = products[index].lines.first(where: { $0.rule == rule }),
-            let counted = line.publishedAfter, send.sequence > counted, line.published > 0
+        guard let index = send.product.flatMap({ productIndex[$0] }), let at = line(rule, at: index),
+            let counted = products[index].lines[at].publishedAfter, send.sequence > counted,
+            products[index].lines[at].published > 0
         else { return }
-        line.published -= 1
-        set(line, at: index, isFree: true)
+        touch(product: index)
+        products[index].lines[at].turn.published -= 1
+        pass(shareOf: at, index, isFree: true)
     }
 
-    private mutating func set(_ line: AudienceLine, at index: Int, isFree: Bool) {
-        var line = line
-        if isFree, !line.waiting.isEmpty { line.isOpen = true }
-        set(line, at: index)
-        guard line.isOpen else { return }
-        if moment.isOpen { enqueue(line: line, of: products[index].key) } else { wake(product: index) }
+    /// Has the next in line taken, if a share is free and somebody waits for it.
+    private mutating func pass(shareOf at: Int, _ index: Int, isFree: Bool) {
+        if isFree, !products[index].lines[at].waiting.isEmpty { products[index].lines[at].turn.isOpen = true }
+        guard products[index].lines[at].isOpen else { return }
+        if moment.isOpen {
+            enqueue(line: products[index].lines[at], of: products[index].key)
+        } else {
+            wake(product: index)
+        }
     }
 }
 

@@ -21,7 +21,9 @@ extension Engine {
         profiles[slot].lastSeen = max(profiles[slot].lastSeen, visitor.lastSeen)
         profiles[slot].locale = profiles[slot].locale ?? visitor.locale
         profiles[slot].timezone = profiles[slot].timezone ?? visitor.timezone
-        for trait in visitor.traits where profiles[slot].trait(trait.name) == nil { profiles[slot].traits.append(trait) }
+        for trait in visitor.traits where !profiles[slot].traits.contains(where: { $0.name.same(as: trait.name) }) {
+            profiles[slot].traits.append(trait)
+        }
         // What was to be forgotten before the link comes back with no newer cart of that id.
         var carts = visitor.carts
         carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
@@ -65,7 +67,7 @@ extension Engine {
         for past in visitor.past {
             recordPast(slot, past.rule, key: past.key) { own in
                 if let lastCancel = past.lastCancel { own.lastCancel = max(own.lastCancel ?? lastCancel, lastCancel) }
-                for start in past.endedStarts { own.endedStarts.append(start) }
+                for start in past.endedStarts { own.endedStarts.insert(start) }
             }
         }
         for sent in visitor.sent {
@@ -158,7 +160,7 @@ extension Engine {
 
     private mutating func recordMerged(_ slot: Int, _ instance: Instance) {
         let customer = text(of: slot)
-        recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }
+        recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.insert(instance.startedAt) }
         output.decisions.append(
             Decision(
                 id: decisionID(rule: instance.rule, customer: customer, key: instance.key, startedAt: instance.startedAt),

@@ -163,7 +163,7 @@ extension Engine {
             json.member("timezone", profiles[slot].timezone?.value)
             var traits: [(name: String, value: JSONView)] = []
             for name in rule.traitsInOrder {
-                if let trait = profiles[slot].trait(name), trait.tag != .null { traits.append((name, trait)) }
+                if let trait = profiles[slot].trait(name) { traits.append((name, trait)) }
             }
             guard !traits.isEmpty else { return }
             json.key("traits")

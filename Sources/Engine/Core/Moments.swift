@@ -8,7 +8,8 @@ extension Engine {
         moment.isOpen = true
         moment.slots.removeAll(keepingCapacity: true)
         moment.woken.removeAll(keepingCapacity: true)
-        moment.due.removeAll(keepingCapacity: true)
+        moment.joined.removeAll()
+        moment.due.removeAll()
         while let first = wakes.first, first.at <= time {
             _ = wakes.pop()
             if first.slot < 0 {
@@ -67,16 +68,7 @@ extension Engine {
                 what: .line(product: product, rule: line.rule)))
     }
 
-    /// Keeps `due` sorted from last to first, so that the next is taken from its end.
-    private mutating func enqueue(_ timer: DueTimer) {
-        var low = 0
-        var high = moment.due.count
-        while low < high {
-            let middle = (low + high) / 2
-            if DueTimer.precedes(timer, moment.due[middle]) { low = middle + 1 } else { high = middle }
-        }
-        moment.due.insert(timer, at: low)
-    }
+    private mutating func enqueue(_ timer: DueTimer) { moment.due.push(timer) }
 
     /// Works off the open moment: first the segments and calendars of everyone it woke, then the timers in their order. False after noting
     /// what is missing; nothing of the timer at hand has been changed then.
@@ -91,7 +83,7 @@ extension Engine {
             moment.slots.removeLast()
             passTime(slot)
         }
-        while let timer = moment.due.last {
+        while let timer = moment.due.first {
             switch timer.what {
             case .instance(let customer, let rule, let key):
                 guard let slot = slotByNumber[customer],
@@ -103,7 +95,7 @@ extension Engine {
                     _ = require(product, &missing)
                 }
                 guard missing.isEmpty else { return false }
-                moment.due.removeLast()
+                moment.due.removeFirst()
                 judge(slot, place)
                 continue
             case .line(let product, let rule):
@@ -112,7 +104,7 @@ extension Engine {
                 // `turn` took the timer off before it enqueued others.
                 continue
             }
-            moment.due.removeLast()
+            moment.due.removeFirst()
         }
         moment.isOpen = false
         for slot in moment.woken where isUsed[slot] {

@@ -194,7 +194,7 @@ extension Engine {
     ) {
         let instance = profiles[slot].instances.remove(at: place)
         touch(slot)
-        recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.append(instance.startedAt) }
+        recordPast(slot, instance.rule, key: instance.key) { $0.endedStarts.insert(instance.startedAt) }
         let customer = text(of: slot)
         output.decisions.append(
             Decision(

@@ -128,6 +128,9 @@ extension RuleCompiler {
             add(segment.name.value)
             add(segment.condition.value)
         }
+        let hasCalendars = definitions.rules.contains { $0.start.contains { if case .calendar = $0 { true } else { false } } }
+        // Local times of who has no zone of their own.
+        if hasCalendars, let zone = definitions.delivery.timezone { add("zone \(zone)") }
         for rule in definitions.rules {
             for case .calendar(let name, let before, let minute) in rule.start {
                 add("\(rule.name.value) \(name.value) \(before) \(minute)")

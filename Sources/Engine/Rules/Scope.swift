@@ -135,7 +135,8 @@ struct Scope: Host {
         case .timezone: return text(profile.pointee.timezone)
         case .traits:
             guard case .string(let name)? = keys.first else {
-                return .value(.map(ValueMap(profile.pointee.traits.map { (Key.string($0.name), Value($0.view)) })))
+                return .value(
+                    .map(ValueMap(profile.pointee.traits.filter(\.isSet).map { (Key.string($0.name), Value($0.view)) })))
             }
             return Self.follow(profile.pointee.trait(name), Array(keys.dropFirst()))
         case .segments: return .value(.list(profile.pointee.segments.map { .string(rules.segments[$0.segment].name) }))

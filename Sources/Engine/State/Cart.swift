@@ -267,23 +267,25 @@ package struct Carts: Sendable, Equatable {
         if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
         let old = list[index].lines
         var lines = old.filter { $0.changedAt > time }
+        let places = LinePlaces(old, for: mentions.count)
+        var new = LinePlaces(lines, for: mentions.count)
         for mention in mentions {
             let quantity = mention.quantity ?? Decimal(1)
-            guard quantity.isPositive, !lines.contains(where: { $0.product == mention.product && $0.changedAt > time }),
-                !list[index].ended.hasEnded(.line, mention.product, after: time)
-            else { continue }
-            if let line = lines.firstIndex(where: { $0.product == mention.product }) {
+            guard quantity.isPositive, !list[index].ended.hasEnded(.line, mention.product, after: time) else { continue }
+            if let line = new.place(of: mention.product, in: lines) {
+                if lines[line].changedAt > time { continue }
                 lines[line].quantity = lines[line].quantity + quantity
                 lines[line].describe(by: mention, at: time)
                 continue
             }
             var line = CartLine(mention, quantity: quantity, at: time)
             // The line was there before: the interest in it is as old as it was.
-            if let before = old.first(where: { $0.product == mention.product }) {
-                line.since = min(line.since, before.since)
-                line.priceThen = before.priceThen ?? line.priceThen
+            if let before = places.place(of: mention.product, in: old) {
+                line.since = min(line.since, old[before].since)
+                line.priceThen = old[before].priceThen ?? line.priceThen
             }
             lines.appendTightly(line)
+            new.add(mention.product, at: lines.count - 1)
         }
         list[index].lines = lines.isEmpty ? [] : lines
         list[index].snapshotAt = time
@@ -364,6 +366,24 @@ package struct Carts: Sendable, Equatable {
             if list[index].wasTouched(before: cart) { _ = touch(id: cart.id, at: cart.touchedAt, turn: cart.turn) }
         }
     }
+}
+
+/// Where a cart's lines are, by product: looked through where there are few, else by a table.
+private struct LinePlaces {
+    private var table: [ProductKey: Int]?
+
+    /// - Parameter count: how many are going to be looked for.
+    init(_ lines: [CartLine], for count: Int) {
+        guard count > 16 else { return }
+        table = Dictionary(lines.enumerated().map { ($1.product, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    func place(of product: ProductKey, in lines: [CartLine]) -> Int? {
+        if let table { return table[product] }
+        return lines.firstIndex { $0.product == product }
+    }
+
+    mutating func add(_ product: ProductKey, at place: Int) { table?[product] = place }
 }
 
 extension CartLine {

@@ -46,15 +46,37 @@ package struct AudienceLine: Sendable, Equatable {
     package var active: [Place] = []
     /// In line, ascending by place.
     package var waiting: [Place] = []
-    /// Published since the last start (or the last turn of the pace).
-    package var published = 0
-    /// Those are the messages after this sequence; nil if it is not known which.
-    package var publishedAfter: Int64?
     package var nextPlace = 0
-    /// When the pace judges the limit anew; nil without a pace, or once its condition failed.
-    package var paceDue: Instant?
-    /// A share has become free and the next in line is to be taken.
-    package var isOpen = false
+    /// Whose turn it is, apart from who stands in it.
+    package var turn = Turn()
+
+    package struct Turn: Sendable, Equatable {
+        /// Published since the last start (or the last turn of the pace).
+        package var published = 0
+        /// Those are the messages after this sequence; nil if it is not known which.
+        package var publishedAfter: Int64?
+        /// When the pace judges the limit anew; nil without a pace, or once its condition failed.
+        package var paceDue: Instant?
+        /// A share has become free and the next in line is to be taken.
+        package var isOpen = false
+    }
+
+    package var published: Int {
+        get { turn.published }
+        set { turn.published = newValue }
+    }
+    package var publishedAfter: Int64? {
+        get { turn.publishedAfter }
+        set { turn.publishedAfter = newValue }
+    }
+    package var paceDue: Instant? {
+        get { turn.paceDue }
+        set { turn.paceDue = newValue }
+    }
+    package var isOpen: Bool {
+        get { turn.isOpen }
+        set { turn.isOpen = newValue }
+    }
 
     package init(rule: Int, startedAt: Instant) {
         self.rule = rule
@@ -63,13 +85,43 @@ package struct AudienceLine: Sendable, Equatable {
 
     /// Counts anew what is published, as the next start or turn of the pace does.
     mutating func resetPublished(after sequence: Int64) {
-        published = 0
-        publishedAfter = sequence
+        turn.published = 0
+        turn.publishedAfter = sequence
     }
 
+    /// Takes a customer out, wherever that is.
     mutating func remove(_ customer: Int64) {
         active.removeAll { $0.customer == customer }
         waiting.removeAll { $0.customer == customer }
+    }
+
+    /// Takes out the customer of a place.
+    mutating func remove(_ customer: Int64, at place: Int) {
+        if !Self.remove(customer, at: place, from: &active), !Self.remove(customer, at: place, from: &waiting) {
+            remove(customer)
+        }
+    }
+
+    private static func remove(_ customer: Int64, at place: Int, from list: inout [Place]) -> Bool {
+        let index = firstIndex(in: list, from: place)
+        guard index < list.count, list[index].place == place, list[index].customer == customer else { return false }
+        list.remove(at: index)
+        return true
+    }
+
+    /// How many run or are held, up to and including a place.
+    func active(upTo place: Int) -> Int { Self.firstIndex(in: active, from: place + 1) }
+
+    /// The index of the first whose place is not before `place`.
+    private static func firstIndex(in list: [Place], from place: Int) -> Int {
+        if let last = list.last, last.place < place { return list.count }
+        var low = 0
+        var high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle].place < place { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     mutating func replace(_ customer: Int64, by other: Int64) {
@@ -78,8 +130,7 @@ package struct AudienceLine: Sendable, Equatable {
     }
 
     static func insert(_ place: Place, into list: inout [Place]) {
-        let index = list.firstIndex { $0.place > place.place } ?? list.endIndex
-        list.insert(place, at: index)
+        list.insert(place, at: firstIndex(in: list, from: place.place + 1))
     }
 }
 

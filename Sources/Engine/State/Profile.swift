@@ -54,6 +54,8 @@ package struct Trait: Sendable, Equatable {
     package var at: Instant
 
     package var view: JSONView { JSONView(bytes: value, offset: 0) }
+    /// Whether it is there: a null takes it away, and the time of that is remembered.
+    package var isSet: Bool { view.tag != .null }
 }
 
 /// When an event of one name first and last happened; kept only for names that a condition asks `first`, `last`, `ever` or `since` of.
@@ -95,6 +97,7 @@ package struct Past: Sendable, Equatable {
 package struct Starts: Sendable, Equatable, Sequence {
     /// `.min`: none.
     private var latest = Instant.min
+    /// Ascending.
     private var others: [Instant] = []
 
     package init() {}
@@ -103,19 +106,41 @@ package struct Starts: Sendable, Equatable, Sequence {
     var capacity: Int { others.capacity }
     package var count: Int { latest == .min ? 0 : others.count + 1 }
 
-    package mutating func append(_ start: Instant) {
-        if latest > .min { others.appendTightly(latest) }
-        latest = start
+    package mutating func insert(_ start: Instant) {
+        if start < latest {
+            let place = firstIndex(from: start)
+            if place == others.count { others.appendTightly(start) } else { others.insert(start, at: place) }
+        } else {
+            if latest > .min { others.appendTightly(latest) }
+            latest = start
+        }
+    }
+
+    func contains(_ start: Instant) -> Bool {
+        if start >= latest { return start == latest && latest > .min }
+        let place = firstIndex(from: start)
+        return place < others.count && others[place] == start
     }
 
     package mutating func remove(before bound: Instant) {
-        guard latest > .min, latest < bound || others.contains(where: { $0 < bound }) else { return }
+        guard latest > .min, others.first ?? latest < bound else { return }
         let kept = filter { $0 >= bound }
         self = Starts()
-        for start in kept { append(start) }
+        for start in kept { insert(start) }
     }
 
-    /// In the order in which they were added.
+    /// The first of the others that is not before `start`.
+    private func firstIndex(from start: Instant) -> Int {
+        var low = 0
+        var high = others.count
+        while low < high {
+            let middle = (low + high) / 2
+            if others[middle] < start { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Ascending.
     package func makeIterator() -> AnyIterator<Instant> {
         var place = 0
         return AnyIterator {
@@ -175,23 +200,43 @@ package struct Profile: Sendable {
         lastSeen = firstSeen
     }
 
+    /// Nil also for one that was taken away by a null.
     package func trait(_ name: String) -> JSONView? {
-        traits.first { $0.name.same(as: name) }?.view
+        traits.first { $0.name.same(as: name) }.flatMap { $0.isSet ? $0.view : nil }
     }
 
     package func isMember(of segment: Int) -> Bool { segments.contains { $0.segment == segment } }
 
     /// Sets traits from an event's object; a null takes the trait away.
     package mutating func set(traits object: JSONView, at time: Instant) {
-        for (name, value) in object.entries { set(trait: name, value.packed, at: time) }
+        let entries = object.entries
+        guard entries.count > Self.few else {
+            for (name, value) in entries { set(trait: name, value.packed, at: time) }
+            return
+        }
+        // A look through all of them for each would take hours with a line full of them.
+        var places: [[UInt8]: Int] = [:]
+        for (place, trait) in traits.enumerated() { places[Array(trait.name.utf8)] = place }
+        for (name, value) in entries {
+            if let place = places[Array(name.utf8)] {
+                set(traitAt: place, value.packed, at: time)
+            } else {
+                traits.append(Trait(name: name, value: value.packed, at: time))
+            }
+        }
+    }
+
+    private static let few = 64
+
+    private mutating func set(traitAt index: Int, _ value: [UInt8], at time: Instant) {
+        guard traits[index].at <= time else { return }
+        traits[index].value = value
+        traits[index].at = time
     }
 
     package mutating func set(trait name: String, _ value: [UInt8], at time: Instant) {
         if let index = traits.firstIndex(where: { $0.name.same(as: name) }) {
-            if traits[index].at <= time {
-                traits[index].value = value
-                traits[index].at = time
-            }
+            set(traitAt: index, value, at: time)
         } else {
             traits.append(Trait(name: name, value: value, at: time))
         }

@@ -224,7 +224,7 @@ struct RecordReader {
                     let cancel = reader.signed()
                     var past = Past(
                         rule: 0, key: isKeyed ? key : nil, lastCancel: cancel == .min ? nil : cancel, keptFrom: reader.signed())
-                    for _ in 0..<Int(reader.unsigned()) where !reader.failed { past.endedStarts.append(reader.signed()) }
+                    for _ in 0..<Int(reader.unsigned()) where !reader.failed { past.endedStarts.insert(reader.signed()) }
                     if let index = rules.rule(named: name) {
                         past.rule = index
                         reading.profile.past.append(past)
