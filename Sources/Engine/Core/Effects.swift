@@ -54,15 +54,18 @@ extension Engine {
         case .productAdded: for mention in context.mentions.prefix(1) { profiles[slot].carts.add(mention, to: cart, at: time) }
         case .productRemoved:
             for mention in context.mentions.prefix(1) {
-                profiles[slot].carts.remove(mention, from: cart, at: time, keepingFrom: bound)
+                guard let product = profiles[slot].carts.remove(mention, from: cart, at: time) else { continue }
+                profiles[slot].ended.note(.line(cart: id), product, at: time, forgettingBefore: bound)
             }
         case .orderCompleted:
-            profiles[slot].carts.order(listed ?? [], in: cart, at: time, keepingFrom: bound)
+            for product in profiles[slot].carts.order(listed ?? [], in: cart, at: time) {
+                profiles[slot].ended.note(.line(cart: id), product, at: time, forgettingBefore: bound)
+            }
             for mention in listed ?? context.mentions {
                 forgetInterests(slot, in: mention.product, kinds: [.waitlist, .wishlist, .viewed], until: time)
                 profiles[slot].ended.note(.bought, mention.product, at: time, forgettingBefore: bound)
             }
-        default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time) }
+        default: if let listed { profiles[slot].carts.replace(listed, in: cart, at: time, ended: profiles[slot].ended) }
         }
         if state == .checkoutStarted { profiles[slot].carts.link(properties, to: cart, turn: clock.turn) }
         context.cartID = id

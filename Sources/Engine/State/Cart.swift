@@ -72,8 +72,6 @@ package struct Cart: Sendable, Equatable {
     package var turn: Int64
     /// Event time of the newest snapshot of all lines (or of an order that emptied it); what is older changes no line.
     @CompactInstant package var snapshotAt: Instant?
-    /// Lines that were taken off it.
-    package var ended = Endings()
 
     package init(id: String, touchedAt: Instant, turn: Int64) {
         texts = TextList([id])
@@ -239,31 +237,31 @@ package struct Carts: Sendable, Equatable {
 
     /// `Product Removed`: loses the quantity, or the line if none is given.
     ///
-    /// - Parameter bound: what ended before it is not kept any more.
-    package mutating func remove(_ mention: ProductMention, from index: Int, at time: Instant, keepingFrom bound: Instant = .min)
-    {
-        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
-        guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { return }
-        take(mention.quantity, from: line, of: index, at: time, keepingFrom: bound)
+    /// - Returns: the product, if its line is gone now.
+    @discardableResult
+    package mutating func remove(_ mention: ProductMention, from index: Int, at time: Instant) -> ProductKey? {
+        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return nil }
+        guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { return nil }
+        return take(mention.quantity, from: line, of: index, at: time)
     }
 
-    private mutating func take(
-        _ quantity: Decimal?, from line: Int, of index: Int, at time: Instant, keepingFrom bound: Instant
-    ) {
+    private mutating func take(_ quantity: Decimal?, from line: Int, of index: Int, at time: Instant) -> ProductKey? {
         let left = quantity.map { list[index].lines[line].quantity - max($0, .zero) } ?? .zero
         if left.isPositive {
             list[index].lines[line].quantity = left
             list[index].lines[line].changedAt = max(list[index].lines[line].changedAt, time)
-        } else {
-            let product = list[index].lines.remove(at: line).product
-            list[index].ended.note(.line, product, at: time, forgettingBefore: bound)
-            // An empty array keeps its memory; many carts are bought empty.
-            if list[index].lines.isEmpty { list[index].lines = [] }
+            return nil
         }
+        let product = list[index].lines.remove(at: line).product
+        // An empty array keeps its memory; many carts are bought empty.
+        if list[index].lines.isEmpty { list[index].lines = [] }
+        return product
     }
 
     /// A snapshot replaces the lines; a late one leaves what changed after it, and brings nothing back that was taken off after it.
-    package mutating func replace(_ mentions: [ProductMention], in index: Int, at time: Instant) {
+    ///
+    /// - Parameter ended: what has been taken off the customer's carts.
+    package mutating func replace(_ mentions: [ProductMention], in index: Int, at time: Instant, ended: Endings = Endings()) {
         if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
         let old = list[index].lines
         var lines = old.filter { $0.changedAt > time }
@@ -271,7 +269,9 @@ package struct Carts: Sendable, Equatable {
         var new = LinePlaces(lines, for: mentions.count)
         for mention in mentions {
             let quantity = mention.quantity ?? Decimal(1)
-            guard quantity.isPositive, !list[index].ended.hasEnded(.line, mention.product, after: time) else { continue }
+            guard quantity.isPositive, !ended.hasEnded(.line(cart: list[index].id), mention.product, after: time) else {
+                continue
+            }
             if let line = new.place(of: mention.product, in: lines) {
                 if lines[line].changedAt > time { continue }
                 lines[line].quantity = lines[line].quantity + quantity
@@ -293,18 +293,18 @@ package struct Carts: Sendable, Equatable {
 
     /// An order takes what was bought off the lines; one that names no products empties the cart.
     ///
-    /// - Parameter bound: what ended before it is not kept any more.
-    package mutating func order(
-        _ bought: [ProductMention], in index: Int, at time: Instant, keepingFrom bound: Instant = .min
-    ) {
+    /// - Returns: the products whose lines are gone now.
+    @discardableResult
+    package mutating func order(_ bought: [ProductMention], in index: Int, at time: Instant) -> [ProductKey] {
         if bought.isEmpty {
             replace([], in: index, at: time)
-            return
+            return []
         }
-        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return }
-        for mention in bought {
-            guard let line = list[index].lines.firstIndex(where: { $0.product == mention.product }) else { continue }
-            take(mention.quantity ?? Decimal(1), from: line, of: index, at: time, keepingFrom: bound)
+        if let snapshotAt = list[index].snapshotAt, snapshotAt > time { return [] }
+        return bought.compactMap { mention in
+            list[index].lines.firstIndex { $0.product == mention.product }.flatMap {
+                take(mention.quantity ?? Decimal(1), from: $0, of: index, at: time)
+            }
         }
     }
 
@@ -361,7 +361,6 @@ package struct Carts: Sendable, Equatable {
                 list[index].lines[own].changedAt = changed
             }
             if let snapshotAt = cart.snapshotAt { list[index].snapshotAt = max(list[index].snapshotAt ?? snapshotAt, snapshotAt) }
-            list[index].ended.merge(cart.ended)
             for (link, turn) in zip(cart.links, cart.linkTurns) { list[index].link(to: link, turn: turn) }
             if list[index].wasTouched(before: cart) { _ = touch(id: cart.id, at: cart.touchedAt, turn: cart.turn) }
         }

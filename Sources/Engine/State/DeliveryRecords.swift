@@ -70,24 +70,18 @@ extension ByteWriter {
                 scope(granted)
             }
         }
-        func endings(_ tag: UInt8, _ ended: Endings, of cart: String? = nil) {
-            guard !ended.isEmpty else { return }
-            section(tag, ended.entries.count)
-            for entry in ended.entries {
-                if let cart { text(cart) }
+        if !profile.ended.isEmpty {
+            section(14, profile.ended.entries.count)
+            for entry in profile.ended.entries {
                 unsigned(entry.hash)
                 signed(entry.at)
             }
         }
-        endings(14, profile.ended)
-        for cart in profile.carts.list { endings(15, cart.ended, of: cart.id) }
     }
 }
 
 extension ByteReader {
     private mutating func optional() -> String? { byte() == 1 ? text() : nil }
-
-    private mutating func ending() -> Endings.Entry { Endings.Entry(hash: unsigned(), at: signed()) }
 
     private mutating func scope() -> ConsentScope { ConsentScope(channel: optional(), topic: optional()) }
 
@@ -132,11 +126,7 @@ extension ByteReader {
             for place in profile.consent.statements.indices where profile.consent.statements[place].scope.isSame(as: withdrawn) {
                 profile.consent.statements[place].except(granted)
             }
-        case 14: profile.ended.merge(Endings([ending()]))
-        case 15:
-            let cart = text()
-            let ended = Endings([ending()])
-            if let place = profile.carts.index(id: cart) { profile.carts.list[place].ended.merge(ended) }
+        case 14: profile.ended.merge(Endings([Endings.Entry(hash: unsigned(), at: signed())]))
         default: return false
         }
         return true

@@ -4,13 +4,21 @@
 /// late event may refer to it.
 package struct Endings: Sendable, Equatable {
     /// What has ended for a product.
-    package enum What: UInt64, Sendable {
-        case waitlist = 1
-        case wishlist
+    package enum What: Sendable {
+        case waitlist, wishlist
         /// All interests but the cart's: it was bought.
         case bought
-        /// A line of the cart that holds these endings.
-        case line
+        /// A line of the cart with this id.
+        case line(cart: String)
+
+        fileprivate var hash: UInt64 {
+            switch self {
+            case .waitlist: 0x9E37_79B9_7F4A_7C15
+            case .wishlist: 0x3C6E_F372_FE94_F82A
+            case .bought: 0xDAA6_6D2C_7DDF_743F
+            case .line(let cart): StableHash.of(cart) &* 0x9E37_79B9_7F4A_7C15
+            }
+        }
     }
 
     package struct Entry: Sendable, Equatable {
@@ -31,7 +39,7 @@ package struct Endings: Sendable, Equatable {
     package var isEmpty: Bool { entries.isEmpty }
 
     private static func hash(_ what: What, _ product: ProductKey) -> UInt64 {
-        (StableHash.of(product.id) &* 31 &+ StableHash.of(product.variant)) ^ what.rawValue &* 0x9E37_79B9_7F4A_7C15
+        (StableHash.of(product.id) &* 31 &+ StableHash.of(product.variant)) ^ what.hash
     }
 
     /// Notes that something ended at `time`.

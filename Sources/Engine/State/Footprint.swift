@@ -27,7 +27,7 @@ extension Profile {
         bytes += allocated(traits) + traits.reduce(0) { $0 + allocated($1.name) + allocated($1.value) }
         bytes += allocated(carts.list)
         for cart in carts.list {
-            bytes += 40 + cart.textCapacity + allocated(cart.lines) + allocated(cart.ended.entries)
+            bytes += 40 + cart.textCapacity + allocated(cart.lines)
             for line in cart.lines {
                 bytes += allocated(line.product) + allocated(line.name) + allocated(line.url) + allocated(line.imageURL)
             }

@@ -182,7 +182,7 @@ package struct Profile: Sendable {
     /// Counted only where some rule waits for a customer's best hour.
     package var activity = Activity()
     package var seen = SeenIDs()
-    /// Interests that events, orders and messages have ended.
+    /// What events, orders and messages have ended of carts and interests.
     package var ended = Endings()
     /// Anonymous ids that became this user, in order.
     package var links: [[UInt8]] = []
