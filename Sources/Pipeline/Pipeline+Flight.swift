@@ -132,6 +132,6 @@ extension Pipeline {
         if let publishing = landing.publishing { try changeOutboxes { try $0.take(publishing) } }
         if engine.residentBytes > settings.memory { engine.hasStore = true }
         engine.committed()
-        engine.shrink(toBytes: settings.memory)
+        engine.shrink(toBytes: roomAfterCommit)
     }
 }

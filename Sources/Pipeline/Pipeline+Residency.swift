@@ -38,6 +38,21 @@ extension Pipeline {
         return max(8, settings.memory / max(Settings.profileBytes, mean))
     }
 
+    /// Whether those who have changed take up the half of the room that they may have. As long as there is room for everybody, and nothing goes on
+    /// beside, there is no hurry to write.
+    var mustWrite: Bool {
+        switch transaction ?? place {
+        case .beside:
+            let mean = engine.residentBytes / max(1, engine.residentCustomers)
+            return engine.dirtyCount >= 8 && engine.dirtyCount * mean >= settings.memory / 2
+        case .here: return engine.residentBytes > settings.memory && engine.dirtyCount >= profileLimit / 2
+        }
+    }
+
+    /// How much profiles may take after a commit. Where others change while they are written, that and the records have to have room too; a smaller
+    /// cache costs next to nothing there (measured onto 2.5 million customers).
+    var roomAfterCommit: Int { place == .beside ? settings.memory / 8 * 5 : settings.memory }
+
     mutating func bringIn(_ missing: Missing) throws {
         try bringIn(customers: missing.customers)
         for number in missing.numbers where !engine.isResident(number) {

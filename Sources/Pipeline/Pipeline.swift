@@ -230,8 +230,7 @@ package struct Pipeline: ~Copyable {
             if !isEnding, !reader.isCaughtUp {
                 isEnding =
                     tally.lines - lines >= settings.batchEvents
-                    // As long as everybody has room there is no hurry to write; then half the room is for those who have changed.
-                    || engine.residentBytes > settings.memory && engine.dirtyCount >= profileLimit / (place == .beside ? 4 : 2)
+                    || mustWrite
                     || engine.output.messages.count >= Self.batchMessages || hooks.endsEarly()
             }
         } while isEnding ? reader.isAhead : !reader.isCaughtUp

@@ -3,10 +3,10 @@ import Engine
 import Ingest
 import Synchronization
 
-/// The records of the customers that a batch changed, in order: some hundred at a time, made on one core while those before them are written on
+/// The records of the customers that a batch changed, in order: a hundred at a time, made on one core while those before them are written on
 /// another. All at once they would take as much memory as the profiles.
 final class RecordStripes: Sendable {
-    private static let stripe = 256
+    private static let stripe = 128
     /// How many stripes are made before the first of them is written, where memory is to be spared.
     private static let few = 3
 
