@@ -64,6 +64,27 @@ import Testing
         return JSONView(bytes: writer.bytes, offset: 0)
     }
 
+    /// What records keep of events, which are asked again after a restart.
+    @Test(arguments: [
+        "0", "-1", "1234567890123456789", "-9223372036854775808", "12345678901234567890", "18446744073709551615", "-0.0", "0.1",
+        "1e+300", "5e-324", "-1.5", #""\u0001é😀""#, "null", "true", "[]", "{}", #"{"a":[1,{"b":-0.0}],"c":"d"}"#,
+        String(repeating: "[", count: 514) + String(repeating: "]", count: 514),
+    ])
+    func textKeepsEveryDigit(text: String) throws {
+        let packed = try #require(JSONText.pack(Array(text.utf8)))
+        let written = JSONText.text(of: JSONView(bytes: packed, offset: 0))
+        #expect(String(decoding: written, as: UTF8.self) == text)
+        #expect(JSONText.pack(written) == packed)
+    }
+
+    @Test(arguments: [
+        (#"{"a":"zo\u00eb"}"#, #"{"a":"zoë"}"#), (#"a\/b\u003c\ud83d\ude00"#, "a/b<😀"), (#"cut \u00"#, #"cut \u00"#),
+        (#"\ud83d alone"#, #"\ud83d alone"#), (#"end\"#, #"end\"#), ("plain", "plain"), (#"\\\""#, #"\""#),
+    ])
+    func escapesAreFoundInAnyText(text: String, plain: String) {
+        #expect(String(decoding: JSONText.unescaped(Array(text.utf8)), as: UTF8.self) == plain)
+    }
+
     @Test func ofARepeatedKeyTheLastWins() {
         let view = object([("a", 1), ("b", 2), ("a", 3)])
         #expect(view["a" as String]?.int64 == 3)

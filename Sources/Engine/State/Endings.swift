@@ -1,7 +1,7 @@
 /// What of a customer's products has ended, and when: a late event that is older brings nothing back (`time.md`, Order).
 ///
-/// A product stands there by a hash of 64 bits, because busy customers have many and two of one customer's are never alike; each is kept for as long as a
-/// late event may refer to it.
+/// A product stands there by a hash of 64 bits, because busy customers have many: two of one customer's are as good as never alike. Each is kept for as
+/// long as a late event may refer to it.
 package struct Endings: Sendable, Equatable {
     /// What has ended for a product.
     package enum What: Sendable {
