@@ -24,6 +24,7 @@ import Testing
         #expect(kept < 400 * (300 + 4096), "\(kept)")
         shop.append("12:00", "N", "bob")
         let decided = try shop.run(Self.rules)
-        #expect(decided.count == 400 && decided.allSatisfy { $0 == "ann each \(verdict)" }, "\(decided.count) \(decided.first ?? "")")
+        #expect(
+            decided.count == 400 && decided.allSatisfy { $0 == "ann each \(verdict)" }, "\(decided.count) \(decided.first ?? "")")
     }
 }
