@@ -74,7 +74,7 @@ extension OutboxSet {
 
     /// Why outboxes that the database knows can't be used at this moment: for whoever looks, beside a daemon or without one. Nothing is changed.
     package static func troubles(_ settings: [Settings.OutboxSettings], _ store: Store) throws -> [String] {
-        try settings.compactMap { box in
+        let unusable: [String] = try settings.compactMap { box in
             // One that is new, or has a new path, is made or found by the daemon's next start.
             guard let parts = try store.meta("outbox.\(box.name)")?.split(separator: " ", maxSplits: 2), parts.count == 3,
                 parts[0] == "open", parts[2] == box.path
@@ -86,6 +86,7 @@ extension OutboxSet {
                 return "\(error)"
             }
         }
+        return unusable + unclaimed(try store.pendingCounts(), settings.map(\.name))
     }
 
     /// The directory that the database knows under another path, if somebody has moved it here with all it holds.

@@ -148,6 +148,15 @@ package struct OutboxSet {
 
     package var troubles: [String] {
         boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
+            + Self.unclaimed(pending, boxes.map(\.settings.name))
+    }
+
+    /// What waits for outboxes that the configuration has no more.
+    static func unclaimed(_ pending: [String: Int], _ names: [String]) -> [String] {
+        pending.filter { $0.value > 0 && !names.contains($0.key) }.sorted { $0.key < $1.key }.map { name, count in
+            (count == 1 ? "1 message waits" : "\(count) messages wait")
+                + " for the outbox \(name), which the configuration has no more: name it again, with the path that it had"
+        }
     }
 
     /// When the first of the claims that were seen times out; nil if there are none.

@@ -52,6 +52,22 @@ import Testing
         #expect(set.pendingCount == 0)
     }
 
+    @Test func whatWaitsForAnOutboxThatIsConfiguredNoMoreIsTold() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        _ = try OutboxSet.open([box("gone", scratch, maxPending: 3000), box("there", scratch, maxPending: 3000)], store: store)
+        try store.begin()
+        try store.write([row(1, outbox: "gone"), row(2, outbox: "gone"), row(3, outbox: "there")])
+        try store.commit()
+        let boxes = [box("there", scratch, maxPending: 3000)]
+        let set = try OutboxSet.open(boxes, store: store)
+        let told = [
+            "2 messages wait for the outbox gone, which the configuration has no more: name it again, with the path that it had"
+        ]
+        #expect(set.troubles == told)
+        #expect(try OutboxSet.troubles(boxes, store) == told)
+    }
+
     /// More rows wait for the absent one than are retried at a time, and they are older.
     @Test func whatWaitsForAnAbsentOutboxKeepsNoOtherBack() throws {
         let scratch = Scratch()
