@@ -1,3 +1,5 @@
+import Engine
+
 /// The names of a message's files: `<time>-<id>.json`, time as `20260301T120000123Z`, so that names sort by time; the id is
 /// 32 characters of lower-case base32. Nothing of another shape is ever touched in an outbox.
 package enum MessageName {
@@ -10,7 +12,7 @@ package enum MessageName {
 
     /// `time` (milliseconds since 1970 UTC) as `YYYYMMDDThhmmssmmmZ`, held within the years 0001–9999.
     package static func stamp(_ time: Int64) -> String {
-        let held = min(max(time, earliest), latest)
+        let held = min(max(time, Instant.years.lowerBound), Instant.years.upperBound)
         let day = held.flooredQuotient(by: 86_400_000)
         let rest = held - day * 86_400_000
         let (year, month, dayOfMonth) = civil(daysSince1970: day)
@@ -29,10 +31,6 @@ package enum MessageName {
 
     static func witness(of name: String) -> String { name + ".withdrawn" }
     static func reason(of name: String) -> String { name + ".reason" }
-
-    /// 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
-    private static let earliest: Int64 = -62_135_596_800_000
-    private static let latest: Int64 = 253_402_300_799_999
 
     private static func message(before suffix: String, in name: String) -> String? {
         guard name.hasSuffix(suffix) else { return nil }

@@ -125,12 +125,17 @@ package struct ControlLog: Sendable {
         .object([("type", .string("reloaded")), ("at", .number(Double(at)))])
     }
 
+    /// Each line that is JSON, in order. One that a crash cut off was never relied on.
+    func forEachLine(_ body: (JSONView) -> Void) throws(ControlLogError) {
+        for line in try read(from: 0).split(separator: 0x0A) {
+            if let packed = JSONText.pack(Array(line)) { body(JSONView(bytes: packed, offset: 0)) }
+        }
+    }
+
     /// When configurations were reloaded, in order.
     package func reloads() throws(ControlLogError) -> [Instant] {
         var result: [Instant] = []
-        for line in try read(from: 0).split(separator: 0x0A) {
-            guard let packed = JSONText.pack(Array(line)) else { continue }
-            let view = JSONView(bytes: packed, offset: 0)
+        try forEachLine { view in
             if view["type"]?.string == "reloaded", let at = view["at"]?.milliseconds { result.append(at) }
         }
         return result
@@ -151,16 +156,12 @@ package struct ControlLog: Sendable {
 
     /// What the notes prescribe; the first note of a line counts, but that it was retried counts more. Empty if there is no such log.
     package func prescriptions() throws(ControlLogError) -> [ReadingNote.Place: ReadingNote] {
-        let bytes = try read(from: 0)
         var result: [ReadingNote.Place: ReadingNote] = [:]
-        for line in bytes.split(separator: 0x0A) {
-            // A line that a crash cut off was never relied on.
-            guard let packed = JSONText.pack(Array(line)) else { continue }
-            let view = JSONView(bytes: packed, offset: 0)
+        try forEachLine { view in
             guard let kind = view["note"]?.string.flatMap(ReadingNote.Kind.init(rawValue:)), let source = view["source"]?.string,
                 let digest = view["file"]?.string.flatMap(ContentDigest.init(hexadecimal:)), let length = view["head"]?.whole,
                 let offset = view["offset"]?.whole.flatMap(UInt64.init(exactly:)), let at = view["at"]?.milliseconds
-            else { continue }
+            else { return }
             let note = ReadingNote(
                 kind: kind, source: source, head: ContentSample(length: Int(length), digest: digest), offset: offset,
                 at: at)

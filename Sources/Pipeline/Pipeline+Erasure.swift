@@ -61,12 +61,10 @@ extension ControlLog {
     /// Whom forget lines and the daemon's own notes name, and until when.
     func tombstones() throws(ControlLogError) -> [(hash: String, until: Instant)] {
         var result: [(hash: String, until: Instant)] = []
-        for line in try read(from: 0).split(separator: 0x0A) {
-            guard let packed = JSONText.pack(Array(line)) else { continue }
-            let view = JSONView(bytes: packed, offset: 0)
+        try forEachLine { view in
             guard let type = view["type"]?.string, type == "forget" || type == "erased", let until = view["until"]?.milliseconds
             else {
-                continue
+                return
             }
             for hash in view["ids"]?.elements.compactMap(\.string) ?? [] { result.append((hash, until)) }
         }

@@ -5,13 +5,19 @@ package enum Secret {
     package static let fileName = "secret"
 
     /// The bytes of a file without line ends after them; nil if it can't be read or holds less than 16 bytes.
-    package static func read(_ path: String) -> [UInt8]? {
+    package static func read(_ path: String) -> [UInt8]? { (try? load(path)).flatMap { $0 } }
+
+    /// The same; nil if there is no such file, or it holds less than was ever used as a key.
+    private static func load(_ path: String) throws(ControlLogError) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw ControlLogError(path: path, code: errno)
+        }
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = Glibc.read(file, &bytes, bytes.count)
-        guard count > 0 else { return nil }
+        guard count >= 0 else { throw ControlLogError(path: path, code: errno) }
         bytes.removeLast(bytes.count - count)
         while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
         return bytes.count >= 16 ? bytes : nil
@@ -23,7 +29,7 @@ package enum Secret {
     /// - Parameter isUsed: somebody was erased under it, so that another one would not do.
     static func own(in directory: String, isUsed: Bool) throws -> [UInt8] {
         let path = directory + "/" + fileName
-        if let known = try read(own: path) { return known }
+        if let known = try load(path) { return known }
         guard !isUsed else { throw SecretLost(path: path) }
         let draft = path + ".new"
         let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -34,20 +40,6 @@ package enum Secret {
             throw ControlLogError(path: path, code: errno)
         }
         return text
-    }
-
-    /// Nil if there is none, or less than was ever used as a key.
-    private static func read(own path: String) throws(ControlLogError) -> [UInt8]? {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            if errno == ENOENT { return nil }
-            throw ControlLogError(path: path, code: errno)
-        }
-        close(file)
-        errno = 0
-        if let known = read(path) { return known }
-        guard errno == 0 else { throw ControlLogError(path: path, code: errno) }
-        return nil
     }
 }
 

@@ -50,12 +50,7 @@ extension Store {
 
     /// Notes files that have to go besides.
     package func noteLeaving(_ files: [MessageFile]) throws(StoreError) {
-        let statement = try database.statement("INSERT INTO leaving_file VALUES (?, ?)")
-        for file in files {
-            statement.bind(1, file.outbox)
-            statement.bind(2, file.file)
-            try statement.run()
-        }
+        try run("INSERT INTO leaving_file VALUES (?, ?)", forEach: files)
     }
 
     package func leavingFiles() throws(StoreError) -> [MessageFile] {
@@ -67,7 +62,11 @@ extension Store {
     }
 
     package func removeLeavingFiles(_ files: [MessageFile]) throws(StoreError) {
-        let statement = try database.statement("DELETE FROM leaving_file WHERE outbox=? AND file=?")
+        try run("DELETE FROM leaving_file WHERE outbox=? AND file=?", forEach: files)
+    }
+
+    private func run(_ sql: String, forEach files: [MessageFile]) throws(StoreError) {
+        let statement = try database.statement(sql)
         for file in files {
             statement.bind(1, file.outbox)
             statement.bind(2, file.file)

@@ -118,4 +118,21 @@ import Testing
         #expect(try shop.run("rules: { back: { per: product, start: A } }") == ["u2 back published"])
         #expect(try shop.running() == [])
     }
+
+    @Test(arguments: [1, 256 << 20]) func aCartThatIsOlderThanItsAudienceIsKnownFromTheNextEvent(memory: Int) throws {
+        let shop = ChangingShop(memory: memory)
+        shop.append("10:00", "Product Price Changed", nil, #"{"product_id":"p","price":10}"#)
+        shop.append("10:00", "Product Added", "ann", #"{"product_id":"p","price":10}"#)
+        shop.append("10:10", "N", "bob")
+        #expect(try shop.run("rules: { other: { start: Product Added, wait: 20d } }") == [])
+        shop.append("10:20", "Cart Viewed", "ann")
+        shop.append("10:30", "Product Price Changed", nil, #"{"product_id":"p","price":9}"#)
+        shop.append("11:00", "N", "bob")
+        let rules = """
+            rules:
+              other: { start: Product Added, wait: 20d }
+              cheaper: { per: product, start: [Product Price Changed], audience: cart }
+            """
+        #expect(try shop.run(rules) == ["ann cheaper published"])
+    }
 }

@@ -5,7 +5,7 @@ extension Engine {
         let state = StateEvent(rawValue: context.event.index)
         context.subscriptionID = Subscription.id(context.properties)
         pruneCarts(slot)
-        let before = rules.indexesCarts ? CartInterests(profiles[slot].carts) : CartInterests()
+        let before = rules.indexesCarts ? cartProducts(slot) : []
         switch state {
         case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
             if let state { changeCart(slot, state, &context) }
@@ -154,7 +154,7 @@ extension Engine {
     mutating func pruneCarts(_ slot: Int) {
         let forget = rules.definitions.cartsForget
         guard profiles[slot].carts.hasForgotten(now: clock.now, forget: forget) else { return }
-        let before = rules.indexesCarts ? CartInterests(profiles[slot].carts) : CartInterests()
+        let before = rules.indexesCarts ? cartProducts(slot) : []
         touch(slot)
         profiles[slot].carts.prune(now: clock.now, forget: forget)
         if rules.indexesCarts { reindexCart(slot, before: before) }
@@ -174,30 +174,21 @@ extension Engine {
         profiles[slot].interest(in: product, kinds: [kind], at: clock.now, rules.definitions)
     }
 
-    /// Tells the products what has come into the carts and what has gone out of them.
-    private mutating func reindexCart(_ slot: Int, before: CartInterests) {
-        let after = CartInterests(profiles[slot].carts)
-        for product in before.products where after.since[product] == nil { unfollow(.cart, slot, product) }
-        for product in after.products {
-            guard let since = after.since[product], before.since[product] != since else { continue }
-            follow(.cart, slot, product, since: since)
-        }
+    private func cartProducts(_ slot: Int) -> [ProductKey] {
+        profiles[slot].carts.list.flatMap { $0.lines.map(\.product) }
     }
-}
 
-/// What lies in a customer's carts, each product with the time since when it does in the cart that was touched last.
-private struct CartInterests {
-    private(set) var products: [ProductKey] = []
-    private(set) var since: [ProductKey: Instant] = [:]
-
-    init() {}
-
-    init(_ carts: Carts) {
-        for cart in carts.list.reversed() {
+    /// Tells the products what lies in the carts, and what has gone out of them. What lies there unchanged is told too: an audience may be younger than
+    /// the cart.
+    private mutating func reindexCart(_ slot: Int, before: [ProductKey]) {
+        // Since when it does in the cart that was touched last.
+        var since: [ProductKey: Instant] = [:]
+        for cart in profiles[slot].carts.list.reversed() {
             for line in cart.lines where since[line.product] == nil {
-                products.append(line.product)
                 since[line.product] = line.since
+                follow(.cart, slot, line.product, since: line.since)
             }
         }
+        for product in before where since[product] == nil { unfollow(.cart, slot, product) }
     }
 }

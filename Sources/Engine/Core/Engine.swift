@@ -197,7 +197,8 @@ struct Moment: Sendable {
     var woken: [Int] = []
     /// Those of them who came to it from a line.
     var joined: Set<Int> = []
-    var due = DueQueue()
+    /// A price may wake a hundred thousand at once.
+    var due = Heap<DueTimer>()
 }
 
 extension Engine {

@@ -282,7 +282,7 @@ extension Engine {
     /// A line's turn within a moment: a share has become free, or its pace is due. Takes its own timer off the queue.
     mutating func turn(_ index: Int, _ rule: Int, _ missing: inout Missing) -> Bool {
         guard let timer = moment.due.first, let at = line(rule, at: index) else {
-            moment.due.removeFirst()
+            moment.due.pop()
             return true
         }
         let before = products[index].lines[at].turn
@@ -295,18 +295,18 @@ extension Engine {
             let key = products[index].key
             let holds = asked.contains { number in slotByNumber[number].map { paceHolds($0, rule, key) } ?? false }
             touch(product: index)
-            products[index].lines[at].turn.paceDue = nil
+            products[index].lines[at].paceDue = nil
             // Where nobody can be asked, whoever runs may come back into the line; the pace ends with them.
             if holds || asked.isEmpty && !products[index].lines[at].active.isEmpty {
                 products[index].lines[at].resetPublished(after: clock.sequence)
                 // Of a late start several paces may be over; the next is the first that is still to come.
-                products[index].lines[at].turn.paceDue = rules.rules[rule].pace.map {
+                products[index].lines[at].paceDue = rules.rules[rule].pace.map {
                     paceDue + $0 * ((moment.at - paceDue) / $0 + 1)
                 }
             }
-            if holds { products[index].lines[at].turn.isOpen = true }
+            if holds { products[index].lines[at].isOpen = true }
         }
-        moment.due.removeFirst()
+        moment.due.pop()
         if products[index].lines[at].isOpen, !take(index, rule, &missing) {
             products[index].lines[at].turn = before
             moment.due.push(timer)
@@ -351,7 +351,7 @@ extension Engine {
         guard let index = productIndex[product], let at = line(instance.rule, at: index) else { return }
         touch(product: index)
         products[index].lines[at].remove(number, at: instance.place)
-        if verdict == .published { products[index].lines[at].turn.published += 1 }
+        if verdict == .published { products[index].lines[at].published += 1 }
         pass(shareOf: at, index, isFree: verdict != .published && instance.phase != .queued)
     }
 
@@ -362,13 +362,13 @@ extension Engine {
             products[index].lines[at].published > 0
         else { return }
         touch(product: index)
-        products[index].lines[at].turn.published -= 1
+        products[index].lines[at].published -= 1
         pass(shareOf: at, index, isFree: true)
     }
 
     /// Has the next in line taken, if a share is free and somebody waits for it.
     private mutating func pass(shareOf at: Int, _ index: Int, isFree: Bool) {
-        if isFree, !products[index].lines[at].waiting.isEmpty { products[index].lines[at].turn.isOpen = true }
+        if isFree, !products[index].lines[at].waiting.isEmpty { products[index].lines[at].isOpen = true }
         guard products[index].lines[at].isOpen else { return }
         if moment.isOpen {
             enqueue(line: products[index].lines[at], of: products[index].key)

@@ -95,7 +95,7 @@ extension Engine {
                     _ = require(product, &missing)
                 }
                 guard missing.isEmpty else { return false }
-                moment.due.removeFirst()
+                moment.due.pop()
                 judge(slot, place)
                 continue
             case .line(let product, let rule):
@@ -104,7 +104,7 @@ extension Engine {
                 // `turn` took the timer off before it enqueued others.
                 continue
             }
-            moment.due.removeFirst()
+            moment.due.pop()
         }
         moment.isOpen = false
         for slot in moment.woken where isUsed[slot] {
@@ -126,7 +126,7 @@ extension Engine {
         guard profiles[slot].instances.count != before || !changes.isEmpty else { return }
         for place in profiles[slot].instances.indices
         where isDue(slot, place, at: moment.at)
-            && !moment.due.contains(where: { Self.isSame($0, profiles[slot].instances[place], profiles[slot].number) })
+            && !moment.due.elements.contains(where: { Self.isSame($0, profiles[slot].instances[place], profiles[slot].number) })
         {
             enqueue(slot, place)
         }

@@ -115,13 +115,7 @@ package struct AudienceLine: Sendable, Equatable {
     /// The index of the first whose place is not before `place`.
     private static func firstIndex(in list: [Place], from place: Int) -> Int {
         if let last = list.last, last.place < place { return list.count }
-        var low = 0
-        var high = list.count
-        while low < high {
-            let middle = (low + high) / 2
-            if list[middle].place < place { low = middle + 1 } else { high = middle }
-        }
-        return low
+        return list.firstIndex(notBefore: { $0.place < place })
     }
 
     mutating func replace(_ customer: Int64, by other: Int64) {
@@ -148,13 +142,8 @@ package struct Product: Sendable {
     package init(key: ProductKey) { self.key = key }
 
     private func place(_ kind: InterestKind, _ customer: Int64) -> (index: Int, found: Bool) {
-        var low = 0
-        var high = followers.count
-        while low < high {
-            let middle = (low + high) / 2
-            if Follower.precedes(followers[middle], (kind, customer)) { low = middle + 1 } else { high = middle }
-        }
-        return (low, low < followers.count && followers[low].customer == customer && followers[low].kind == kind)
+        let index = followers.firstIndex(notBefore: { Follower.precedes($0, (kind, customer)) })
+        return (index, index < followers.count && followers[index].customer == customer && followers[index].kind == kind)
     }
 
     mutating func follow(_ kind: InterestKind, _ customer: Int64, since: Instant) {

@@ -129,16 +129,7 @@ package struct Starts: Sendable, Equatable, Sequence {
         for start in kept { insert(start) }
     }
 
-    /// The first of the others that is not before `start`.
-    private func firstIndex(from start: Instant) -> Int {
-        var low = 0
-        var high = others.count
-        while low < high {
-            let middle = (low + high) / 2
-            if others[middle] < start { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    private func firstIndex(from start: Instant) -> Int { others.firstIndex(notBefore: { $0 < start }) }
 
     /// Ascending.
     package func makeIterator() -> AnyIterator<Instant> {
