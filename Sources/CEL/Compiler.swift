@@ -189,10 +189,10 @@ struct Compiler {
         switch kind {
         case .all, .exists:
             guarded(body)
-            let verdict = emit(kind == .all ? .loopAll : .loopExists, body.span, a: base, b: next, height: -1)
+            let answer = emit(kind == .all ? .loopAll : .loopExists, body.span, a: base, b: next, height: -1)
             code[next].b = Int32(code.count)
             emit(kind == .all ? .loopAllEnd : .loopExistsEnd, span, a: base, height: 1)
-            code[verdict].c = Int32(code.count)
+            code[answer].c = Int32(code.count)
             return
         case .existsOne:
             compile(body)

@@ -43,11 +43,11 @@ struct Instruction: Sendable {
         case loopBegin
         /// Sets the loop's variables to the next element, `c` of them; goes to `b` if there is none.
         case loopNext
-        /// Takes the verdict on one element; goes on at `b`, or to `c` if the loop is decided.
+        /// Takes the answer for one element; goes on at `b`, or to `c` if the loop is decided.
         case loopAll, loopExists
         /// All elements are through: pushes the result.
         case loopAllEnd, loopExistsEnd
-        /// Counts a verdict of `exists_one`.
+        /// Counts an answer of `exists_one`.
         case loopCount, loopCountEnd
         /// Adds the top to the result of the loop at `a`.
         case loopAppend, loopAppendEntry

@@ -139,18 +139,18 @@ nudged_json_document nudged_json_parse(nudged_json_parser *parser, const uint8_t
         if (error == simdjson::MEMALLOC) { return result; }
         // Which of several faults simdjson names first depends on the machine; invalid UTF-8 always counts before the others.
         if (!simdjson::validate_utf8(reinterpret_cast<const char *>(line), length)) {
-            result.verdict = NUDGED_JSON_BAD_UTF8;
+            result.outcome = NUDGED_JSON_BAD_UTF8;
         } else {
-            result.verdict = error == simdjson::DEPTH_ERROR ? NUDGED_JSON_TOO_DEEP : NUDGED_JSON_BAD;
+            result.outcome = error == simdjson::DEPTH_ERROR ? NUDGED_JSON_TOO_DEEP : NUDGED_JSON_BAD;
         }
         return result;
     }
     if (simdjson_unlikely(!surrogates_are_paired(line, length))) {
-        result.verdict = NUDGED_JSON_BAD;
+        result.outcome = NUDGED_JSON_BAD;
         return result;
     }
     result.tape = parser->document.tape.get();
     result.strings = parser->document.string_buf.get();
-    result.verdict = NUDGED_JSON_OK;
+    result.outcome = NUDGED_JSON_OK;
     return result;
 }

@@ -112,6 +112,7 @@ extension Reading {
         let tag = word(fields["tag"])
         let channel = word(fields["channel"])
         check(channel, among: channelNames, what: "channel")
+        if let tag { capTags.append(tag) }
         guard let atMost, let per else { return nil }
         return CapDefinition(atMost: atMost, per: per, tag: tag?.value, channel: channel?.value)
     }

@@ -10,6 +10,8 @@ struct Reading {
     private var counts: [Issue.Severity: Int] = [:]
     /// Rules without `start`, to be reported once all names are known.
     var unstarted: [Located<String>] = []
+    /// The tags of caps, to be compared with those of rules once all are known.
+    var capTags: [Located<String>] = []
     /// The outboxes and channels that rules may name.
     var outboxNames = Names()
     var channelNames = Names()

@@ -26,6 +26,13 @@ extension Reading {
             }
             checkAudience(of: rule)
         }
+        let tags = Names(definitions.rules.flatMap(\.delivery.tags))
+        for tag in capTags where !isIncomplete && !definitions.rules.isEmpty && !tags.contains(tag.value) {
+            warn(
+                tag.position, "no rule has the tag \"\(printable(tag.value))\", so that this cap counts nothing",
+                hint: guess(tag.value, among: tags.ordered).map { "Did you mean `\($0)`?" }
+                    ?? "Give the rules that it is about tag: \(tag.value).")
+        }
     }
 
     private static let productEvents = [StateEvent.productStockChanged.name, StateEvent.productPriceChanged.name]

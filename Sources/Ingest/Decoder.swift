@@ -82,16 +82,21 @@ package struct Decoder: ~Copyable {
                     reason: reason, message: message, column: column, line: whole, source: source, file: file, offset: offset,
                     length: length))
         }
+        /// An event of this line.
+        func event(at time: Instant) -> Event {
+            var event = Event(time: time, order: time)
+            event.source = source
+            event.file = file
+            event.offset = offset
+            event.length = length
+            return event
+        }
         let tape: JSONTape
         switch parser.parse(line) {
         case .document(let document): tape = document
-        case .invalidUTF8:
-            return deadLetter(.badUTF8, "these bytes are no UTF-8", at: JSONFault.invalidUTF8(in: line))
-        case .malformed:
-            let fault = JSONFault.find(in: line)
-            return deadLetter(.badJSON, fault?.message ?? "the line is no JSON", at: fault?.offset)
-        case .tooDeep: return deadLetter(.badJSON, "values are nested deeper than 512", at: JSONFault.find(in: line)?.offset)
-        case .outOfMemory: return deadLetter(.badJSON, "the line is too long for the memory there is")
+        case let failure:
+            let fault = Self.fault(failure, in: line)
+            return deadLetter(fault.reason, fault.message, at: fault.place)
         }
         guard tape.tag(1) == JSONTape.object else {
             return deadLetter(.notAnObject, "a line has to be a JSON object", at: tape.sourceOffset(of: 1, in: line))
@@ -108,37 +113,45 @@ package struct Decoder: ~Copyable {
             return deadLetter(refusal.reason, refusal.message, at: place)
         }
         switch reader {
-        case .segment: break
-        case .mapping: break
         case .webhook(let webhook):
             if let wallLimit, webhookEvents.contains(where: { $0.time > wallLimit }) {
                 return deadLetter(.future, Self.futureMessage)
             }
-            for event in webhookEvents {
-                var position = Event(time: event.time, order: event.time)
-                position.source = source
-                position.file = file
-                position.offset = offset
-                position.length = length
-                webhook.append(event, at: position, to: &batch)
-            }
+            for own in webhookEvents { webhook.append(own, at: event(at: own.time), to: &batch) }
             return .event
+        case .segment: break
+        case .mapping: break
         }
-        let hasUser = tape.isText(draft.user)
-        let hasAnonymous = tape.isText(draft.anonymous)
-        var person: Person?
-        if let identity { person = self.person(of: tape, draft, line: line, by: identity) }
-        guard hasUser || hasAnonymous || person.map({ !$0.user.isEmpty }) ?? false || draft.name.isProductEvent else {
-            return deadLetter(.missingCustomer, Self.missingCustomerMessage)
+        let person = identity.map { self.person(of: tape, draft, line: line, by: $0) }
+        guard
+            tape.isText(draft.user) || tape.isText(draft.anonymous) || person.map({ !$0.user.isEmpty }) ?? false
+                || draft.name.isProductEvent
+        else { return deadLetter(.missingCustomer, Self.missingCustomerMessage) }
+        if let wallLimit, draft.time > wallLimit { return deadLetter(.future, Self.futureMessage) }
+        append(draft, of: tape, line: line, by: person, as: event(at: draft.time), to: &batch)
+        return .event
+    }
+
+    /// Why a line is no JSON, and at which of its bytes.
+    private static func fault(
+        _ failure: JSONParser.Outcome, in line: UnsafeRawBufferPointer
+    ) -> (reason: DeadLetter.Reason, message: String, place: Int?) {
+        switch failure {
+        case .invalidUTF8: return (.badUTF8, "these bytes are no UTF-8", JSONFault.invalidUTF8(in: line))
+        case .tooDeep: return (.badJSON, "values are nested deeper than 512", JSONFault.find(in: line)?.offset)
+        case .outOfMemory: return (.badJSON, "the line is too long for the memory there is", nil)
+        case .malformed, .document:
+            let fault = JSONFault.find(in: line)
+            return (.badJSON, fault?.message ?? "the line is no JSON", fault?.offset)
         }
-        if let wallLimit, draft.time > wallLimit {
-            return deadLetter(.future, Self.futureMessage)
-        }
-        var event = Event(time: draft.time, order: draft.time)
-        event.source = source
-        event.file = file
-        event.offset = offset
-        event.length = length
+    }
+
+    /// Appends what a line says to the batch.
+    private mutating func append(
+        _ draft: Draft, of tape: JSONTape, line: UnsafeRawBufferPointer, by person: Person?, as base: Event,
+        to batch: inout EventBatch
+    ) {
+        var event = base
         event.kind = draft.kind
         event.name = draft.name.name
         if let person {
@@ -146,8 +159,8 @@ package struct Decoder: ~Copyable {
             if !person.user.isEmpty { event.user = batch.add(person.user.utf8) }
             if !person.anonymous.isEmpty { event.anonymous = batch.add(person.anonymous.utf8) }
         } else {
-            if hasUser { event.user = batch.add(identifier: draft.user, of: tape, line: line) }
-            if hasAnonymous { event.anonymous = batch.add(identifier: draft.anonymous, of: tape, line: line) }
+            if tape.isText(draft.user) { event.user = batch.add(identifier: draft.user, of: tape, line: line) }
+            if tape.isText(draft.anonymous) { event.anonymous = batch.add(identifier: draft.anonymous, of: tape, line: line) }
         }
         if tape.isText(draft.id) {
             event.id = batch.add(identifier: draft.id, of: tape, line: line)
@@ -158,7 +171,6 @@ package struct Decoder: ~Copyable {
         if draft.name.needsProperties { addProperties(draft, of: tape, length: line.count, to: &event, in: &batch) }
         addTraits(draft, of: tape, length: line.count, to: &event, in: &batch)
         batch.events.append(event)
-        return .event
     }
 
     /// Decodes a line that stands alone, not in a buffer with room behind it. Parameters are as above.

@@ -23,6 +23,15 @@ package enum Format: Sendable, Equatable {
         default: return nil
         }
     }
+
+    /// What this format calls events of these names; none of its events has such a name.
+    package var renamedEvents: [String: String] {
+        switch self {
+        case .segment: SegmentReader.renamed
+        case .mapping(let mapping): mapping.names.filter { from, _ in !mapping.names.values.contains(from) }
+        case .stripe, .revenuecat, .shopify: [:]
+        }
+    }
 }
 
 /// Which fields of a log's objects mean what. Paths are keys joined by dots.

@@ -5,7 +5,7 @@ import CSimdjson
 /// It owns the C parser and its buffers, which grow to the longest line seen and stay. One thread at a time.
 struct JSONParser: ~Copyable {
     /// What became of a text.
-    enum Verdict {
+    enum Outcome {
         case document(JSONTape)
         /// Not JSON, or a number beyond a double's range, or half of a surrogate pair.
         case malformed
@@ -22,10 +22,10 @@ struct JSONParser: ~Copyable {
     deinit { if let handle { nudged_json_parser_destroy(handle) } }
 
     /// Parses one text; 64 bytes after its end have to be readable, whatever they hold. The tape holds until the next call.
-    mutating func parse(_ text: UnsafeRawBufferPointer) -> Verdict {
+    mutating func parse(_ text: UnsafeRawBufferPointer) -> Outcome {
         guard let handle, let start = text.baseAddress else { return handle == nil ? .outOfMemory : .malformed }
         let document = nudged_json_parse(handle, start.assumingMemoryBound(to: UInt8.self), text.count)
-        switch document.verdict {
+        switch document.outcome {
         case Int32(NUDGED_JSON_OK):
             guard let words = document.tape, let strings = document.strings else { return .outOfMemory }
             return .document(JSONTape(words: UnsafeRawPointer(words), strings: UnsafeRawPointer(strings)))

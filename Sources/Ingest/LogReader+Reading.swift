@@ -152,43 +152,19 @@ extension LogReader {
                         note = prescribed[ReadingNote.Place(source: name, head: head, offset: offset)]
                     }
                 }
-                func refuse(_ reason: DeadLetter.Reason, _ message: String) {
-                    text.withBytes { bytes in
-                        let place = events[first].raw
-                        var letter = DeadLetter(
-                            reason: reason, message: message,
-                            line: UnsafeRawBufferPointer(rebasing: bytes[Int(place.offset)..<Int(place.offset + place.length)]),
-                            source: UInt32(state.source), file: UInt32(state.number), offset: offset, length: events[first].length
-                        )
-                        letter.sourceName = name
-                        refused.append(letter)
-                    }
-                }
-                if note?.kind == .future || note == nil && time > latest {
-                    refuse(.future, Decoder.futureMessage)
-                    if note == nil {
-                        chunk.notes.append(
-                            ReadingNote(kind: .future, source: name, head: state.head, offset: offset, at: engineNow))
-                    }
-                    continue
-                }
-                var order = usual
-                if order - time > lateFor {
-                    refuse(.tooLate, Self.tooLateMessage)
-                    continue
-                }
-                // What was taken later moved no watermark.
-                if note?.kind != .retried { newest = max(newest ?? time, time) }
-                if let note, note.kind == .overtaken {
-                    order = max(order, note.at)
-                } else if let note, note.kind == .retried {
-                    order = max(time, note.at)
-                } else if order < engineNow {
-                    order = engineNow
+                let (outcome, noted) = turn(of: time, usual: usual, note, latest: latest, engineNow: engineNow)
+                if let noted {
                     chunk.notes.append(
-                        ReadingNote(kind: .overtaken, source: name, head: state.head, offset: offset, at: engineNow))
+                        ReadingNote(kind: noted, source: name, head: state.head, offset: offset, at: engineNow))
                 }
-                keep(order)
+                switch outcome {
+                case .at(let order):
+                    // What was taken later moved no watermark.
+                    if note?.kind != .retried { newest = max(newest ?? time, time) }
+                    keep(order)
+                case .refused(let reason, let message):
+                    refused.append(deadLetter(reason, message, events[first], in: text, of: state))
+                }
             }
         }
         batch.events.removeLast(count - kept)
@@ -206,6 +182,44 @@ extension LogReader {
         var ordered = EventBatch()
         swap(&ordered, &batch)
         sequencer.add(consume ordered)
+    }
+
+    private enum Turn {
+        case at(Instant)
+        case refused(DeadLetter.Reason, String)
+    }
+
+    /// When it is the turn of a line that is not in time, or of which something is prescribed, and what is to be noted of it.
+    ///
+    /// - Parameters:
+    ///   - usual: its turn by its file's watermark.
+    ///   - note: what is prescribed.
+    ///   - latest: what is later is of the future.
+    private func turn(
+        of time: Instant, usual: Instant, _ note: ReadingNote?, latest: Instant, engineNow: Instant
+    ) -> (turn: Turn, noted: ReadingNote.Kind?) {
+        if note?.kind == .future || note == nil && time > latest {
+            return (.refused(.future, Decoder.futureMessage), note == nil ? .future : nil)
+        }
+        if usual - time > lateFor { return (.refused(.tooLate, Self.tooLateMessage), nil) }
+        switch note?.kind {
+        case .overtaken: return (.at(max(usual, note?.at ?? usual)), nil)
+        case .retried: return (.at(max(time, note?.at ?? time)), nil)
+        case .future, nil: return usual < engineNow ? (.at(engineNow), .overtaken) : (.at(usual), nil)
+        }
+    }
+
+    private func deadLetter(
+        _ reason: DeadLetter.Reason, _ message: String, _ event: Event, in text: LineBuffer, of state: FileState
+    ) -> DeadLetter {
+        text.withBytes { bytes in
+            var letter = DeadLetter(
+                reason: reason, message: message,
+                line: UnsafeRawBufferPointer(rebasing: bytes[Int(event.raw.offset)..<Int(event.raw.offset + event.raw.length)]),
+                source: UInt32(state.source), file: UInt32(state.number), offset: event.offset, length: event.length)
+            letter.sourceName = sources[state.source].name
+            return letter
+        }
     }
 
     /// Takes a batch back whose events have been applied: the next stretches are read and decoded into its memory.

@@ -14,7 +14,7 @@ import Glibc
 //    between the copying and the cutting, a new plain file that so far repeats one known before is held until the next
 //    scan: when it did not change and the other was not cut, it is a file of its own.
 // 3. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes up to where
-//    the other can be compared, gives nothing, and ends with a verdict: the same content, then it is remembered as a
+//    the other can be compared, gives nothing, and ends with an answer: the same content, then it is remembered as a
 //    copy and takes over, at the offset reached, when the backing goes away; or another one, then it is read from 0.
 //
 // A file that is not found is gone only after two listings without it, none of which failed; one that is open is read to

@@ -1,7 +1,6 @@
 import Glibc
 
-/// When the daemon first saw each claim in `cur/`; kept by the caller between calls of `reclaim`, in memory only. A daemon that
-/// starts anew counts from its start.
+/// When the daemon first saw each claim in `cur/`; kept by the caller between calls of `reclaim`, and as text from one run to the next.
 package struct ClaimTable: Equatable, Sendable {
     /// A claim is a file and the moment of its last rename: given back and claimed again, it is another claim.
     struct Claim: Equatable, Sendable {
@@ -19,7 +18,26 @@ package struct ClaimTable: Equatable, Sendable {
     /// How many claims were in `cur/` at the last call.
     package var count: Int { claims.count }
     /// When the oldest of them was first seen; nil if there were none.
-    package fileprivate(set) var oldest: Int64?
+    package var oldest: Int64? { claims.values.map(\.firstSeen).min() }
+
+    /// One claim a line: name, inode, seconds and nanoseconds of its last change, and when it was first seen.
+    package var text: String {
+        claims.sorted { $0.key < $1.key }.map { name, claim in
+            "\(name) \(claim.inode) \(claim.changedSeconds) \(claim.changedNanoseconds) \(claim.firstSeen)\n"
+        }.joined()
+    }
+
+    /// The table of such a text. A line that says something else is left out: its claim counts anew.
+    package init(text: String) {
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            guard parts.count == 5, let inode = UInt(parts[1]), let seconds = Int(parts[2]), let nanoseconds = Int(parts[3]),
+                let firstSeen = Int64(parts[4])
+            else { continue }
+            claims[String(parts[0])] = Claim(
+                inode: inode, changedSeconds: seconds, changedNanoseconds: nanoseconds, firstSeen: firstSeen)
+        }
+    }
 }
 
 /// What `reclaim` did with the claims that were too old.
@@ -76,7 +94,6 @@ extension OutboxDirectory {
         if !result.returned.isEmpty { try sync(.new) }
         if !result.returned.isEmpty || !result.deleted.isEmpty { try sync(.cur) }
         for name in result.returned + result.deleted { firstSeen.claims[name] = nil }
-        firstSeen.oldest = firstSeen.claims.values.map(\.firstSeen).min()
         return result
     }
 

@@ -10,14 +10,10 @@ package enum MessageName {
         "\(stamp(time))-\(id).json"
     }
 
-    /// `time` (milliseconds since 1970 UTC) as `YYYYMMDDThhmmssmmmZ`, held within the years 0001–9999.
-    package static func stamp(_ time: Int64) -> String {
-        let held = min(max(time, Instant.years.lowerBound), Instant.years.upperBound)
-        let day = held.flooredQuotient(by: 86_400_000)
-        let rest = held - day * 86_400_000
-        let (year, month, dayOfMonth) = civil(daysSince1970: day)
-        return padded(year, 4) + padded(month, 2) + padded(dayOfMonth, 2) + "T" + padded(rest / 3_600_000, 2)
-            + padded(rest / 60_000 % 60, 2) + padded(rest / 1000 % 60, 2) + padded(rest % 1000, 3) + "Z"
+    /// `time` (milliseconds since 1970 UTC) as `YYYYMMDDThhmmssmmmZ`, held within the years 0001–9999: RFC 3339 without its marks.
+    package static func stamp(_ time: Instant) -> String {
+        let marks = [UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: ".")]
+        return String(decoding: time.rfc3339.utf8.filter { !marks.contains($0) }, as: UTF8.self)
     }
 
     /// Whether `name` has the shape of a message's file.
@@ -56,29 +52,5 @@ package enum MessageName {
             guard fits else { return false }
         }
         return name.suffix(5).elementsEqual(".json".utf8)
-    }
-
-    /// Year, month and day of a day number; Howard Hinnant's `civil_from_days`, the proleptic Gregorian calendar.
-    private static func civil(daysSince1970 days: Int64) -> (Int64, Int64, Int64) {
-        let shifted = days + 719_468  // from 0000-03-01, so that a leap day ends its year
-        let era = shifted.flooredQuotient(by: 146_097)
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
-    }
-
-    private static func padded(_ number: Int64, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-}
-
-extension Int64 {
-    fileprivate func flooredQuotient(by divisor: Int64) -> Int64 {
-        let quotient = self / divisor
-        return self % divisor < 0 ? quotient - 1 : quotient
     }
 }

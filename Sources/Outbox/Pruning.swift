@@ -1,28 +1,7 @@
 import Engine
 import Glibc
 
-/// How many messages are where, for `status`.
-package struct Backlog: Equatable, Sendable {
-    /// Published, not claimed by any sender.
-    package var new = 0
-    /// Claimed by senders.
-    package var cur = 0
-    /// Given up by senders.
-    package var failed = 0
-
-    package init() {}
-}
-
 extension OutboxDirectory {
-    /// Counts the messages in `new/`, `cur/` and `failed/`: three directory listings, no look at any file.
-    package func backlog() throws(OutboxError) -> Backlog {
-        var backlog = Backlog()
-        try visit(.new) { if MessageName.isMessage($0) { backlog.new += 1 } }
-        try visit(.cur) { if MessageName.isMessage($0) { backlog.cur += 1 } }
-        try visit(.failed) { if MessageName.isMessage($0) { backlog.failed += 1 } }
-        return backlog
-    }
-
     /// Deletes what has been in `done/` and `failed/` for longer than `keep`.
     ///
     /// A file's age counts from its last modification. A message in `failed/` and its `.reason` count as one, as old as the

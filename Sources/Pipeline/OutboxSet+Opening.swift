@@ -25,7 +25,10 @@ extension OutboxSet {
         if let safety {
             set.recent = try store.lastDecided(safety.atMost, since: store.metaNumber("resumed") ?? 0)
         }
-        for box in settings { set.boxes.append(Box(settings: box, directory: nil, trouble: nil)) }
+        for box in settings {
+            let claims = ClaimTable(text: try store.meta(claimsKey(box.name)) ?? "")
+            set.boxes.append(Box(settings: box, directory: nil, trouble: nil, claims: claims))
+        }
         for index in set.boxes.indices { try set.attach(index, store) }
         set.pauses = try store.pauses()
         try set.recount(store)

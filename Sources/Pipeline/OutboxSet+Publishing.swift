@@ -200,6 +200,19 @@ extension OutboxSet {
         try recount(store)
     }
 
+    /// Notes when claims were first seen, so that they time out over any number of runs.
+    package func keepClaims(_ store: Store) throws(StoreError) {
+        for box in boxes {
+            let text = box.claims.text
+            guard text != (try store.meta(Self.claimsKey(box.settings.name)) ?? "") else { continue }
+            try store.begin()
+            try store.setMeta(Self.claimsKey(box.settings.name), text)
+            try store.commit()
+        }
+    }
+
+    static func claimsKey(_ outbox: String) -> String { "claims.\(outbox)" }
+
     /// Gives back claims of dead senders, and prunes what senders are through with.
     package mutating func maintain(_ store: Store, wallNow: Instant) throws {
         for index in boxes.indices {

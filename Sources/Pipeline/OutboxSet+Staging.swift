@@ -53,16 +53,16 @@ extension OutboxSet {
         let first = (messages.lastIndex { $0.sequence <= lastAhead } ?? -1) + 1
         guard messages.count - first >= few else { return }
         lastAhead = last.sequence
-        var jobs: [[StagingAhead.Job]] = boxes.map { _ in [] }
+        var unwritten: [[StagingAhead.Unwritten]] = boxes.map { _ in [] }
         for message in messages[first...] where message.retracts == nil {
-            jobs[box(of: message)].append(
+            unwritten[box(of: message)].append(
                 .init(
                     sequence: message.sequence, rule: message.rule, file: MessageName.file(time: message.time, id: message.id),
                     json: message.json))
         }
-        for index in boxes.indices where !jobs[index].isEmpty {
+        for index in boxes.indices where !unwritten[index].isEmpty {
             guard let directory = boxes[index].directory, (try? directory.check()) != nil else { continue }
-            ahead.submit(jobs[index], to: directory, box: index, render)
+            ahead.submit(unwritten[index], to: directory, box: index, render)
         }
     }
 

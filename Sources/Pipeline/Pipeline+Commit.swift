@@ -48,33 +48,9 @@ extension Pipeline {
         tally.messages += changes.output.messages.count
         for message in changes.output.messages { tally.messagesByRule[message.rule, default: 0] += 1 }
         count(changes.output.decisions)
-        if !notes.isEmpty {
-            // A replay obeys what the daemon noted, and adds nothing to it.
-            if isFollowing { try controlLog?.append(notes) }
-            notes.removeAll()
-        }
-        if isFollowing {
-            let forgotten = changes.output.erasures.filter(\.isForgotten)
-            work.notes += forgotten.map { ControlLog.erased($0, at: engine.clock.now) }
-        }
+        try note(changes)
         committedAt = wallNow ?? .min
-        if isFollowing, !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
-        var rows: [MessageRow] = []
-        switch destination {
-        case .lines(let write):
-            for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
-        case .outboxes:
-            // What was decided for somebody who was erased before the commit is never written.
-            let erased = Set(changes.output.erasures.compactMap(\.customer))
-            if !erased.isEmpty { changes.output.messages.removeAll { erased.contains($0.customer) } }
-            changeOutboxes { set in
-                rows = set.stage(
-                    changes.output.messages, withdrawals: changes.output.withdrawals, written: written, wallNow: wallNow)
-            }
-            for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
-        case .output(let take): try take(changes.output)
-        case .none: break
-        }
+        let rows = try deliver(&changes, written: written, wallNow: wallNow)
         guard let store else { return }
         // The rows have all of them.
         changes.output.messages = []
@@ -99,6 +75,41 @@ extension Pipeline {
         if isAlone { try finishCommit() }
         if !withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
         if !erasures.isEmpty { try finishErasures(erasures) }
+    }
+
+    /// Notes in the control log what a replay could not know: when lines had their turn, and who was erased.
+    private mutating func note(_ changes: Changes) throws {
+        if !notes.isEmpty {
+            // A replay obeys what the daemon noted, and adds nothing to it.
+            if isFollowing { try controlLog?.append(notes) }
+            notes.removeAll()
+        }
+        guard isFollowing else { return }
+        work.notes += changes.output.erasures.filter(\.isForgotten).map { ControlLog.erased($0, at: engine.clock.now) }
+        if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
+    }
+
+    /// Hands over what was decided, as the destination wants it; gives the rows of outboxes' messages.
+    private mutating func deliver(
+        _ changes: inout Changes, written: [Int64: StagingAhead.Written], wallNow: Instant?
+    ) throws -> [MessageRow] {
+        var rows: [MessageRow] = []
+        switch destination {
+        case .lines(let write):
+            for message in changes.output.messages { try write((message.json + [0x0A])[...]) }
+        case .outboxes:
+            // What was decided for somebody who was erased before the commit is never written.
+            let erased = Set(changes.output.erasures.compactMap(\.customer))
+            if !erased.isEmpty { changes.output.messages.removeAll { erased.contains($0.customer) } }
+            changeOutboxes { set in
+                rows = set.stage(
+                    changes.output.messages, withdrawals: changes.output.withdrawals, written: written, wallNow: wallNow)
+            }
+            for row in rows { tally.messagesByOutbox[TallyKey(rule: row.rule, other: row.outbox), default: 0] += 1 }
+        case .output(let take): try take(changes.output)
+        case .none: break
+        }
+        return rows
     }
 
     /// All that the transaction of a commit writes. What it holds counts as written from here on; if that fails, the run ends.

@@ -25,6 +25,12 @@ extension Pipeline {
         try store.commit()
     }
 
+    /// As `settle`, and notes what the next run has to know of the outboxes.
+    package mutating func end() throws {
+        try settle()
+        if let store { try changeOutboxes { try $0.keepClaims(store) } }
+    }
+
     /// After rows were deleted.
     mutating func recountOutboxes(_ store: Store) throws {
         try changeOutboxes { try $0.recount(store) }

@@ -154,7 +154,7 @@ package struct Service: ~Copyable {
         case .once(let drain): try runOnce(drain: drain, signals)
         case .daemon: try loop(signals)
         }
-        do { try pipeline.settle() } catch let error as StoreError where error.kind == .full {
+        do { try pipeline.end() } catch let error as StoreError where error.kind == .full {
             // What could not be marked as published is found out by the next start.
             store.rollback()
         }
@@ -365,7 +365,7 @@ package struct Service: ~Copyable {
         }
         // What fails here has nothing to do with the configuration, and ends the run.
         try pipeline.commitAll(wallNow: wallNow)
-        try pipeline.settle()
+        try pipeline.end()
         // Counters begin anew: what they have reached is told before.
         try writeMetrics(force: true)
         do { pipeline = try Self.assemble(fresh, store) } catch let error as StoreError { throw error } catch {

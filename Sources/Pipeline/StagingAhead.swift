@@ -15,7 +15,7 @@ final class StagingAhead: Sendable {
     }
 
     /// A message on its way to a file.
-    struct Job: Sendable {
+    struct Unwritten: Sendable {
         let sequence: Int64
         let rule: String
         let file: String
@@ -29,15 +29,15 @@ final class StagingAhead: Sendable {
     ///
     /// - Parameter directory: a copy of that of the outbox `box`, which its owner leaves alone until `take`.
     func submit(
-        _ jobs: [Job], to directory: OutboxDirectory, box: Int,
+        _ messages: [Unwritten], to directory: OutboxDirectory, box: Int,
         _ render: (@Sendable (_ rule: String, _ json: [UInt8]) -> [UInt8])?
     ) {
         queue.async { [self] in
             var directory = directory
-            for job in jobs {
-                let json = render.map { $0(job.rule, job.json) } ?? job.json
-                do { try directory.write(ahead: job.file, json + [0x0A]) } catch { continue }
-                written.withLock { $0[job.sequence] = Written(box: box, file: job.file, json: json) }
+            for message in messages {
+                let json = render.map { $0(message.rule, message.json) } ?? message.json
+                do { try directory.write(ahead: message.file, json + [0x0A]) } catch { continue }
+                written.withLock { $0[message.sequence] = Written(box: box, file: message.file, json: json) }
             }
         }
     }

@@ -72,7 +72,9 @@ struct Loaded {
         var rules: RuleSet?
         var templates = TemplateSet()
         if let configuration = draft.configuration {
-            let compiled = RuleSet.compile(configuration.definitions) { zones.zone($0) }
+            var definitions = configuration.definitions
+            definitions.renamedEvents = renamedEvents(of: configuration.sources.map { Format($0.format) })
+            let compiled = RuleSet.compile(definitions) { zones.zone($0) }
             // The same fault may be visible to both.
             issues += compiled.issues.filter { issue in
                 !issues.contains { $0.position == issue.position && $0.severity == issue.severity }
@@ -85,6 +87,13 @@ struct Loaded {
         let report = IssueReport(issues) { draft.line(of: $0) }
         guard report.errors == 0, draft.isUsable, let configuration = draft.configuration, let rules else { return (nil, report) }
         return (Loaded(configuration: configuration, rules: rules, zones: zones, templates: templates), report)
+    }
+
+    /// What all of these formats call events of some name; a name that one of them leaves as it is may come.
+    private static func renamedEvents(of formats: [Format]) -> [String: String] {
+        guard let first = formats.first else { return [:] }
+        let others = formats.dropFirst().map(\.renamedEvents)
+        return first.renamedEvents.filter { name, _ in others.allSatisfy { $0[name] != nil } }
     }
 
     /// The state directory that a wrong configuration names, as far as it can be read; nil if it can't at all.

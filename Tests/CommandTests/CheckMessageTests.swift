@@ -97,6 +97,52 @@ import Testing
         #expect(result.errors == "")
     }
 
+    @Test func aNameThatTheFormatReplacesIsWarnedOf() {
+        let old = "rules:\n  a:\n    start: Added Product\n    if: profile.count(\"Completed Order\", \"7d\") > 1\n"
+        let result = Self.check(old)
+        #expect(result.code == 0)
+        #expect(
+            result.errors.contains(
+                "nudged.yaml:5:12: warning: no event comes as \"Added Product\": the format calls it `Product Added`"),
+            "\(result.errors)")
+        #expect(result.errors.contains("nudged.yaml:6:23: warning: no event comes as \"Completed Order\""), "\(result.errors)")
+
+        // From the other log such an event may come.
+        let program = Program()
+        defer { program.remove() }
+        program.write("events.ndjson", "")
+        let sources = "[{ name: web, path: events.ndjson }, { name: till, path: events.ndjson.*, format: cloudevents }]"
+        program.write("nudged.yaml", "instance: shop\nsources: \(sources)\n" + old)
+        #expect(program.run("check -c nudged.yaml").errors == "")
+    }
+
+    @Test func aNameThatAMappingReplacesIsWarnedOf() {
+        let program = Program()
+        defer { program.remove() }
+        program.write("events.ndjson", "")
+        let mapping = "{ event: e, customer: c, time: { path: t }, names: { bought: Order Completed, sold: bought } }"
+        program.write(
+            "nudged.yaml",
+            "instance: shop\nsources: [{ name: web, path: events.ndjson, format: \(mapping) }]\nrules: { a: { start: [sold, bought] } }\n"
+        )
+        let result = program.run("check -c nudged.yaml")
+        #expect(result.code == 0)
+        #expect(result.errors.contains("no event comes as \"sold\": the format calls it `bought`"), "\(result.errors)")
+        #expect(!result.errors.contains("comes as \"bought\""), "\(result.errors)")
+    }
+
+    @Test func aCapForATagThatNoRuleHasIsWarnedOf() {
+        let cap = "delivery: { caps: [{ at_most: 1, per: 24h, tag: marketting }] }\n"
+        let result = Self.check(cap + "rules: { a: { start: A, tag: marketing } }\n")
+        #expect(result.code == 0)
+        #expect(
+            result.errors.contains(
+                "nudged.yaml:3:49: warning: no rule has the tag \"marketting\", so that this cap counts nothing"),
+            "\(result.errors)")
+        #expect(result.errors.contains("Did you mean `marketing`?"), "\(result.errors)")
+        #expect(Self.check(cap + "rules: { a: { start: A, tags: [marketting] } }\n").errors == "")
+    }
+
     @Test func aMissingConfigurationIsSaidToBeMissing() {
         let program = Program()
         defer { program.remove() }

@@ -178,7 +178,7 @@ import Testing
                   consent: { default: { email: denied, push: granted } }
                   timezone: Europe/Istanbul
                   quiet_hours: { from: "21:00", to: 9:05 }
-                  caps: [{ at_most: 1, per: 24h }, { at_most: 3, per: 7d, tag: t, channel: email }]
+                  caps: [{ at_most: 1, per: 24h }, { at_most: 3, per: 7d, tag: a, channel: email }]
                   holdout: 2.5%
                   salt: pepper
                   send_time: best
@@ -198,7 +198,7 @@ import Testing
         #expect(delivery.consent == ["email": .denied, "push": .granted] && delivery.timezone == "Europe/Istanbul")
         #expect(delivery.quietHours?.from == 1260 && delivery.quietHours?.to == 545)
         #expect(delivery.caps.map(\.atMost) == [1, 3] && delivery.caps.map(\.per) == [day, 7 * day])
-        #expect(delivery.caps.map(\.tag) == [nil, "t"] && delivery.caps.map(\.channel) == [nil, "email"])
+        #expect(delivery.caps.map(\.tag) == [nil, "a"] && delivery.caps.map(\.channel) == [nil, "email"])
         #expect(delivery.holdout?.millionths == 25_000 && delivery.salt == "pepper" && delivery.sendTime == .best)
         #expect(configuration.retention.profiles == day && configuration.retention.decisions == 2 * day)
         #expect(configuration.retention.messages == 3 * day && configuration.retention.deadLetters == 4 * day)

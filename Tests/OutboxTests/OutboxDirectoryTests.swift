@@ -125,15 +125,4 @@ import Testing
         #expect(error.description.hasPrefix("cannot write /outbox/tmp (\(String(cString: strerror(code)))): "))
         #expect(!error.description.contains("\n"))
     }
-
-    @Test func theBacklogCountsMessagesOnly() throws {
-        let outbox = try fixture.create()
-        for number in 0..<3 { try fixture.write(.new, OutboxFixture.name(number)) }
-        try fixture.write(.cur, OutboxFixture.name(4))
-        try fixture.write(.failed, OutboxFixture.name(5))
-        try fixture.write(.failed, OutboxFixture.name(5) + ".reason")
-        try fixture.write(.new, "notes.txt")
-        let backlog = try outbox.backlog()
-        #expect((backlog.new, backlog.cur, backlog.failed) == (3, 1, 1))
-    }
 }

@@ -52,6 +52,38 @@ import Testing
         #expect(set.pendingCount == 0)
     }
 
+    /// As with `run --once` by cron, and over a reload.
+    @Test func aClaimTimesOutOverAnyNumberOfRuns() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        let box = Settings.OutboxSettings(
+            name: "mail", path: scratch.path + "/mail", claimTimeout: 1000, maxPending: 3000, keep: .max)
+        let name = MessageName.file(time: 1_772_366_400_000, id: Self.id(1))
+        func run(at now: Instant) throws -> OutboxSet {
+            var set = try OutboxSet.open([box], store: store)
+            try set.maintain(store, wallNow: now)
+            try set.keepClaims(store)
+            return set
+        }
+        _ = try run(at: 0)
+        Files.write("{}\n", to: scratch.path + "/mail/cur/" + name)
+        #expect(try run(at: 100).nextTimeout == 1100)
+        #expect(try OutboxSet.open([box], store: store).nextTimeout == 1100, "the next run wakes for it")
+        _ = try run(at: 1099)
+        #expect(Files.names(scratch.path + "/mail/cur") == [name])
+        #expect(try run(at: 1100).nextTimeout == nil)
+        #expect(Files.names(scratch.path + "/mail/new") == [name])
+        #expect(try store.meta("claims.mail") == "")
+
+        // Claimed anew, and renamed in between, it is another claim.
+        #expect(rename(scratch.path + "/mail/new/" + name, scratch.path + "/mail/cur/" + name) == 0)
+        #expect(try run(at: 2000).nextTimeout == 3000)
+        try store.begin()
+        try store.setMeta("claims.mail", "\(name) 1 1 1 2000\nnonsense\n\(name) x 1 1 1\n")
+        try store.commit()
+        #expect(try run(at: 2900).nextTimeout == 3900)
+    }
+
     @Test func whatWaitsForAnOutboxThatIsConfiguredNoMoreIsTold() throws {
         let scratch = Scratch()
         let store = try Store.open(directory: scratch.path + "/state")

@@ -17,12 +17,12 @@ enum {
     NUDGED_JSON_NO_MEMORY = 4
 };
 
-/// The verdict and, when it is OK, simdjson's tape and string buffer (doc/tape.md of simdjson). Both belong to the parser and
+/// The outcome and, when it is OK, simdjson's tape and string buffer (doc/tape.md of simdjson). Both belong to the parser and
 /// hold until its next parse. The string buffer is readable for at least 8 bytes beyond any string in it.
 typedef struct {
     const uint64_t *tape;
     const uint8_t *strings;
-    int32_t verdict;
+    int32_t outcome;
 } nudged_json_document;
 
 /// NULL when there is no memory.

@@ -109,7 +109,7 @@ extension Engine {
             guard missing.isEmpty else { return false }
         }
         guard let arrival = count(event, properties, actors, of: batch) else { return true }
-        guard isJudged(event, arrival) || !rules.calendars.isEmpty else { return true }
+        guard isJudged(event, arrival) || !rules.triggers.calendars.isEmpty else { return true }
         let changes = judgeSegments(event, arrival)
         if !changes.isEmpty {
             fire(arrival.slot, changes, .cancel)
@@ -139,7 +139,7 @@ extension Engine {
     private mutating func fire(
         _ slot: Int, _ context: borrowing EventContext, _ changes: [SegmentChange], _ action: Trigger.Action
     ) {
-        fire(slot, context, holding(rules.triggers(of: context.event, action), slot, context))
+        fire(slot, context, holding(rules.triggers.groups(of: context.event, action), slot, context))
         if !changes.isEmpty { fire(slot, changes, action) }
     }
 
@@ -173,7 +173,7 @@ extension Engine {
             counters.duplicates += 1
             // The event counts no more, but what it linked does.
             if actors.merging != nil {
-                let changes = judge(slot, rules.segmentOrder, isQuiet: false)
+                let changes = judge(slot, rules.graph.order, isQuiet: false)
                 fire(slot, changes, .cancel)
                 fire(slot, changes, .start)
             }
@@ -209,8 +209,8 @@ extension Engine {
 
     /// Whether the event may have changed who is in which segment.
     private func isJudged(_ event: Event, _ arrival: Arrival) -> Bool {
-        arrival.adopts || arrival.isMerged || !rules.segmentsByEvent[Int(event.name.index)].isEmpty
-            || arrival.changesContext && !rules.segmentsByContext.isEmpty
+        arrival.adopts || arrival.isMerged || !rules.graph.byEvent[Int(event.name.index)].isEmpty
+            || arrival.changesContext && !rules.graph.byContext.isEmpty
     }
 
     private mutating func judgeSegments(_ event: Event, _ arrival: Arrival) -> [SegmentChange] {
@@ -226,8 +226,8 @@ extension Engine {
         guard rules.vocabulary[name].isProductEvent else { return false }
         if let state = StateEvent(rawValue: name.index) { return state.isAboutAProduct }
         let index = Int(name.index)
-        return rules.seriesByEvent[index].isEmpty && rules.markByEvent[index] == nil
-            && rules.triggersByEvent[index].allSatisfy { $0.action == .start && rules.rules[$0.rule].hasAudience }
+        return rules.statistics.seriesByEvent[index].isEmpty && rules.statistics.markByEvent[index] == nil
+            && rules.triggers.byEvent[index].allSatisfy { $0.action == .start && rules.rules[$0.rule].hasAudience }
     }
 
     private mutating func create(isAnonymous: Bool, _ id: ArraySlice<UInt8>, at time: Instant) -> Int {
@@ -271,11 +271,11 @@ extension Engine {
                 }
             }
             if actors.merging != nil || event.name == StateEvent.orderCompleted.eventName {
-                for interest in profiles[slot].interests where rules.indexes(interest.kind) {
+                for interest in profiles[slot].interests where rules.products.indexes(interest.kind) {
                     _ = require(interest.product, &missing)
                 }
             }
-            if rules.indexesCarts {
+            if rules.products.indexesCarts {
                 for cart in profiles[slot].carts.list { for line in cart.lines { _ = require(line.product, &missing) } }
             }
         }
@@ -283,10 +283,10 @@ extension Engine {
 
     /// Whether an event can concern product records at all: some rule asks for them, or an interest notes the price of now.
     private func concernsProducts(_ name: EventName) -> Bool {
-        if rules.usesProducts { return true }
+        if rules.products.hasRecords { return true }
         return switch StateEvent(rawValue: name.index) {
         case .backInStockRequested, .productAddedToWishlist: true
-        case .productViewed: rules.keepsViews
+        case .productViewed: rules.products.keepsViews
         default: false
         }
     }

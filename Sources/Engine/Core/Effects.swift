@@ -5,7 +5,7 @@ extension Engine {
         let state = StateEvent(rawValue: context.event.index)
         context.subscriptionID = Subscription.id(context.properties)
         pruneCarts(slot)
-        let before = rules.indexesCarts ? cartProducts(slot) : []
+        let before = rules.products.indexesCarts ? cartProducts(slot) : []
         switch state {
         case .productAdded, .productRemoved, .cartViewed, .cartUpdated, .checkoutStarted, .orderCompleted:
             if let state { changeCart(slot, state, &context) }
@@ -33,7 +33,7 @@ extension Engine {
             context.cartID = profiles[slot].carts.target(of: context.properties)
         }
         if let properties = context.properties, Carts.cartID(properties) != nil { context.namesCart = true }
-        if rules.indexesCarts { reindexCart(slot, before: before) }
+        if rules.products.indexesCarts { reindexCart(slot, before: before) }
     }
 
     private mutating func changeCart(_ slot: Int, _ state: StateEvent, _ context: inout EventContext) {
@@ -79,7 +79,7 @@ extension Engine {
         case .backInStockCancelled: endInterest(.waitlist, slot, in: mention.product, at: time)
         case .productRemovedFromWishlist: endInterest(.wishlist, slot, in: mention.product, at: time)
         case .productAddedToWishlist: express(.wishlist, slot, mention, at: time)
-        case .productViewed: if rules.keepsViews { express(.viewed, slot, mention, at: time) }
+        case .productViewed: if rules.products.keepsViews { express(.viewed, slot, mention, at: time) }
         case .backInStockRequested:
             // Whoever asks for what is there does not wait for it.
             if let index = productIndex[mention.product], let available = products[index].facts.available, available.isPositive {
@@ -116,7 +116,7 @@ extension Engine {
     }
 
     private mutating func follow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey, since: Instant) {
-        guard rules.indexes(kind), let index = productIndex[product] else { return }
+        guard rules.products.indexes(kind), let index = productIndex[product] else { return }
         products[index].follow(kind, profiles[slot].number, since: since)
         touch(product: index)
     }
@@ -137,7 +137,7 @@ extension Engine {
     }
 
     private mutating func unfollow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey) {
-        guard rules.indexes(kind) else { return }
+        guard rules.products.indexes(kind) else { return }
         guard let index = productIndex[product] else {
             // Only its row has to go: the product is brought in from it.
             if hasStore {
@@ -154,10 +154,10 @@ extension Engine {
     mutating func pruneCarts(_ slot: Int) {
         let forget = rules.definitions.cartsForget
         guard profiles[slot].carts.hasForgotten(now: clock.now, forget: forget) else { return }
-        let before = rules.indexesCarts ? cartProducts(slot) : []
+        let before = rules.products.indexesCarts ? cartProducts(slot) : []
         touch(slot)
         profiles[slot].carts.prune(now: clock.now, forget: forget)
-        if rules.indexesCarts { reindexCart(slot, before: before) }
+        if rules.products.indexesCarts { reindexCart(slot, before: before) }
     }
 
     /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.

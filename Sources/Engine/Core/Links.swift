@@ -17,13 +17,7 @@ extension Engine {
         for anonymous in [visitor.key.id] + visitor.links { link(anonymous, to: slot) }
 
         let user = profiles[slot].number
-        profiles[slot].firstSeen = min(profiles[slot].firstSeen, visitor.firstSeen)
-        profiles[slot].lastSeen = max(profiles[slot].lastSeen, visitor.lastSeen)
-        profiles[slot].locale = profiles[slot].locale ?? visitor.locale
-        profiles[slot].timezone = profiles[slot].timezone ?? visitor.timezone
-        for trait in visitor.traits where !profiles[slot].traits.contains(where: { $0.name.same(as: trait.name) }) {
-            profiles[slot].traits.append(trait)
-        }
+        profiles[slot].absorb(visitor, at: time, rules)
         // What was to be forgotten before the link comes back with no newer cart of that id.
         var carts = visitor.carts
         carts.prune(now: clock.now, forget: rules.definitions.cartsForget)
@@ -31,7 +25,7 @@ extension Engine {
         profiles[slot].carts.merge(carts)
         for interest in visitor.interests { merge(interest, into: slot) }
         profiles[slot].ended.merge(visitor.ended)
-        if rules.indexesCarts {
+        if rules.products.indexesCarts {
             for line in profiles[slot].carts.list.flatMap(\.lines) {
                 guard let index = productIndex[line.product],
                     let interest = interest(.cart, slot, line.product)
@@ -42,51 +36,11 @@ extension Engine {
                 touch(product: index)
             }
         }
-        for subscription in visitor.subscriptions {
-            if let own = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: subscription.id) }) {
-                profiles[slot].subscriptions[own].merge(subscription)
-            } else {
-                profiles[slot].subscriptions.append(subscription)
-            }
-        }
-        for mark in visitor.marks {
-            if let own = profiles[slot].marks.firstIndex(where: { $0.definition == mark.definition }) {
-                profiles[slot].marks[own].first = min(profiles[slot].marks[own].first, mark.first)
-                profiles[slot].marks[own].last = max(profiles[slot].marks[own].last, mark.last)
-            } else {
-                profiles[slot].marks.append(mark)
-            }
-        }
-        for series in visitor.series {
-            if let own = profiles[slot].series.firstIndex(where: { $0.definition == series.definition }) {
-                profiles[slot].series[own].merge(series, statistic: rules.series[series.definition].statistic)
-            } else {
-                profiles[slot].series.append(series)
-            }
-        }
         for past in visitor.past {
             recordPast(slot, past.rule, key: past.key) { own in
                 if let lastCancel = past.lastCancel { own.lastCancel = max(own.lastCancel ?? lastCancel, lastCancel) }
                 for start in past.endedStarts { own.endedStarts.insert(start) }
             }
-        }
-        for sent in visitor.sent {
-            if let own = profiles[slot].sent.firstIndex(where: { $0.rule == sent.rule }) {
-                profiles[slot].sent[own].at = max(profiles[slot].sent[own].at, sent.at)
-            } else {
-                profiles[slot].sent.append(sent)
-            }
-        }
-        profiles[slot].consent.merge(visitor.consent, at: time)
-        profiles[slot].sends = (profiles[slot].sends + visitor.sends).sorted { ($0.at, $0.sequence) < ($1.at, $1.sequence) }
-        profiles[slot].activity.merge(visitor.activity)
-        // Entries come in order of application, of which the times are the best account there is now.
-        profiles[slot].seen = SeenIDs(
-            (profiles[slot].seen.entries + visitor.seen.entries).enumerated()
-                .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element),
-            newestMoved: max(profiles[slot].seen.newestMoved, visitor.seen.newestMoved))
-        for day in visitor.calendarDays where !profiles[slot].calendarDays.contains(day) {
-            profiles[slot].calendarDays.append(day)
         }
         for instance in visitor.instances { merge(instance, of: number, into: slot) }
         moveHolds(slot)
@@ -108,7 +62,7 @@ extension Engine {
         } else {
             profiles[slot].interests.append(interest)
         }
-        guard rules.indexes(interest.kind), let index = productIndex[interest.product],
+        guard rules.products.indexes(interest.kind), let index = productIndex[interest.product],
             let merged = self.interest(interest.kind, slot, interest.product)
         else { return }
         products[index].follow(interest.kind, profiles[slot].number, since: merged.since)

@@ -117,9 +117,9 @@ extension Engine {
 
     /// The moments at which segments change by time, and calendar starts.
     private mutating func passTime(_ slot: Int) {
-        guard !rules.segments.isEmpty || !rules.calendars.isEmpty else { return }
+        guard !rules.segments.isEmpty || !rules.triggers.calendars.isEmpty else { return }
         let isQuiet = profiles[slot].judgedBy != rules.judgement
-        let changes = judge(slot, rules.segmentOrder, isQuiet: isQuiet)
+        let changes = judge(slot, rules.graph.order, isQuiet: isQuiet)
         let before = profiles[slot].instances.count
         for action in [Trigger.Action.cancel, .start] { fire(slot, changes, action) }
         startCalendars(slot)
@@ -138,7 +138,7 @@ extension Engine {
     mutating func adopt(_ slot: Int) {
         let now = clock.now
         clock.now = now - 1
-        _ = judge(slot, rules.segmentOrder, isQuiet: true)
+        _ = judge(slot, rules.graph.order, isQuiet: true)
         let change = rules.segments.isEmpty ? .max : nextSegmentChange(slot)
         clock.now = now
         settle(slot)
@@ -160,7 +160,7 @@ extension Engine {
         let zone = rules.delivery.zone(of: profiles[slot])
         let country = profiles[slot].country
         var result: [(trigger: CalendarTrigger, day: Int, at: Instant)] = []
-        for trigger in rules.calendars {
+        for trigger in rules.triggers.calendars {
             for day in country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
                 let whole = trigger.before / 86_400_000
                 let local =
@@ -184,7 +184,7 @@ extension Engine {
     }
 
     private mutating func startCalendars(_ slot: Int) {
-        guard !rules.calendars.isEmpty else { return }
+        guard !rules.triggers.calendars.isEmpty else { return }
         for (trigger, day, at) in calendarStarts(slot) where at == moment.at && !isTaken(slot, trigger, day) {
             touch(slot)
             profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.index, day: day))

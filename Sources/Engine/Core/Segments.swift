@@ -11,10 +11,10 @@ extension Engine {
     mutating func judgeSegments(
         _ slot: Int, event: Event, all: Bool, changesContext: Bool, isQuiet: Bool
     ) -> [SegmentChange] {
-        if all { return judge(slot, rules.segmentOrder, isQuiet: isQuiet) }
-        let own = rules.segmentsByEvent[Int(event.name.index)]
-        guard changesContext, !rules.segmentsByContext.isEmpty else { return judge(slot, own, isQuiet: false) }
-        return judge(slot, rules.withDependents(own + rules.segmentsByContext), isQuiet: false)
+        if all { return judge(slot, rules.graph.order, isQuiet: isQuiet) }
+        let own = rules.graph.byEvent[Int(event.name.index)]
+        guard changesContext, !rules.graph.byContext.isEmpty else { return judge(slot, own, isQuiet: false) }
+        return judge(slot, rules.graph.withDependents(own + rules.graph.byContext), isQuiet: false)
     }
 
     /// Judges segments in the given order (those a segment is made of before it).
@@ -22,7 +22,7 @@ extension Engine {
         var changes: [SegmentChange] = []
         for segment in indices {
             let isIn: Bool
-            if let threshold = rules.thresholds[segment] {
+            if let threshold = rules.graph.thresholds[segment] {
                 isIn = threshold.holds(
                     profiles[slot].count(threshold.series, now: clock.now, window: threshold.window, of: rules))
             } else {
@@ -71,7 +71,7 @@ extension Engine {
             next = min(next, max(profiles[slot].instances[place].due, clock.now))
         }
         if !rules.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
-        if !rules.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
+        if !rules.triggers.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
         wake(slot, at: next)
     }
 
@@ -80,16 +80,16 @@ extension Engine {
         var next = Instant.max
         for place in profiles[slot].series.indices {
             let definition = profiles[slot].series[place].definition
-            if rules.windowMoments[definition].isEmpty { continue }
-            let width = rules.series[definition].width
-            for moment in rules.windowMoments[definition] {
+            if rules.graph.windows[definition].isEmpty { continue }
+            let width = rules.statistics.series[definition].width
+            for moment in rules.graph.windows[definition] {
                 if let change = profiles[slot].series[place].nextChange(now: clock.now, window: moment, width: width) {
                     next = min(next, change)
                 }
             }
         }
         for place in profiles[slot].marks.indices {
-            for constant in rules.sinceMoments[profiles[slot].marks[place].definition] {
+            for constant in rules.graph.since[profiles[slot].marks[place].definition] {
                 let moment = profiles[slot].marks[place].last + constant
                 if moment > clock.now { next = min(next, moment) } else if moment + 1 > clock.now { next = min(next, moment + 1) }
             }

@@ -26,7 +26,7 @@ extension Engine {
     /// Cancels or starts what an event triggers for its customer, rules in their order.
     mutating func fire(_ slot: Int, _ context: borrowing EventContext, _ places: [Int]) {
         guard !places.isEmpty else { return }
-        let triggers = rules.triggersByEvent[Int(context.event.index)]
+        let triggers = rules.triggers.byEvent[Int(context.event.index)]
         for place in places {
             let number = triggers[place].rule
             let rule = rules.rules[number]
@@ -52,7 +52,7 @@ extension Engine {
     /// Cancels or starts what follows from segments entered and left.
     mutating func fire(_ slot: Int, _ changes: [SegmentChange], _ action: Trigger.Action) {
         for change in changes {
-            let triggers = change.entered ? rules.entering[change.segment] : rules.leaving[change.segment]
+            let triggers = change.entered ? rules.triggers.entering[change.segment] : rules.triggers.leaving[change.segment]
             for trigger in triggers where trigger.action == action {
                 switch trigger.action {
                 case .cancel:

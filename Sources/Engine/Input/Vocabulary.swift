@@ -143,5 +143,8 @@ package struct Vocabulary: Sendable {
         return nil
     }
 
+    /// The place of a name in tables by event name.
+    func number(of name: String) -> Int { Int((find(Array(name.utf8)) ?? .unmentioned).index) }
+
     package subscript(name: EventName) -> Entry { entries[Int(name.index)] }
 }

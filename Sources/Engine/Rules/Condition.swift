@@ -1,7 +1,7 @@
 import CEL
 
 /// What a reference of a condition reads, resolved once when the rule set is compiled.
-package enum Slot: Hashable, Sendable {
+package enum Referent: Hashable, Sendable {
     case eventName, eventID, eventTime, eventProperties
     case profileID, profileAnonymous, firstSeen, lastSeen, locale, timezone, traits, segments
     /// Series (into `RuleSet.series`) and window; nil is the lifetime.
@@ -37,8 +37,8 @@ struct CountThreshold: Sendable {
     private let sign: BinaryOperator
     private let bound: Int64
 
-    init?(_ comparison: Program.Comparison, of slot: Slot) {
-        guard case .count(let series, let window) = slot, case .int(let bound) = comparison.constant else { return nil }
+    init?(_ comparison: Program.Comparison, of referent: Referent) {
+        guard case .count(let series, let window) = referent, case .int(let bound) = comparison.constant else { return nil }
         switch comparison.sign {
         case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual: break
         default: return nil
@@ -65,9 +65,9 @@ struct CountThreshold: Sendable {
 package final class Condition: Sendable {
     package let program: Program
     /// For each of `program.references`: what it reads, the keys below that, and the constant arguments of a call.
-    let references: [(slot: Slot, keys: [Key], arguments: [Value])]
+    let references: [(referent: Referent, keys: [Key], arguments: [Value])]
     /// For each of `program.calls`.
-    let calls: [Slot]
+    let calls: [Referent]
     /// The expression as written, and where.
     package let text: Located<String>
     /// Of a trigger's condition: its number among those of the rule set that differ. Triggers with the same text share one condition, which is
@@ -77,31 +77,32 @@ package final class Condition: Sendable {
     let threshold: CountThreshold?
 
     init(
-        program: Program, references: [(slot: Slot, keys: [Key], arguments: [Value])], calls: [Slot], text: Located<String>,
+        program: Program, references: [(referent: Referent, keys: [Key], arguments: [Value])], calls: [Referent],
+        text: Located<String>,
         number: Int? = nil
     ) {
         self.number = number
-        threshold = program.comparison.flatMap { CountThreshold($0, of: references[$0.reference].slot) }
+        threshold = program.comparison.flatMap { CountThreshold($0, of: references[$0.reference].referent) }
         self.program = program
         self.references = references
         self.calls = calls
         self.text = text
     }
 
-    /// The slots it reads, without duplicates, in order of appearance.
-    package var slots: [Slot] {
-        var result: [Slot] = []
-        for slot in references.map(\.slot) + calls where !result.contains(slot) { result.append(slot) }
+    /// What it refers to, without duplicates, in order of appearance.
+    package var referents: [Referent] {
+        var result: [Referent] = []
+        for referent in references.map(\.referent) + calls where !result.contains(referent) { result.append(referent) }
         return result
     }
 
-    package var readsProduct: Bool { slots.contains { if case .product = $0 { true } else { false } } }
-    package var readsInterest: Bool { slots.contains { if case .interest = $0 { true } else { false } } }
-    package var readsProperties: Bool { slots.contains(.eventProperties) }
+    package var readsProduct: Bool { referents.contains { if case .product = $0 { true } else { false } } }
+    package var readsInterest: Bool { referents.contains { if case .interest = $0 { true } else { false } } }
+    package var readsProperties: Bool { referents.contains(.eventProperties) }
     /// Whether its answer may differ between the customers of one product's line.
     package var readsCustomer: Bool {
         readsProfile
-            || slots.contains {
+            || referents.contains {
                 switch $0 {
                 case .eventName, .eventID, .eventTime, .eventProperties: true
                 default: false
@@ -110,7 +111,7 @@ package final class Condition: Sendable {
     }
     /// Reads what only a customer has.
     package var readsProfile: Bool {
-        slots.contains {
+        referents.contains {
             switch $0 {
             case .eventName, .eventID, .eventTime, .eventProperties, .product, .now, .distance, .days, .money: false
             default: true
@@ -119,7 +120,7 @@ package final class Condition: Sendable {
     }
     /// Reads a cart, product, subscription or interest, which may have to be found again through the event's properties.
     package var readsSubject: Bool {
-        slots.contains {
+        referents.contains {
             switch $0 {
             case .cart, .product, .subscription, .interest: true
             default: false

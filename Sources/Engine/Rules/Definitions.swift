@@ -90,6 +90,8 @@ package struct Definitions: Sendable {
     /// Events before this time build state without making messages (`publish_from`); nil: everything makes messages.
     package var publishFrom: Instant?
     package var delivery = DeliveryDefinition()
+    /// Names under which no event comes, because all logs' formats call such events otherwise, and what they are called.
+    package var renamedEvents: [String: String] = [:]
 
     package init(instance: String) { self.instance = instance }
 }

@@ -70,8 +70,8 @@ extension RuleCompiler {
     }
 
     /// Calls whose arguments are known only at run time; their literal ones (a window) are read off the tree.
-    mutating func resolveCalls(of program: Program) -> [Slot] {
-        var slots = program.calls.map { Slot.nothing($0.function) }
+    mutating func resolveCalls(of program: Program) -> [Referent] {
+        var referents = program.calls.map { Referent.nothing($0.function) }
         var found: [(index: Int, function: String, arguments: [Value])] = []
         func visit(_ expression: Expression) {
             if case .hostCall(let call, _, let arguments, let index?) = expression.kind {
@@ -80,10 +80,10 @@ extension RuleCompiler {
             for child in expression.children { visit(child) }
         }
         visit(program.expression)
-        for call in found where slots.indices.contains(call.index) {
-            slots[call.index] = resolve(call: call.function, arguments: call.arguments)
+        for call in found where referents.indices.contains(call.index) {
+            referents[call.index] = resolve(call: call.function, arguments: call.arguments)
         }
-        return slots
+        return referents
     }
 
     /// The line of the expression with the place marked below it.
@@ -94,37 +94,37 @@ extension RuleCompiler {
             + String(repeating: "^", count: max(1, problem.length))
     }
 
-    mutating func resolve(_ reference: Reference) -> (slot: Slot, keys: [Key], arguments: [Value]) {
+    mutating func resolve(_ reference: Reference) -> (referent: Referent, keys: [Key], arguments: [Value]) {
         switch reference {
         case .call(let function, _, _, let arguments): return (resolve(call: function, arguments: arguments), [], arguments)
         case .path(let variable, let keys):
             guard case .string(let field)? = keys.first else { return (variable == "now" ? .now : .nothing(variable), [], []) }
             let rest = Array(keys.dropFirst())
-            let slot: Slot
+            let referent: Referent
             switch (variable, field) {
-            case ("event", "name"): slot = .eventName
-            case ("event", "id"): slot = .eventID
-            case ("event", "time"): slot = .eventTime
-            case ("event", "properties"): slot = .eventProperties
-            case ("profile", "id"): slot = .profileID
-            case ("profile", "anonymous"): slot = .profileAnonymous
-            case ("profile", "first_seen"): slot = .firstSeen
-            case ("profile", "last_seen"): slot = .lastSeen
-            case ("profile", "locale"): slot = .locale
-            case ("profile", "timezone"): slot = .timezone
-            case ("profile", "traits"): slot = .traits
-            case ("profile", "segments"): slot = .segments
-            case ("cart", _): slot = .cart(field)
-            case ("product", _): slot = .product(field)
-            case ("subscription", _): slot = .subscription(field)
-            case ("interest", _): slot = .interest(field)
-            default: slot = .nothing(variable)
+            case ("event", "name"): referent = .eventName
+            case ("event", "id"): referent = .eventID
+            case ("event", "time"): referent = .eventTime
+            case ("event", "properties"): referent = .eventProperties
+            case ("profile", "id"): referent = .profileID
+            case ("profile", "anonymous"): referent = .profileAnonymous
+            case ("profile", "first_seen"): referent = .firstSeen
+            case ("profile", "last_seen"): referent = .lastSeen
+            case ("profile", "locale"): referent = .locale
+            case ("profile", "timezone"): referent = .timezone
+            case ("profile", "traits"): referent = .traits
+            case ("profile", "segments"): referent = .segments
+            case ("cart", _): referent = .cart(field)
+            case ("product", _): referent = .product(field)
+            case ("subscription", _): referent = .subscription(field)
+            case ("interest", _): referent = .interest(field)
+            default: referent = .nothing(variable)
             }
-            return (slot, rest, [])
+            return (referent, rest, [])
         }
     }
 
-    mutating func resolve(call function: String, arguments: [Value]) -> Slot {
+    mutating func resolve(call function: String, arguments: [Value]) -> Referent {
         let texts = arguments.map { if case .string(let text) = $0 { text } else { "" } }
         switch function {
         case "distance": return .distance

@@ -13,8 +13,8 @@ extension RuleCompiler {
             else { return nil }
             var windows: [(series: Int, window: Milliseconds)] = []
             var dependencies: [Int] = []
-            for slot in condition.slots {
-                switch slot {
+            for referent in condition.referents {
+                switch referent {
                 case .count(let index, let window?), .sum(let index, let window?), .minimum(let index, let window?),
                     .maximum(let index, let window?), .average(let index, let window?), .distinct(let index, let window?),
                     .top(let index, let window?), .ordered(let index, let window?):
@@ -39,14 +39,14 @@ extension RuleCompiler {
     mutating func sinceComparisons(_ condition: Condition) -> [(mark: Int, constant: Milliseconds)] {
         var found: [(mark: Int, constant: Milliseconds)] = []
         func mark(_ expression: Expression) -> Int? {
-            guard let reference = expression.reference, case .since(let mark) = condition.references[reference].slot else {
+            guard let reference = expression.reference, case .since(let mark) = condition.references[reference].referent else {
                 return nil
             }
             return mark
         }
         func span(_ expression: Expression) -> Int? {
             if case .duration(let nanoseconds)? = expression.constant { return nanoseconds }
-            guard let reference = expression.reference, condition.references[reference].slot == .days,
+            guard let reference = expression.reference, condition.references[reference].referent == .days,
                 case .int(let days)? = condition.references[reference].arguments.first, days.magnitude < 100_000
             else { return nil }
             return days * 86_400_000_000_000
@@ -109,12 +109,27 @@ extension RuleCompiler {
         return order
     }
 
-    func dependents(_ segments: [Segment], order: [Int]) -> [[Int]] {
-        segments.indices.map { base in
-            var reached: Set<Int> = [base]
-            for index in order where !reached.isDisjoint(with: segments[index].dependencies) { reached.insert(index) }
-            return order.filter { $0 != base && reached.contains($0) }
+    /// By segment: what may change it. Even a condition over what never changes is judged once, with the first event.
+    func sensitivity(of segments: [Segment], order: [Int]) -> [SegmentSensitivity] {
+        var found = [SegmentSensitivity](repeating: SegmentSensitivity(), count: segments.count)
+        for index in order {
+            var own = SegmentSensitivity()
+            for referent in segments[index].condition.referents {
+                switch referent {
+                case .count(let series, _), .sum(let series, _), .minimum(let series, _), .maximum(let series, _),
+                    .average(let series, _), .distinct(let series, _), .top(let series, _), .ordered(let series, _):
+                    own.events.insert(vocabulary.number(of: self.series[series].event))
+                case .ever(let mark), .first(let mark), .last(let mark), .since(let mark):
+                    own.events.insert(vocabulary.number(of: marks[mark]))
+                case .locale, .timezone, .traits: own.context = true
+                case .member(let other): own.formUnion(found[other])
+                case .profileID, .profileAnonymous, .distance, .days, .money: break
+                default: own.always = true
+                }
+            }
+            found[index] = own
         }
+        return found
     }
 
     /// FNV-1a over what segments and calendars say.

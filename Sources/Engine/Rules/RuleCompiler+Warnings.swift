@@ -4,8 +4,16 @@ import CEL
 extension RuleCompiler {
     // MARK: Names of events
 
-    /// Warns of an event that is all but one that the state or a format knows. Any name is allowed, so that it can be no error.
+    /// Warns of an event that is all but one that the state or a format knows, or that a format gives another name. Any name is allowed, so that
+    /// it can be no error.
     mutating func checkSpelling(of name: String, at position: Position) {
+        if let renamed = definitions.renamedEvents[name] {
+            issues.append(
+                Issue(
+                    .warning, at: position, "no event comes as \"\(name)\": the format calls it `\(renamed)`",
+                    hint: "Write `\(renamed)`."))
+            return
+        }
         guard Self.knownEvents[name] == nil, name.utf8.count <= 40 else { return }
         let letters = Self.letters(of: name)
         guard letters.count >= 8,

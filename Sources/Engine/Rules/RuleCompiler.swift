@@ -27,115 +27,20 @@ struct RuleCompiler {
         checkDelivery()
         let segments = compileSegments()
         let order = topologicalOrder(segments)
+        var found = FoundTriggers(segments: segments.count)
         var rules: [Rule] = []
-        var eventTriggers: [(EventName, Trigger)] = []
-        var entering = [[Trigger]](repeating: [], count: segments.count)
-        var leaving = entering
-        var calendars: [CalendarTrigger] = []
         for (index, definition) in definitions.rules.enumerated() {
-            var starts: [Trigger] = []
-            for (action, triggers) in [(Trigger.Action.cancel, definition.cancel), (.start, definition.start)] {
-                for (place, trigger) in triggers.enumerated() {
-                    switch trigger {
-                    case .event(let name, let condition):
-                        checkSpelling(of: name.value, at: name.position)
-                        let shared = condition.flatMap { triggerCondition($0) }
-                        if let shared, shared.readsProfile, StateEvent.isAboutAProduct(name.value) {
-                            issues.append(
-                                Issue(
-                                    at: shared.text.position,
-                                    "\(name.value) is about a product, where there is no customer yet",
-                                    hint: "ask for the customer in the rule's `if`, which is judged for each of the audience"))
-                        }
-                        let event = vocabulary.add(
-                            name.value, needsProperties: true, isProductEvent: action == .start && !definition.audience.isEmpty)
-                        let entry = Trigger(rule: index, action: action, condition: shared)
-                        eventTriggers.append((event, entry))
-                        if action == .start { starts.append(entry) }
-                    case .enters(let name):
-                        if let segment = segment(name) {
-                            entering[segment].append(Trigger(rule: index, action: action, condition: nil))
-                        }
-                    case .leaves(let name):
-                        if let segment = segment(name) {
-                            leaving[segment].append(Trigger(rule: index, action: action, condition: nil))
-                        }
-                    case .calendar(let name, let before, let minute):
-                        guard let calendar = definitions.calendars.first(where: { $0.name.value.same(as: name.value) }) else {
-                            issues.append(Issue(at: name.position, "there is no calendar \"\(name.value)\""))
-                            continue
-                        }
-                        calendars.append(
-                            CalendarTrigger(
-                                rule: index, index: place, days: calendar.days, before: before, minuteOfDay: minute,
-                                segments: definition.audience.compactMap {
-                                    if case .segment(let name) = $0 { self.segment(name) } else { nil }
-                                }))
-                    }
-                }
+            for trigger in definition.cancel { compile(trigger, .cancel, of: definition, at: index, into: &found) }
+            for (place, trigger) in definition.start.enumerated() {
+                compile(trigger, .start, of: definition, at: index, place: place, into: &found)
             }
             let rule = compileRule(definition)
             warnIfSilent(definition, rule, segments)
             rules.append(rule)
         }
-        let indexed = Set(rules.filter(\.hasAudience).flatMap(\.interestKinds))
-        // A rule whose audience names interests reads only those; any other rule reads whichever the customer has, views too.
-        let readsAnyInterest =
-            rules.contains { rule in
-                rule.interestKinds.isEmpty
-                    && (([rule.condition].compactMap { $0 }) + rule.data.map(\.condition)).contains { $0.readsInterest }
-            } || eventTriggers.contains { $0.1.condition?.readsInterest ?? false }
-        let keepsViews = indexed.contains(.viewed) || readsAnyInterest
-        if keepsViews { vocabulary.add(StateEvent.productViewed.name, needsProperties: true) }
+        let products = ProductUse(rules: rules, triggers: found.events.map(\.trigger))
+        if products.keepsViews { vocabulary.add(StateEvent.productViewed.name, needsProperties: true) }
 
-        let names = vocabulary.entries.count
-        var seriesByEvent = [[Int]](repeating: [], count: names)
-        for (index, definition) in series.enumerated() {
-            let event = vocabulary.add(definition.event)
-            seriesByEvent[Int(event.index)].append(index)
-        }
-        var markByEvent = [Int?](repeating: nil, count: names)
-        for (index, name) in marks.enumerated() { markByEvent[Int(vocabulary.add(name).index)] = index }
-        var triggersByEvent = [[Trigger]](repeating: [], count: names)
-        // Cancels come before starts, rules in their order: an event that does both cancels, then starts.
-        for action in [Trigger.Action.cancel, .start] {
-            for (event, trigger) in eventTriggers where trigger.action == action {
-                triggersByEvent[Int(event.index)].append(trigger)
-            }
-        }
-        var segmentsByEvent = [[Int]](repeating: [], count: names)
-        var sensitivity = SegmentSensitivity()
-        var affectedBy = [Set<Int>](repeating: [], count: segments.count)
-        for index in order {
-            let segment = segments[index]
-            var events: Set<Int> = []
-            var always = false
-            var context = false
-            for slot in segment.condition.slots {
-                switch slot {
-                case .count(let series, _), .sum(let series, _), .minimum(let series, _), .maximum(let series, _),
-                    .average(let series, _), .distinct(let series, _), .top(let series, _), .ordered(let series, _):
-                    events.insert(Int(vocabulary.add(self.series[series].event).index))
-                case .ever(let mark), .first(let mark), .last(let mark), .since(let mark):
-                    events.insert(Int(vocabulary.add(marks[mark]).index))
-                case .locale, .timezone, .traits: context = true
-                case .member(let other):
-                    events.formUnion(affectedBy[other])
-                    always = always || sensitivity.always.contains(other)
-                    context = context || sensitivity.context.contains(other)
-                case .profileID, .profileAnonymous, .distance, .days, .money: break
-                default: always = true
-                }
-            }
-            affectedBy[index] = events
-            // Even a condition over what never changes is judged once, with the first event.
-            if always { sensitivity.always.append(index) } else if context { sensitivity.context.append(index) }
-            if !always { for event in events { segmentsByEvent[event].append(index) } }
-        }
-        let position = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
-        for event in segmentsByEvent.indices {
-            segmentsByEvent[event].sort { position[$0, default: 0] < position[$1, default: 0] }
-        }
         if vocabulary.entries.count >= Vocabulary.most, let rule = definitions.rules.last {
             issues.append(
                 Issue(
@@ -143,36 +48,78 @@ struct RuleCompiler {
                     hint: "Give the events of one kind one name, and tell them apart by their properties."))
         }
         guard vocabulary.entries.count < Vocabulary.most, issues.allSatisfy({ $0.severity != .error }) else { return nil }
-
-        let byName = rules.indices.sorted { rules[$0].name.precedes(rules[$1].name) }
-        var rank = [Int](repeating: 0, count: rules.count)
-        for (place, rule) in byName.enumerated() { rank[rule] = place }
+        let names = vocabulary.entries.count
         return RuleSet(
-            definitions: definitions, vocabulary: vocabulary, rules: rules, segments: segments, series: series, longest: longest,
-            marks: marks, rank: rank, seriesByEvent: seriesByEvent, markByEvent: markByEvent, triggersByEvent: triggersByEvent,
-            entering: entering, leaving: leaving, calendars: calendars, segmentsByEvent: segmentsByEvent,
-            sensitivity: sensitivity,
-            indexedInterests: indexed,
-            indexedSegments: Array(
-                Set(rules.flatMap(\.audience).compactMap { if case .segment(let index) = $0 { index } else { nil } })
-            )
-            .sorted(),
-            keepsViews: keepsViews, judgement: judgement(), timeZone: timeZone, segmentOrder: order,
-            dependents: dependents(segments, order: order),
-            readsProductInTriggers: eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
-            usesProducts: !indexed.isEmpty || rules.contains { $0.hasAudience || $0.readsProduct }
-                || eventTriggers.contains { $0.1.condition?.readsProduct ?? false },
-            acts: (0..<names).map { index in
-                guard let state = StateEvent(rawValue: UInt16(index)) else { return !triggersByEvent[index].isEmpty }
-                return state != .productViewed || keepsViews || !triggersByEvent[index].isEmpty
-            },
-            seriesPaths: series.map { $0.property.isEmpty ? [] : $0.property.split(separator: ".").map(String.init) },
-            windowMoments: series.indices.map { index in
-                Set(segments.flatMap(\.windows).filter { $0.series == index }.map(\.window)).sorted()
-            },
-            sinceMoments: marks.indices.map { index in
-                Set(segments.flatMap(\.since).filter { $0.mark == index }.map(\.constant)).sorted()
-            })
+            definitions: definitions, vocabulary: vocabulary, rules: rules, triggers: found.table(names: names, rules: rules),
+            graph: SegmentGraph(
+                segments, order: order, sensitivity: sensitivity(of: segments, order: order), names: names, series: series.count,
+                marks: marks.count),
+            statistics: EventStatistics(series: series, longest: longest, marks: marks, vocabulary: vocabulary),
+            products: products, judgement: judgement(), timeZone: timeZone)
+    }
+
+    // MARK: Triggers
+
+    /// What starts and cancels the rules, as it is found.
+    private struct FoundTriggers {
+        var events: [(event: EventName, trigger: Trigger)] = []
+        var entering: [[Trigger]]
+        var leaving: [[Trigger]]
+        var calendars: [CalendarTrigger] = []
+
+        init(segments: Int) {
+            entering = [[Trigger]](repeating: [], count: segments)
+            leaving = entering
+        }
+
+        func table(names: Int, rules: [Rule]) -> TriggerTable {
+            var byEvent = [[Trigger]](repeating: [], count: names)
+            // Cancels come before starts, rules in their order: an event that does both cancels, then starts.
+            for action in [Trigger.Action.cancel, .start] {
+                for (event, trigger) in events where trigger.action == action { byEvent[Int(event.index)].append(trigger) }
+            }
+            return TriggerTable(byEvent: byEvent, entering: entering, leaving: leaving, calendars: calendars, rules: rules)
+        }
+    }
+
+    /// - Parameter place: among the starts of its rule.
+    private mutating func compile(
+        _ trigger: TriggerDefinition, _ action: Trigger.Action, of definition: RuleDefinition, at rule: Int, place: Int = 0,
+        into found: inout FoundTriggers
+    ) {
+        switch trigger {
+        case .event(let name, let condition):
+            checkSpelling(of: name.value, at: name.position)
+            let shared = condition.flatMap { triggerCondition($0) }
+            if let shared, shared.readsProfile, StateEvent.isAboutAProduct(name.value) {
+                issues.append(
+                    Issue(
+                        at: shared.text.position, "\(name.value) is about a product, where there is no customer yet",
+                        hint: "ask for the customer in the rule's `if`, which is judged for each of the audience"))
+            }
+            let event = vocabulary.add(
+                name.value, needsProperties: true, isProductEvent: action == .start && !definition.audience.isEmpty)
+            found.events.append((event, Trigger(rule: rule, action: action, condition: shared)))
+        case .enters(let name):
+            if let segment = segment(name) {
+                found.entering[segment].append(Trigger(rule: rule, action: action, condition: nil))
+            }
+        case .leaves(let name):
+            if let segment = segment(name) {
+                found.leaving[segment].append(Trigger(rule: rule, action: action, condition: nil))
+            }
+        case .calendar(let name, let before, let minute):
+            guard let calendar = definitions.calendars.first(where: { $0.name.value.same(as: name.value) }) else {
+                issues.append(Issue(at: name.position, "there is no calendar \"\(name.value)\""))
+                return
+            }
+            found.calendars.append(
+                CalendarTrigger(
+                    rule: rule, index: place, days: calendar.days, before: before, minuteOfDay: minute,
+                    segments: definition.audience.compactMap {
+                        if case .segment(let name) = $0 { self.segment(name) } else { nil }
+                    }))
+        }
     }
 
     // MARK: Rules
@@ -234,7 +181,7 @@ struct RuleCompiler {
         }
         let conditions = [condition, limit].compactMap { $0 } + data.map(\.condition)
         let readsSubject = conditions.contains { condition in
-            condition.slots.contains {
+            condition.referents.contains {
                 switch $0 {
                 case .cart: per != .cart
                 case .product, .interest: per != .product

@@ -10,7 +10,7 @@ struct ProfileScope: Host {
     let now: Instant
 
     func load(_ reference: Int, of program: Program) -> Loaded {
-        switch condition.references[reference].slot {
+        switch condition.references[reference].referent {
         case .count(let index, let window):
             return .value(.int(Int(profile.pointee.count(index, now: now, window: window, of: rules))))
         case .ever(let mark): return .value(.bool(profile.pointee.marks.contains { $0.definition == mark }))
@@ -49,13 +49,13 @@ struct Scope: Host {
 
     func load(_ reference: Int, of program: Program) -> Loaded {
         let entry = condition.references[reference]
-        return walk(value(of: entry.slot, arguments: entry.arguments, keys: entry.keys), entry.slot, entry.keys)
+        return walk(value(of: entry.referent, arguments: entry.arguments, keys: entry.keys), entry.referent, entry.keys)
     }
 
     func has(_ reference: Int, of program: Program) -> Bool {
         let entry = condition.references[reference]
         // Whether a property is there does not need its value.
-        if case .eventProperties = entry.slot { return Self.find(properties, entry.keys) != nil }
+        if case .eventProperties = entry.referent { return Self.find(properties, entry.keys) != nil }
         if case .value = load(reference, of: program) { return true }
         return false
     }
@@ -65,16 +65,16 @@ struct Scope: Host {
     }
 
     func size(of reference: Int, of program: Program) -> Int? {
-        guard case .cart("items") = condition.references[reference].slot, condition.references[reference].keys.isEmpty,
+        guard case .cart("items") = condition.references[reference].referent, condition.references[reference].keys.isEmpty,
             let profile
         else { return nil }
         return cartID.flatMap { id in profile.pointee.carts.index(id: id).map { profile.pointee.carts.list[$0].lines.count } }
             ?? 0
     }
 
-    /// Follows the keys below a slot whose value has been built; properties and traits have followed them already.
-    private func walk(_ loaded: Loaded, _ slot: Slot, _ keys: [Key]) -> Loaded {
-        switch slot {
+    /// Follows the keys below a referent whose value has been built; properties and traits have followed them already.
+    private func walk(_ loaded: Loaded, _ referent: Referent, _ keys: [Key]) -> Loaded {
+        switch referent {
         case .eventProperties, .traits: return loaded
         default: break
         }
@@ -91,8 +91,8 @@ struct Scope: Host {
         return .value(value)
     }
 
-    private func value(of slot: Slot, arguments: [Value], keys: [Key]) -> Loaded {
-        switch slot {
+    private func value(of referent: Referent, arguments: [Value], keys: [Key]) -> Loaded {
+        switch referent {
         case .eventName: return .value(.string(eventName))
         case .eventID: return eventID.isEmpty ? .absent : .value(.string(eventID))
         case .eventTime: return Self.time(eventTime)
@@ -114,19 +114,21 @@ struct Scope: Host {
         default: break
         }
         guard let profile else { return .error("there is no customer here") }
-        switch slot {
+        switch referent {
         case .cart(let field): return Self.cartField(field, cartID, in: profile.pointee.carts)
         case .subscription(let field): return subscriptionField(field, profile)
         case .interest(let field): return interestField(field, profile)
-        default: return profileValue(slot, arguments, keys, profile)
+        default: return profileValue(referent, arguments, keys, profile)
         }
     }
 
     // MARK: The profile
 
-    private func profileValue(_ slot: Slot, _ arguments: [Value], _ keys: [Key], _ profile: UnsafePointer<Profile>) -> Loaded {
+    private func profileValue(_ referent: Referent, _ arguments: [Value], _ keys: [Key], _ profile: UnsafePointer<Profile>)
+        -> Loaded
+    {
         func text(_ stamped: Stamped<String>?) -> Loaded { stamped.map { .value(.string($0.value)) } ?? .absent }
-        switch slot {
+        switch referent {
         case .profileID: return .value(.string(String(decoding: profile.pointee.key.id, as: UTF8.self)))
         case .profileAnonymous: return .value(.bool(profile.pointee.key.isAnonymous))
         case .firstSeen: return Self.time(profile.pointee.firstSeen)
@@ -183,7 +185,7 @@ struct Scope: Host {
 
     private func live(_ index: Int, _ window: Milliseconds?, _ profile: UnsafePointer<Profile>) -> ArraySlice<Bucket> {
         guard let series = Self.series(index, profile) else { return [] }
-        return profile.pointee.series[series].live(now: now, window: window, width: rules.series[index].width)
+        return profile.pointee.series[series].live(now: now, window: window, width: rules.statistics.series[index].width)
     }
 
     /// The value that occurred most often; of equally frequent ones the smallest by its packed bytes.

@@ -31,8 +31,8 @@ package struct Inspection: Sendable {
     /// What the windows hold now, over the longest that any condition looks back.
     package var windows: [WindowValue] {
         profile.series.map { series in
-            let definition = rules.series[series.definition]
-            let longest = rules.longest[series.definition]
+            let definition = rules.statistics.series[series.definition]
+            let longest = rules.statistics.longest[series.definition]
             let window = definition.width == .lifetime ? nil : longest
             let live = series.live(now: now, window: window, width: definition.width)
             let value: String =

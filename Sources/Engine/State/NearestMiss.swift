@@ -17,7 +17,7 @@ extension Inspection {
     package func conditions(of rule: Int, product: ProductInspection? = nil) -> [Judged] {
         var result: [Judged] = []
         for (index, entry) in rules.vocabulary.entries.enumerated() {
-            for trigger in rules.triggersByEvent[index] where trigger.rule == rule && trigger.action == .start {
+            for trigger in rules.triggers.byEvent[index] where trigger.rule == rule && trigger.action == .start {
                 guard let condition = trigger.condition else { continue }
                 result.append(judge(condition, place: "where of start on \(entry.name)", rule: rule, product))
             }
@@ -29,9 +29,9 @@ extension Inspection {
     /// What starts the rule, in words, and when that last happened to this customer where the state keeps it.
     package func starts(of rule: Int) -> [(event: String, last: Instant?)] {
         rules.vocabulary.entries.indices.compactMap { index in
-            guard rules.triggersByEvent[index].contains(where: { $0.rule == rule && $0.action == .start }) else { return nil }
+            guard rules.triggers.byEvent[index].contains(where: { $0.rule == rule && $0.action == .start }) else { return nil }
             let name = rules.vocabulary.entries[index].name
-            return (name, profile.marks.first { rules.marks[$0.definition] == name }?.last)
+            return (name, profile.marks.first { rules.statistics.marks[$0.definition] == name }?.last)
         }
     }
 

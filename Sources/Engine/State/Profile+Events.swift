@@ -29,7 +29,7 @@ extension Profile {
         if let traits = batch.traits(of: event) { set(traits: traits, at: event.time) }
         let name = Int(event.name.index)
         guard name != 0 else { return }
-        if let mark = rules.markByEvent[name] {
+        if let mark = rules.statistics.markByEvent[name] {
             if let place = marks.firstIndex(where: { $0.definition == mark }) {
                 marks[place].first = min(marks[place].first, event.time)
                 marks[place].last = max(marks[place].last, event.time)
@@ -37,15 +37,15 @@ extension Profile {
                 marks.append(Mark(definition: mark, first: event.time, last: event.time))
             }
         }
-        let counted = rules.seriesByEvent[name]
+        let counted = rules.statistics.seriesByEvent[name]
         for definition in counted { count(definition, event.time, properties, rules, now: now) }
     }
 
     private mutating func count(_ definition: Int, _ time: Instant, _ properties: JSONView?, _ rules: RuleSet, now: Instant) {
-        let width = rules.series[definition].width
-        let statistic = rules.series[definition].statistic
+        let width = rules.statistics.series[definition].width
+        let statistic = rules.statistics.series[definition].statistic
         let bucket = width.bucket(time)
-        let longest = rules.longest[definition]
+        let longest = rules.statistics.longest[definition]
         if width != .lifetime, width.leaves(bucket, window: longest) <= now { return }
         if statistic == .count {
             let place = place(of: definition)
@@ -53,7 +53,7 @@ extension Profile {
             series[place].count(bucket)
             return
         }
-        let value = statistic == .ordered ? nil : properties?.value(at: rules.seriesPaths[definition])
+        let value = statistic == .ordered ? nil : properties?.value(at: rules.statistics.paths[definition])
         let number = value?.decimal
         switch statistic {
         case .sum: if number == nil { return }
@@ -85,7 +85,7 @@ extension Profile {
     /// How many events of a `count` series fall into a window now.
     func count(_ definition: Int, now: Instant, window: Milliseconds?, of rules: RuleSet) -> Int64 {
         for place in series.indices where series[place].definition == definition {
-            return series[place].total(now: now, window: window, width: rules.series[definition].width)
+            return series[place].total(now: now, window: window, width: rules.statistics.series[definition].width)
         }
         return 0
     }

@@ -189,7 +189,7 @@ struct RecordReader {
                 case 3:
                     let name = reader.text()
                     let (first, last) = (reader.signed(), reader.signed())
-                    if let index = rules.marks.firstIndex(where: { $0.same(as: name) }) {
+                    if let index = rules.statistics.marks.firstIndex(where: { $0.same(as: name) }) {
                         reading.profile.marks.append(Mark(definition: index, first: first, last: last))
                     } else {
                         reading.leavesBehind = true
@@ -211,7 +211,7 @@ struct RecordReader {
                         bucket.value = reader.blob()
                         series.buckets.append(bucket)
                     }
-                    if let index = rules.series.firstIndex(where: { $0.name.same(as: name) }) {
+                    if let index = rules.statistics.series.firstIndex(where: { $0.name.same(as: name) }) {
                         series.definition = index
                         reading.profile.series.append(series)
                     } else {

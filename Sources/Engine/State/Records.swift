@@ -305,7 +305,7 @@ struct RecordWriter {
         if !profile.marks.isEmpty {
             section(3, profile.marks.count)
             for mark in profile.marks {
-                writer.text(rules.marks[mark.definition])
+                writer.text(rules.statistics.marks[mark.definition])
                 writer.signed(mark.first)
                 writer.signed(mark.last)
             }
@@ -314,7 +314,7 @@ struct RecordWriter {
         if kept > 0 {
             section(4, kept)
             for series in profile.series where !series.isEmpty {
-                writer.text(rules.series[series.definition].name)
+                writer.text(rules.statistics.series[series.definition].name)
                 writer.unsigned(UInt64(series.counts.count))
                 var last: Int32 = 0
                 for bucket in series.counts {
