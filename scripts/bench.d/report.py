@@ -34,8 +34,15 @@ def figures(result):
         row(
             f"durable catch-up, {job}", f"{short(main['durable'])} events/s", "≥ 1 M", main["durable"] >= 1e6, main["durable/pass"],
             main["durable/python"])
+        if "floor" in main:
+            row(
+                "durable catch-up, share of a bare program that writes the same rows and files, and decides nothing",
+                f"{main['durable/floor']:.2f} of {short(main['floor'])} events/s")
     if main := result.get("throughput"):
-        for name, title in (("pass", "bare pass"), ("replay", "replay"), ("durable", "durable catch-up"), ("python", "plain script")):
+        titles = {
+            "pass": "bare pass", "replay": "replay", "durable": "durable catch-up", "floor": "bare program that writes the same",
+            "python": "plain script"}
+        for name, title in ((name, title) for name, title in titles.items() if name in main["cpu"]):
             row(f"{title}, processor time for a million events", f"{main['cpu'][name] * 1e6:.2f} s")
     states = (result.get("growth") or {}).get("states", [])
     for point in [point for point in states if point["customers"] >= LARGE] or states[-1:]:
@@ -44,6 +51,10 @@ def figures(result):
             f"durable catch-up, {point['lines']:,} events onto a state of {point['customers']:,} customers",
             f"{short(point['durable'])} events/s", "≥ 300 k" if large else "", point["durable"] >= 3e5 if large else None,
             point["durable/pass"])
+        if "floor" in point:
+            row(
+                f"the same onto {point['customers']:,} customers, share of a bare program that writes the same rows and files",
+                f"{point['durable/floor']:.2f} of {short(point['floor'])} events/s")
     if live := result.get("latency"):
         above50, above99 = (live[p] - live["floor " + p] for p in ("p50", "p99"))
         what = f"live at {live['rate']:,.0f} events/s, append to file"

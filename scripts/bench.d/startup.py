@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 
 from daemon import Daemon, settle
-from throughput import bare_pass, state
-from workload import Failure, median, say
+from throughput import bare_pass, floor, state
+from workload import LARGE, Failure, median, say
 
 # The log that is read on top of a large state begins after the one that the state is made of.
 NEXT = "2026-04-01T00:00:00Z"
@@ -79,7 +79,7 @@ def catch_up(work, directory, lines, customers, runs):
     """Durable catch-up on top of a copy of a state, beside the bare pass over the same log."""
     log = work.log(lines, customers, start=NEXT)
     program = bare_pass(work)
-    speeds, ratios, resident = [], [], []
+    speeds, ratios, resident, bare = [], [], [], {}
     for _ in range(runs):
         passed = work.run([program, log]).seconds
         configuration, own, outbox = work.configuration(log)
@@ -93,6 +93,9 @@ def catch_up(work, directory, lines, customers, runs):
         found, _, _ = state(own)
         if found < customers:
             raise Failure(f"the state had {customers} customers, and now has {found}")
+        if customers == LARGE:
+            seconds, cpu = floor(work, configuration, directory.parent)
+            bare = {"floor": lines / seconds, "floor cpu": cpu / lines, "durable/floor": seconds / run.seconds}
         shutil.rmtree(configuration.parent)
     return {
-        "lines": lines, "durable": median(speeds), "durable/pass": median(ratios), "working": median(resident)}
+        "lines": lines, "durable": median(speeds), "durable/pass": median(ratios), "working": median(resident), **bare}

@@ -67,8 +67,25 @@ def state(directory):
     return customers, segments, size
 
 
+def floor(work, configuration, before=None):
+    """Seconds of wall clock and of the processor in which a program that decides nothing writes what a durable run wrote. What it writes is left:
+    deleting thousands of files distorts what is measured after it."""
+    home = configuration.parent
+    commits = json.loads((home / "state" / "status.json").read_text())["commits"]
+    target = work.fresh("floor")
+    target.mkdir()
+    if before:
+        shutil.copy(before / "state" / "nudged.db", target)
+    written = work.run(
+        [sys.executable, HERE / "floor.py", home, max(1, commits), target, *([before] if before else [])]).output.read_text()
+    for path in target.glob("nudged.db*"):
+        path.unlink()
+    result = json.loads(written)
+    return result["seconds"], result["cpu"]
+
+
 def measure(work, lines, customers, runs):
-    """Medians of the four, and of the ratios of each round."""
+    """Medians of the four and of the floor, and of the ratios of each round."""
     log = work.log(lines, customers)
     program = bare_pass(work)
     plain = [sys.executable, HERE / "plain.py", log]
@@ -92,6 +109,8 @@ def measure(work, lines, customers, runs):
         durable = work.drain(configuration)
         one["durable"] = lines / durable.seconds
         one["durable cpu"] = durable.cpu
+        seconds, one["floor cpu"] = floor(work, configuration)
+        one["floor"] = lines / seconds
         resident.append(durable.resident)
         written.append(durable.written)
 
@@ -121,10 +140,11 @@ def measure(work, lines, customers, runs):
     return {
         "lines": lines, "customers": customers_found, "runs": runs, "bytes": log.stat().st_size, "messages": count,
         "by_rule": rules(found["replay"]), "segments": segments, "parser": report["parser"],
-        **{name: of(name) for name in ("pass", "replay", "durable", "python")},
+        **{name: of(name) for name in ("pass", "replay", "durable", "python", "floor")},
         **{f"{name}/{base}": ratio(name, base) for name in ("replay", "durable") for base in ("pass", "python")},
+        "durable/floor": ratio("durable", "floor"),
         "resident": median(resident), "written_with_outbox": median(written), "database": size,
-        "cpu": {name: of(name + " cpu") / lines for name in ("pass", "replay", "durable", "python")},
+        "cpu": {name: of(name + " cpu") / lines for name in ("pass", "replay", "durable", "python", "floor")},
     }
 
 

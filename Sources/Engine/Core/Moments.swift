@@ -117,7 +117,7 @@ extension Engine {
 
     /// The moments at which segments change by time, and calendar starts.
     private mutating func passTime(_ slot: Int) {
-        guard !rules.segments.isEmpty || !rules.triggers.calendars.isEmpty else { return }
+        guard !rules.graph.segments.isEmpty || !rules.triggers.calendars.isEmpty else { return }
         let isQuiet = profiles[slot].judgedBy != rules.judgement
         let changes = judge(slot, rules.graph.order, isQuiet: isQuiet)
         let before = profiles[slot].instances.count
@@ -139,7 +139,7 @@ extension Engine {
         let now = clock.now
         clock.now = now - 1
         _ = judge(slot, rules.graph.order, isQuiet: true)
-        let change = rules.segments.isEmpty ? .max : nextSegmentChange(slot)
+        let change = rules.graph.segments.isEmpty ? .max : nextSegmentChange(slot)
         clock.now = now
         settle(slot)
         wake(slot, at: change)

@@ -26,7 +26,7 @@ extension Engine {
                 isIn = threshold.holds(
                     profiles[slot].count(threshold.series, now: clock.now, window: threshold.window, of: rules))
             } else {
-                isIn = evaluate(rules.segments[segment].condition, slot)
+                isIn = evaluate(rules.graph.segments[segment].condition, slot)
             }
             let wasIn = profiles[slot].isMember(of: segment)
             guard isIn != wasIn else { continue }
@@ -70,7 +70,7 @@ extension Engine {
         for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase != .queued {
             next = min(next, max(profiles[slot].instances[place].due, clock.now))
         }
-        if !rules.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
+        if !rules.graph.segments.isEmpty { next = min(next, nextSegmentChange(slot)) }
         if !rules.triggers.calendars.isEmpty { next = min(next, nextCalendarStart(slot)) }
         wake(slot, at: next)
     }

@@ -56,12 +56,12 @@ extension Engine {
             for trigger in triggers where trigger.action == action {
                 switch trigger.action {
                 case .cancel:
-                    cancel(slot, trigger.rule, keys: nil, at: clock.now, by: "", name: rules.segments[change.segment].name)
+                    cancel(slot, trigger.rule, keys: nil, at: clock.now, by: "", name: rules.graph.segments[change.segment].name)
                 case .start:
                     if rules.rules[trigger.rule].hasAudience { continue }
                     start(
                         slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: clock.now, id: "",
-                        name: rules.segments[change.segment].name)
+                        name: rules.graph.segments[change.segment].name)
                 }
             }
         }

@@ -141,7 +141,7 @@ struct Scope: Host {
                     .map(ValueMap(profile.pointee.traits.filter(\.isSet).map { (Key.string($0.name), Value($0.view)) })))
             }
             return Self.follow(profile.pointee.trait(name), Array(keys.dropFirst()))
-        case .segments: return .value(.list(profile.pointee.segments.map { .string(rules.segments[$0.segment].name) }))
+        case .segments: return .value(.list(profile.pointee.segments.map { .string(rules.graph.segments[$0.segment].name) }))
         case .member(let segment): return .value(.bool(profile.pointee.isMember(of: segment)))
         case .ever(let mark): return .value(.bool(profile.pointee.marks.contains { $0.definition == mark }))
         case .first(let mark):

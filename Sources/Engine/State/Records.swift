@@ -137,7 +137,7 @@ struct RecordWriter {
         draft.add { bytes in
             JSONWriter.append(profile.segments, to: &bytes) { membership, json in
                 json.member("entered_at", membership.enteredAt)
-                json.member("name", rules.segments[membership.segment].name)
+                json.member("name", rules.graph.segments[membership.segment].name)
             }
         }
         draft.add { JSONWriter.append(profile.instances, to: &$0, instance) }
