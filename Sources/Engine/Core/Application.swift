@@ -171,6 +171,7 @@ extension Engine {
                     lateFor: rules.definitions.lateFor)
         {
             counters.duplicates += 1
+            if event.name == StateEvent.paymentFailed.eventName { complete(slot, properties, at: event.time) }
             // The event counts no more, but what it linked does.
             if actors.merging != nil {
                 let changes = judge(slot, rules.graph.order, isQuiet: false)

@@ -1,5 +1,12 @@
 /// What an event does to carts, interests, subscriptions and consent.
 extension Engine {
+    /// What a repetition of a failed payment adds.
+    mutating func complete(_ slot: Int, _ properties: JSONView?, at time: Instant) {
+        let id = Subscription.id(properties) ?? ""
+        guard let place = profiles[slot].subscriptions.firstIndex(where: { $0.id.same(as: id) }) else { return }
+        profiles[slot].subscriptions[place].complete(properties, at: time)
+    }
+
     /// Carries out what the state understands of the event, and finds its cart, products and subscription.
     mutating func change(_ slot: Int, _ context: inout EventContext) {
         let state = StateEvent(rawValue: context.event.index)

@@ -84,6 +84,13 @@ package struct Subscription: Sendable, Equatable {
         }
     }
 
+    /// Takes the grace period from a repetition of a failure that did not have it: RevenueCat says one issue twice, in either order, and only
+    /// one of both says when it ends.
+    package mutating func complete(_ properties: JSONView?, at time: Instant) {
+        guard issueOpen, graceEnds == nil, time >= issueSince ?? time, time >= lastSuccess ?? time else { return }
+        graceEnds = properties?["grace_ends"]?.instant
+    }
+
     private mutating func succeed(at time: Instant) {
         lastSuccess = max(lastSuccess ?? time, time)
         set(.active, at: time)
