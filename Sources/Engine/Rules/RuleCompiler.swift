@@ -126,22 +126,7 @@ struct RuleCompiler {
 
     mutating func compileRule(_ definition: RuleDefinition) -> Rule {
         let condition = definition.condition.flatMap { compile($0, .rule, expecting: .bool)?.condition }
-        let limit = definition.limit.flatMap { text -> Condition? in
-            guard let compiled = compile(text, .rule, expecting: nil) else { return nil }
-            if compiled.condition.readsCustomer {
-                issues.append(
-                    Issue(
-                        at: text.position, "limit is judged for a product, where there is no customer and no event",
-                        hint: "use the product's fields, such as product.available"))
-                return nil
-            }
-            switch compiled.type {
-            case .dyn, .int, .uint, .double: return compiled.condition
-            default:
-                issues.append(Issue(at: text.position, "limit must be a number, but this is \(compiled.type.name)"))
-                return nil
-            }
-        }
+        let limit = definition.limit.flatMap { compileLimit($0) }
         let data = definition.data.compactMap { entry -> (key: String, condition: Condition)? in
             compile(entry.expression, .rule, expecting: nil).map { (entry.key.value, $0.condition) }
         }
@@ -157,28 +142,8 @@ struct RuleCompiler {
         // A calendar's audience is not a product's: members are reached one by one at their own local time.
         let onlyCalendars = definition.start.allSatisfy { if case .calendar = $0 { true } else { false } }
         let hasAudience = !definition.audience.isEmpty && !onlyCalendars
-        let productStart = definition.start.contains {
-            guard case .event(let name, _) = $0 else { return false }
-            return StateEvent.isAboutAProduct(name.value)
-        }
-        if productStart, definition.audience.isEmpty {
-            issues.append(
-                Issue(
-                    at: definition.name.position,
-                    "rule \"\(definition.name.value)\" is started by a product event, so it needs an audience",
-                    hint: "add `audience: waitlist` (or wishlist, cart, viewed 30d, segment NAME)"))
-        }
         let per = definition.per?.value ?? (hasAudience ? .product : .customer)
-        if hasAudience, per != .product, let position = definition.per?.position {
-            issues.append(
-                Issue(at: position, "a rule with an audience has one instance for each customer and product: `per: product`"))
-        }
-        if !hasAudience, definition.limit != nil || definition.pace != nil {
-            issues.append(
-                Issue(
-                    at: definition.limit?.position ?? definition.name.position,
-                    "`limit` and `pace` share out a product among an audience, and this rule has none"))
-        }
+        checkAudience(of: definition, hasAudience: hasAudience, per)
         let conditions = [condition, limit].compactMap { $0 } + data.map(\.condition)
         let readsSubject = conditions.contains { condition in
             condition.referents.contains {
@@ -198,6 +163,48 @@ struct RuleCompiler {
             delivery: RuleDelivery(definition, definitions), hasAudience: hasAudience,
             keepsProperties: readsSubject || conditions.contains { $0.readsProperties },
             readsProduct: conditions.contains { $0.readsProduct })
+    }
+
+    private mutating func compileLimit(_ text: Located<String>) -> Condition? {
+        guard let compiled = compile(text, .rule, expecting: nil) else { return nil }
+        if compiled.condition.readsCustomer {
+            issues.append(
+                Issue(
+                    at: text.position, "limit is judged for a product, where there is no customer and no event",
+                    hint: "use the product's fields, such as product.available"))
+            return nil
+        }
+        switch compiled.type {
+        case .dyn, .int, .uint, .double: return compiled.condition
+        default:
+            issues.append(Issue(at: text.position, "limit must be a number, but this is \(compiled.type.name)"))
+            return nil
+        }
+    }
+
+    /// What of a rule does not go together with its audience, or with having none.
+    private mutating func checkAudience(of definition: RuleDefinition, hasAudience: Bool, _ per: KeyKind) {
+        let productStart = definition.start.contains {
+            guard case .event(let name, _) = $0 else { return false }
+            return StateEvent.isAboutAProduct(name.value)
+        }
+        if productStart, definition.audience.isEmpty {
+            issues.append(
+                Issue(
+                    at: definition.name.position,
+                    "rule \"\(definition.name.value)\" is started by a product event, so it needs an audience",
+                    hint: "add `audience: waitlist` (or wishlist, cart, viewed 30d, segment NAME)"))
+        }
+        if hasAudience, per != .product, let position = definition.per?.position {
+            issues.append(
+                Issue(at: position, "a rule with an audience has one instance for each customer and product: `per: product`"))
+        }
+        if !hasAudience, definition.limit != nil || definition.pace != nil {
+            issues.append(
+                Issue(
+                    at: definition.limit?.position ?? definition.name.position,
+                    "`limit` and `pace` share out a product among an audience, and this rule has none"))
+        }
     }
 
     mutating func segment(_ name: Located<String>) -> Int? {
