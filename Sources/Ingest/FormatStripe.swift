@@ -113,8 +113,11 @@ struct StripeFormat: WebhookFormat {
             event = WebhookEvent(.subscriptionStarted, at: time)
         case "customer.subscription.deleted":
             let reason = object.text("cancellation_details", "reason")
+            // Its end was set before, and has come.
+            let isDue = object.moment("cancel_at").map { $0 <= object.moment("ended_at") ?? time } ?? false
             let isOver =
-                object["cancel_at_period_end"]?.bool == true || reason == "payment_failed" || reason == "payment_disputed"
+                isDue || object["cancel_at_period_end"]?.bool == true || reason == "payment_failed"
+                || reason == "payment_disputed"
             event = WebhookEvent(isOver ? .subscriptionExpired : .subscriptionCancelled, at: time)
             event.properties.add("reason", text: reason)
         default:

@@ -4,8 +4,8 @@ import Engine
 /// (order time, source, file, offset).
 ///
 /// Events wait in chunks as they were decoded. A chunk that is due almost whole is given out as it is, with the few latecomers of other
-/// chunks copied in; of a chunk that is due in small part only that part is copied. So every event is copied at most a few times, whatever
-/// the lateness.
+/// chunks copied in; of a chunk that is due in small part only that part is copied. So every event is copied a few times, however long
+/// it waits.
 package struct Sequencer: Sendable {
     private struct Chunk: Sendable {
         var batch: EventBatch
@@ -85,17 +85,31 @@ package struct Sequencer: Sendable {
         }
     }
 
-    /// Makes one chunk of the smaller ones.
-    private mutating func consolidate() { regroup { _, _ in true } }
+    /// Makes one chunk of the smaller half, so that however long events wait, their chunk has grown whenever they are copied.
+    private mutating func consolidate() {
+        let bySize = chunks.indices.sorted { chunks[$0].remaining.count < chunks[$1].remaining.count }
+        regroup(Set(bySize.prefix(chunks.count / 2 + 1))) { _, _ in true }
+    }
 
-    /// Makes one chunk of the waiting events that are kept, with copies of their bytes.
-    private mutating func regroup(where keeps: (inout Event, EventBatch) -> Bool) {
-        var merged = EventBatch()
-        for chunk in chunks {
-            for var event in chunk.remaining where keeps(&event, chunk.batch) { merged.append(event, from: chunk.batch) }
+    /// A chunk's bytes are addressed by 32 bits; a line and what is made of it take a quarter of that at most.
+    private static let mostBytes = 1 << 30
+
+    /// Makes one chunk of the waiting events of these chunks that are kept, with copies of their bytes; several where they are too large for one.
+    private mutating func regroup(_ places: Set<Int>, where keeps: (inout Event, EventBatch) -> Bool) {
+        var merged = [EventBatch()]
+        for place in chunks.indices where places.contains(place) {
+            for var event in chunks[place].remaining where keeps(&event, chunks[place].batch) {
+                if max(merged[merged.count - 1].arena.count, merged[merged.count - 1].lines.count) > Self.mostBytes {
+                    merged.append(EventBatch())
+                }
+                merged[merged.count - 1].append(event, from: chunks[place].batch)
+            }
         }
-        chunks = []
-        add(merged)
+        chunks = chunks.indices.filter { !places.contains($0) }.map { chunks[$0] }
+        for index in merged.indices where !merged[index].events.isEmpty {
+            Self.sort(&merged[index].events)
+            chunks.append(Chunk(batch: merged[index]))
+        }
     }
 
     /// The events whose turn is before the watermark, in order.
@@ -146,13 +160,13 @@ package struct Sequencer: Sendable {
 
     /// Forgets waiting events with all their bytes. What stays is copied, and counts as not durable: whoever keeps lines writes them anew.
     package mutating func forget(where isGone: (Event, EventBatch) -> Bool) {
-        regroup { event, batch in
+        regroup(Set(chunks.indices)) { event, batch in
             event.isKept = false
             return !isGone(event, batch)
         }
     }
 
-    /// Gives each waiting event, with the batch its texts lie in; what the body returns true for is marked as durable.
+    /// Gives each waiting event, with the batch its texts lie in, and marks it as durable.
     package mutating func forEachUnkept(_ body: (Event, EventBatch) -> Void) {
         for chunk in chunks.indices {
             for index in chunks[chunk].next..<chunks[chunk].batch.events.count where !chunks[chunk].batch.events[index].isKept {

@@ -73,7 +73,7 @@ extension Tailer {
                 let isUnchanged = pending[sighting.key] == status
                 if open.isCompressed
                     ? adoptCompressed(sighting, open, status, isUnchanged, &seen, &report, dryRun: true)
-                    : mayBecomeCompressed(open)
+                    : mayBecomeCompressed(open, status)
                 {
                     waiting[sighting.key] = status
                     isAnyUndecided = isAnyUndecided || !isUnchanged
@@ -99,9 +99,10 @@ extension Tailer {
             .sorted { $0.length < $1.length }
     }
 
-    /// Whether the few bytes of a file could become the magic of a compressed one.
-    private func mayBecomeCompressed(_ open: OpenFile) -> Bool {
+    /// Whether the few bytes of a file could become the magic of a compressed one. A hole at its start that is as old as what comes behind it stays one.
+    private func mayBecomeCompressed(_ open: OpenFile, _ status: FileStatus) -> Bool {
         guard let head = open.headBytes() else { return true }
+        if head.isEmpty, status.size > Fingerprint.sampleBytes, open.holds([0], endingAt: status.size) == false { return false }
         let magics: [[UInt8]] = [[0x1F, 0x8B], [0x28, 0xB5, 0x2F, 0xFD]]
         return head.isEmpty || magics.contains { head.count < $0.count && $0.starts(with: head) }
     }

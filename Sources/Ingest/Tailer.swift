@@ -121,7 +121,10 @@ package struct Tailer: ~Copyable {
     ///
     /// What was read of it before is compared when it is read, as always.
     package mutating func hear(ofChangeAt path: String) -> FileID? {
-        let ids = idsByPath ?? Dictionary(tracked.values.map { ($0.path, $0.id) }, uniquingKeysWith: { $1 })
+        let ids =
+            idsByPath
+            ?? Dictionary(
+                tracked.values.filter { $0.presence == .present }.map { ($0.path, $0.id) }, uniquingKeysWith: { min($0, $1) })
         idsByPath = ids
         guard let id = ids[path], let file = tracked[id], file.presence == .present, file.path == path, file.target == path,
             !file.isCompressed, file.claim == nil, file.number != nil, file.unreadableCode == nil, let now = file.open?.status,

@@ -15,7 +15,7 @@ enum FileRecord {
             ("generation", .number(Double(checkpoint.fingerprint.inode.generation))),
             ("head", digest(checkpoint.fingerprint.head)), ("mark", digest(checkpoint.mark)),
             ("compressed", .bool(checkpoint.isCompressed)), ("complete", .bool(checkpoint.isComplete)),
-            ("superseded", .bool(checkpoint.isSuperseded)),
+            ("superseded", .bool(checkpoint.isSuperseded)), ("gone", .bool(checkpoint.isGone)),
         ])
         return SourceFileRow(
             number: Int64(position.number), source: checkpoint.source, path: checkpoint.path, record: record.bytes,
@@ -30,19 +30,23 @@ enum FileRecord {
             guard let sample = view[key], let length = sample["length"]?.number,
                 let digest = sample["digest"]?.string.flatMap(ContentDigest.init(hexadecimal:))
             else { return nil }
-            return ContentSample(length: Int(length), digest: digest)
+            return Int(exactly: length).map { ContentSample(length: $0, digest: digest) }
         }
         guard row.offset >= 0, row.number >= 0, let device = view["device"]?.string.flatMap({ UInt64($0) }),
             let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
-            let generation = view["generation"]?.number, let head = sample("head"), let mark = sample("mark")
+            let generation = view["generation"]?.number.flatMap({ UInt32(exactly: $0) }), let head = sample("head"),
+            let mark = sample("mark")
         else { return nil }
+        let isComplete = view["complete"]?.bool ?? false
         let checkpoint = FileCheckpoint(
             source: row.source,
             fingerprint: Fingerprint(
-                inode: InodeIdentity(device: device, number: inode, generation: UInt32(generation)), head: head),
+                inode: InodeIdentity(device: device, number: inode, generation: generation), head: head),
             path: row.path, offset: Int(row.offset), mark: mark, number: Int(row.number),
-            isCompressed: view["compressed"]?.bool ?? false,
-            isComplete: view["complete"]?.bool ?? false, isSuperseded: view["superseded"]?.bool ?? false, isGone: row.isEnded)
+            isCompressed: view["compressed"]?.bool ?? false, isComplete: isComplete,
+            isSuperseded: view["superseded"]?.bool ?? false,
+            // Versions before this one did not say so. A compressed file that is complete has ended, and may be there.
+            isGone: view["gone"]?.bool ?? (row.isEnded && !isComplete))
         return FilePosition(number: Int(row.number), checkpoint: checkpoint, newest: row.watermark, isEnded: row.isEnded)
     }
 }

@@ -116,6 +116,7 @@ extension OutboxSet {
         let recovery = try directory.recover { file in
             try store.state(ofFile: file, outbox: name).map { RowState(rawValue: $0.rawValue) ?? .pending }
         }
+        boxes[index].unexplained = recovery.unexplained
         let rows = try store.messages(in: .staged).filter { $0.outbox == name }
         let settled = rows.filter { recovery.waiting[$0.file] == nil }.map(\.sequence)
         try store.begin()

@@ -219,9 +219,10 @@ extension OutboxSet {
             guard let directory = boxes[index].directory else { continue }
             let settings = boxes[index].settings
             do {
-                _ = try directory.reclaim(now: wallNow, firstSeen: &boxes[index].claims, timeout: settings.claimTimeout) { file in
-                    try store.state(ofFile: file, outbox: settings.name) == .withdrawn
-                }
+                let reclaimed = try directory.reclaim(
+                    now: wallNow, firstSeen: &boxes[index].claims, timeout: settings.claimTimeout
+                ) { file in try store.state(ofFile: file, outbox: settings.name) == .withdrawn }
+                boxes[index].foreignClaims = reclaimed.foreign
                 _ = try directory.prune(now: wallNow, keep: settings.keep)
             } catch let error as OutboxError {
                 boxes[index].trouble = "\(error)"

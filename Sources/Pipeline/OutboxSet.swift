@@ -12,7 +12,26 @@ package struct OutboxSet {
         var directory: OutboxDirectory?
         /// Why nothing is published there at present.
         var trouble: String?
+        /// Files that nobody but a person can settle, by what was found last.
+        var unexplained: [String] = []
+        var foreignClaims: [String] = []
         var claims = ClaimTable()
+
+        /// What to do about each kind of file that is left alone, of which the first is named.
+        var alarms: [String] {
+            func alarm(_ folder: String, _ names: [String], _ text: String) -> [String] {
+                guard let first = names.first else { return [] }
+                let others = names.count == 1 ? "" : " (and \(names.count - 1) more)"
+                return ["\(settings.path)/\(folder)/\(first)\(others): \(text)"]
+            }
+            return alarm(
+                "tmp", unexplained,
+                "no crash leaves this file here, as after a restored backup or from a disk that lost a rename; see whether it was sent, then move it to new/ or delete it"
+            )
+                + alarm(
+                    "cur", foreignClaims,
+                    "the claim has timed out, and a file of this name is in new/ already; remove the one that is not nudged's")
+        }
     }
 
     var boxes: [Box] = []
@@ -147,7 +166,8 @@ package struct OutboxSet {
     package var isFull: Bool { boxes.contains { pending[$0.settings.name] ?? 0 >= $0.settings.maxPending } }
 
     package var troubles: [String] {
-        boxes.compactMap(\.trouble) + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
+        boxes.compactMap(\.trouble) + boxes.flatMap(\.alarms)
+            + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
             + Self.unclaimed(pending, boxes.map(\.settings.name))
     }
 

@@ -126,7 +126,11 @@ extension Pipeline {
         if isFollowing, let control { contents.control = .init(applied: control.applied, work: work) }
         work = ControlWork()
         let forgotten = changes.output.erasures.filter(\.isForgotten).flatMap(\.keys).map(\.text)
-        if !forgotten.isEmpty, let store { changeOutboxes { contents.strays = $0.strays(of: forgotten, store) } }
+        if !forgotten.isEmpty, let store {
+            // What was decided after the erasure has files already, and gets its rows with this transaction.
+            let decided = rows.map { MessageFile(outbox: $0.outbox, file: $0.file) }
+            changeOutboxes { contents.strays = $0.strays(of: forgotten, store).filter { !decided.contains($0) } }
+        }
         changeOutboxes { contents.marks = $0.takeMarks() }
         return contents
     }

@@ -79,6 +79,8 @@ extension Pipeline {
     }
 
     private mutating func retry(_ number: Int64, at now: Instant, wallNow: Instant?) throws {
+        // Asked for twice before it was committed, it is taken once.
+        guard !work.retried.contains(number) else { return }
         guard let row = try store?.deadLetter(number) else {
             warnings.append("dead letter \(number) can't be retried: there is none of that number any more")
             return

@@ -165,6 +165,12 @@ package struct Pipeline: ~Copyable {
         return warnings
     }
 
+    /// A step has failed, and nothing of this pipeline is to be written any more: what another core has begun is over when this returns.
+    package mutating func abandon() {
+        flight = nil
+        try? committer?.wait()
+    }
+
     /// Ends it before its last reference goes: what a batch changed since the last commit is not kept.
     package func close() {
         committer?.close()

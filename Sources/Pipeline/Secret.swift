@@ -39,6 +39,10 @@ package enum Secret {
         guard write(file, text, text.count) == text.count, fsync(file) == 0, rename(draft, path) == 0 else {
             throw ControlLogError(path: path, code: errno)
         }
+        // Its name has to be there as long as what is hashed under it.
+        let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { if parent >= 0 { close(parent) } }
+        guard parent >= 0, fsync(parent) == 0 else { throw ControlLogError(path: directory, code: errno) }
         return text
     }
 }

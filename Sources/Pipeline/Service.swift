@@ -56,6 +56,8 @@ package struct Service: ~Copyable {
     private let signals: Int32
     /// Why nothing can be committed, while the disk is full.
     var pauseReason: String?
+    /// The pipeline has failed and not been made anew yet: nothing of it may be written.
+    private var isAbandoned = false
     var tally: ServiceTally
     var pace = Pace()
     var metricsWrittenAt: Instant = 0
@@ -154,9 +156,11 @@ package struct Service: ~Copyable {
         case .once(let drain): try runOnce(drain: drain, signals)
         case .daemon: try loop(signals)
         }
-        do { try pipeline.end() } catch let error as StoreError where error.kind == .full {
-            // What could not be marked as published is found out by the next start.
-            store.rollback()
+        if !isAbandoned {
+            do { try pipeline.end() } catch let error as StoreError where error.kind == .full {
+                // What could not be marked as published is found out by the next start.
+                store.rollback()
+            }
         }
         notification.stopping()
         try? tell(force: true)
@@ -188,7 +192,9 @@ package struct Service: ~Copyable {
             notification.watchdog()
             try take(signals)
         }
-        if drain { try pipeline.finish(until: nil, wallNow: wallNow) } else { try pipeline.step(wallNow: wallNow) }
+        // Also where there is no event, and so no time to which it could be drained, what the control log asks for is done.
+        try pipeline.step(wallNow: wallNow)
+        if drain { try pipeline.finish(until: nil, wallNow: wallNow) }
         try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
         report()
     }
@@ -197,12 +203,13 @@ package struct Service: ~Copyable {
         while !isStopping {
             do { try turn(signals) } catch let error as StoreError where error.kind == .full {
                 try pause(error.message, signals)
-            } catch let error as ControlLogError where error.code == ENOSPC {
+            } catch let error as ControlLogError where error.code == ENOSPC || error.code == EDQUOT {
                 try pause("\(error)", signals)
             }
         }
         log(.notice, "stopping")
         // What a full disk keeps from being committed is read again by the next start.
+        guard !isAbandoned else { return }
         do { try pipeline.commitAll(wallNow: wallNow) } catch let error as StoreError where error.kind == .full {
             store.rollback()
         }
@@ -235,8 +242,11 @@ package struct Service: ~Copyable {
         if pipeline.isCaughtUp || pipeline.isBlocked { try wait(signals) }
     }
 
-    /// The disk is full: nothing of the batch at hand is committed. Once a second the daemon goes back to what is, and tries again.
+    /// The disk is full: nothing of the batch at hand is committed, also not when the daemon is told to end meanwhile. Once a second it goes back to
+    /// what is, and tries again.
     private mutating func pause(_ reason: String, _ signals: Int32) throws {
+        isAbandoned = true
+        pipeline.abandon()
         store.rollback()
         if pauseReason == nil {
             log(.error, "paused: \(reason)", .event("paused"))
@@ -252,6 +262,7 @@ package struct Service: ~Copyable {
             guard !isStopping else { return }
             do {
                 pipeline = try Self.assemble(deployment, store)
+                isAbandoned = false
                 hook()
                 scan()
                 return
@@ -345,7 +356,12 @@ package struct Service: ~Copyable {
         while true {
             switch nudged_next_signal(signals) {
             case 0: return
-            case SIGHUP: try reloadConfiguration()
+            case SIGHUP:
+                if isAbandoned {
+                    refuse("the old one stays: the disk is full; reload again when there is room")
+                } else {
+                    try reloadConfiguration()
+                }
             default: isStopping = true
             }
         }

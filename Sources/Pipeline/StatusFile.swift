@@ -22,15 +22,19 @@ package struct StatusFile: Sendable {
     package var messagesPerSecond: Double
 
     static let fileName = "status.json"
+    /// So many troubles are told.
+    private static let most = 20
 
     /// Best effort: no run fails for it.
     func write(to directory: String) {
+        let more = troubles.count - Self.most
+        let told = more > 0 ? troubles.prefix(Self.most) + ["and \(more) more"] : troubles
         let json = CanonicalJSON.object([
             ("pid", .number(Double(pid))), ("started_at", .number(Double(startedAt))), ("written_at", .number(Double(writtenAt))),
             ("lines", .number(Double(lines))), ("events", .number(Double(events))), ("duplicates", .number(Double(duplicates))),
             ("late", .number(Double(late))), ("messages", .number(Double(messages))), ("commits", .number(Double(commits))),
             ("engine_now", engineNow == .min ? .null : .number(Double(engineNow))), ("caught_up", .bool(caughtUp)),
-            ("blocked", .bool(blocked)), ("troubles", .array(troubles.map { .string($0) })),
+            ("blocked", .bool(blocked)), ("troubles", .array(told.map { .string($0) })),
             ("lines_per_second", .number(linesPerSecond)), ("messages_per_second", .number(messagesPerSecond)),
         ]).bytes
         _ = ReplacedFile.write(json, to: directory + "/" + Self.fileName, mode: 0o600)
@@ -41,9 +45,15 @@ package struct StatusFile: Sendable {
         let file = open(directory + "/" + fileName, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { Glibc.close(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        let count = Glibc.read(file, &bytes, bytes.count)
-        guard count > 0, let packed = JSONText.pack(Array(bytes[..<count])) else { return nil }
+        var bytes: [UInt8] = []
+        var room = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = Glibc.read(file, &room, room.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            bytes += room[..<count]
+        }
+        guard let packed = JSONText.pack(bytes) else { return nil }
         let view = JSONView(bytes: packed, offset: 0)
         func number(_ key: String) -> Int { Int(view[key]?.number ?? 0) }
         return StatusFile(

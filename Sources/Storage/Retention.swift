@@ -16,24 +16,25 @@ package struct Retention: Sendable {
 
 extension Store {
     /// Deletes the oldest of what is beyond its time, at most `limit` rows of each kind, inside the caller's transaction. Rows are numbered in order of
-    /// time, so that the look at each table ends with the first row that is young enough.
+    /// time, so that the first `limit` of each table tell.
     ///
     /// - Parameter now: the engine's time.
     /// - Returns: whether there may be more.
     package func expire(_ retention: Retention, now: Instant, limit: Int) throws(StoreError) -> Bool {
         try dateDeadLetters(at: now)
-        let letters = try numbers("SELECT number, at FROM dead_letter ORDER BY number LIMIT ?", limit) { _, at, _ in
-            at < now - retention.deadLetters
+        let letters = try numbers("SELECT number, at FROM dead_letter ORDER BY number LIMIT ?", limit) {
+            $1 < now - retention.deadLetters
         }
         try keepDeadLetters(retention.maxDeadLetters, removing: limit)
-        let decisions = try numbers("SELECT number, decided_at FROM decision ORDER BY number LIMIT ?", limit) { _, at, _ in
-            at < now - retention.decisions
+        let decisions = try numbers("SELECT number, decided_at FROM decision ORDER BY number LIMIT ?", limit) {
+            $1 < now - retention.decisions
         }
         // What is still on its way stays, however old.
-        let messages = try numbers("SELECT sequence, decided_at, state FROM message ORDER BY sequence LIMIT ?", limit) {
-            _, at, state in
-            at < now - retention.messages && ["published", "stale", "withdrawn"].contains(state)
-        }
+        let messages = try numbers(
+            """
+            SELECT sequence, decided_at FROM message WHERE state NOT IN ('pending', 'staged', 'withdrawing') ORDER BY sequence LIMIT ?
+            """, limit
+        ) { $1 < now - retention.messages }
         try removeDeadLetters(letters)
         try remove("DELETE FROM decision WHERE number=?", decisions)
         try remove("DELETE FROM message WHERE sequence=?", messages)
@@ -62,17 +63,15 @@ extension Store {
         try statement.run()
     }
 
-    private func numbers(
-        _ sql: String, _ limit: Int, _ isOld: (_ number: Int64, _ at: Instant, _ state: String) -> Bool
-    ) throws(StoreError) -> [Int64] {
+    private func numbers(_ sql: String, _ limit: Int, _ isOld: (_ number: Int64, _ at: Instant) -> Bool) throws(StoreError)
+        -> [Int64]
+    {
         let statement = try database.statement(sql)
         defer { statement.reset() }
         statement.bind(1, Int64(limit))
         var result: [Int64] = []
         while try statement.step() {
-            if isOld(statement.integer(0), statement.integer(1), statement.columns > 2 ? statement.text(2) ?? "" : "") {
-                result.append(statement.integer(0))
-            }
+            if isOld(statement.integer(0), statement.integer(1)) { result.append(statement.integer(0)) }
         }
         return result
     }

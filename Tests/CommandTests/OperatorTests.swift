@@ -35,7 +35,52 @@ import Testing
         #expect(deadLetters(shop).contains("web,future,1"), "\(deadLetters(shop))")
     }
 
+    /// The daemon has never seen an event, so that nothing has a time.
+    @Test func aRetryIsObeyedAlsoByADrainWithoutAnyEvent() {
+        let wrong = Shop.configuration.replacing(
+            "format: segment", with: "format: { customer: who, event: what, time: { path: never } }")
+        let shop = Shop(configuration: wrong, runs: false)
+        defer { shop.program.remove() }
+        shop.program.write("logs/web.ndjson", #"{"who":"ann","what":"Signed Up","when":"2026-03-01T10:00:00Z"}"# + "\n")
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(deadLetters(shop).contains("web,bad_timestamp,1"), "\(deadLetters(shop))")
+        shop.program.write("nudged.yaml", wrong.replacing("path: never", with: "path: when"))
+        // Asked for twice, it counts once.
+        for _ in 0..<2 { #expect(shop.run("deadletters retry 1").code == 0) }
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("deadletters").output == "There are no dead letters.\n")
+        #expect(shop.run("timers --csv").output.contains("welcome"), "\(shop.run("timers --csv"))")
+    }
+
+    /// As after a truncation under a writer that goes on where it was.
+    @Test func aFileThatBeginsWithAHoleIsRead() {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        _ = shop.program.shell(
+            "head -c 9000 /dev/zero > logs/hole.ndjson; cat logs/web.ndjson >> logs/hole.ndjson; rm logs/web.ndjson")
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("decisions --csv").output.contains("welcome,ada"), "\(shop.run("decisions --csv"))")
+        #expect(shop.run("replay --until 2026-03-02T00:00:00Z").output.contains(#""subject":"cem""#))
+    }
+
     // MARK: Erasure
+
+    /// What is decided after the erasure, in the same batch, is somebody's who starts afresh.
+    @Test(arguments: ["ann", "nobody"]) func whoComesBackInTheBatchOfAnErasureIsSentMessages(erased: String) {
+        let configuration = Shop.configuration.replacing("wait: 1h", with: "wait: 0s")
+        let shop = Shop(configuration: configuration, runs: false)
+        defer { shop.program.remove() }
+        let first = erased == "ann" ? Shop.line("Signed Up", at: "2026-03-01T10:00:00Z", user: "ann", id: "a1") : ""
+        shop.program.write(
+            "logs/web.ndjson",
+            first + Shop.line("Customer Erasure Requested", at: "2026-03-01T10:00:01Z", user: erased, id: "a2")
+                + Shop.line("Signed Up", at: "2026-03-01T10:00:02Z", user: erased, id: "a3"))
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.program.shell("ls outbox/new").output.split(separator: "\n").count == 1)
+        #expect(shop.program.shell("cat outbox/new/*").output.contains("2026-03-01T10:00:02.000Z"))
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.program.shell("ls outbox/new").output.split(separator: "\n").count == 1)
+    }
 
     /// As Python, PHP and Go escape what they need not.
     @Test(arguments: [("zoë", #"zo\u00eb"#), ("a/b", #"a\/b"#), ("a<b", #"a\u003cb"#), ("😀", #"\ud83d\ude00"#)])

@@ -20,14 +20,15 @@ final class ChangingShop {
     ///   - visitor: who turns out to be the customer.
     func append(
         _ time: String, _ event: String, _ customer: String?, _ properties: String = "{}", isAnonymous: Bool = false,
-        visitor: String? = nil
+        visitor: String? = nil, id: String? = nil
     ) {
         lines += 1
         let whole = time.count == 5 ? time + ":00" : time
         let key = isAnonymous ? "anonymousId" : "userId"
         let who =
             (customer.map { #""\#(key)":"\#($0)","# } ?? "") + (visitor.map { #""anonymousId":"\#($0)","# } ?? "")
-        log += #"{"type":"track","timestamp":"2026-03-01T\#(whole)Z","event":"\#(event)",\#(who)"messageId":"m\#(lines)","#
+        log +=
+            #"{"type":"track","timestamp":"2026-03-01T\#(whole)Z","event":"\#(event)",\#(who)"messageId":"\#(id ?? "m\(lines)")","#
         log += #""properties":\#(properties)}"# + "\n"
     }
 

@@ -39,6 +39,24 @@ import Testing
         #expect(try shop.store().integer("SELECT count(*) FROM follower WHERE customer = 4711") == 0)
     }
 
+    /// A repetition, which starts nothing, has its audience brought in too.
+    @Test(arguments: [1, 256 << 20]) func whoeverEntersASegmentAfterARepetitionIsOfTheNextAudience(memory: Int) throws {
+        let rules = """
+            segments: { vip: 'profile.ever("Upgraded")' }
+            rules: { cheaper: { per: product, start: Product Price Changed, audience: segment vip } }
+            """
+        let shop = ChangingShop(memory: memory)
+        shop.append("10:00", "Upgraded", "alice")
+        shop.append("10:01", "Product Price Changed", nil, #"{"product_id":"p1","price":10}"#, id: "first")
+        shop.append("10:02", "N", "bob")
+        #expect(try shop.run(rules) == ["alice cheaper published"])
+        shop.append("10:10", "Product Price Changed", nil, #"{"product_id":"p1","price":10}"#, id: "first")
+        shop.append("10:11", "Upgraded", "bob")
+        shop.append("10:12", "Product Price Changed", nil, #"{"product_id":"p2","price":10}"#)
+        shop.append("11:00", "N", "carl")
+        #expect(try shop.run(rules) == ["alice cheaper published", "bob cheaper published"])
+    }
+
     @Test func anErasureTakesEveryFollower() throws {
         let shop = ChangingShop(memory: 256 << 20)
         try forgottenCart(shop)

@@ -84,6 +84,33 @@ import Testing
         #expect(try run(at: 2900).nextTimeout == 3900)
     }
 
+    @Test func filesThatOnlyAPersonCanSettleAreTold() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        let box = Settings.OutboxSettings(
+            name: "mail", path: scratch.path + "/mail", claimTimeout: 1000, maxPending: 3000, keep: .max)
+        _ = try OutboxSet.open([box], store: store)
+        func file(_ number: Int) -> String { MessageName.file(time: 1_772_366_400_000, id: Self.id(number)) }
+        var published = row(1, outbox: "mail")
+        published.state = .published
+        try store.begin()
+        try store.write([published])
+        try store.commit()
+        // As after a restored backup.
+        Files.write("{}\n", to: scratch.path + "/mail/tmp/" + file(1))
+        for folder in ["cur", "new"] { Files.write("{}\n", to: scratch.path + "/mail/\(folder)/" + file(2)) }
+        var set = try OutboxSet.open([box], store: store)
+        #expect(set.troubles.map { $0.prefix { $0 != ":" } } == ["\(scratch.path)/mail/tmp/\(file(1))"[...]])
+        try set.maintain(store, wallNow: 0)
+        try set.maintain(store, wallNow: 1000)
+        #expect(
+            set.troubles.contains { $0.hasPrefix("\(scratch.path)/mail/cur/\(file(2)): the claim has timed out") },
+            "\(set.troubles)")
+        unlink(scratch.path + "/mail/new/" + file(2))
+        try set.maintain(store, wallNow: 2000)
+        #expect(set.troubles.count == 1)
+    }
+
     @Test func whatWaitsForAnOutboxThatIsConfiguredNoMoreIsTold() throws {
         let scratch = Scratch()
         let store = try Store.open(directory: scratch.path + "/state")

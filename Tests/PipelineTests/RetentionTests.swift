@@ -44,6 +44,25 @@ import Testing
         #expect(try kept(store) == [8, 9, 10])
     }
 
+    /// However many of them wait for an outbox or for the end of a pause.
+    @Test func messagesOnTheirWayKeepNoOthersFromGoing() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        func row(_ number: Int, _ state: MessageState) -> MessageRow {
+            let message = Message(
+                id: "m\(number)", rule: "r", customer: 1, time: 0, expires: .max, sequence: Int64(number), outbox: nil,
+                json: Array("{}".utf8))
+            return MessageRow(message, outbox: "mail", file: "f\(number)", state: state)
+        }
+        try store.begin()
+        try store.write((1...5).map { row($0, .pending) } + [row(6, .published), row(7, .stale), row(8, .staged)])
+        try store.commit()
+        var retention = Retention()
+        retention.messages = 1000
+        #expect(try !store.expire(retention, now: 5000, limit: 3))
+        #expect(try store.integer("SELECT group_concat(sequence, '') FROM (SELECT sequence FROM message ORDER BY 1)") == 123_458)
+    }
+
     /// A log that is broken as a whole never fills the disk: what a commit adds beyond the bound it takes away.
     @Test func aBrokenLogKeepsTheNewest() throws {
         let scratch = Scratch()

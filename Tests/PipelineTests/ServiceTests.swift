@@ -316,6 +316,8 @@ import Testing
             wait_for 'grep -q "paused: .*disk is full" \(shop.path)/run.err'
             [ -z "$(ls \(shop.outbox)/new)" ]
             kill -0 $daemon
+            kill -HUP $daemon
+            wait_for 'grep -q "not reloaded, the old one stays: the disk is full" \(shop.path)/run.err'
             rm \(shop.state)/fill
             wait_for 'grep -q "there is room again" \(shop.path)/run.err'
             wait_for '[ "$(ls \(shop.outbox)/new | wc -l)" -ge \(expected.count / 2) ]'

@@ -24,6 +24,8 @@ extension Engine {
             }
         }
         guard missing.isEmpty else { return false }
+        // Members come and go: they are of this event alone.
+        defer { providedMembers.removeAll() }
         dropAbsent(from: index)
 
         clock.now = max(clock.now, event.order)
@@ -59,7 +61,6 @@ extension Engine {
         for place in places {
             startLine(index, triggers[place].rule, at: event.time, id: id, name: name, properties: properties)
         }
-        providedMembers.removeAll()
         return true
     }
 
@@ -135,8 +136,8 @@ extension Engine {
         for place in products[index].lines.indices {
             for number in absentNumbers { products[index].lines[place].remove(number) }
         }
-        for (segment, members) in providedMembers {
-            for member in members where absentNumbers.contains(member.customer) {
+        for segment in providedMembers.keys.sorted() {
+            for member in providedMembers[segment] ?? [] where absentNumbers.contains(member.customer) {
                 output.memberships.append((segment, member.customer, nil))
             }
         }

@@ -121,12 +121,17 @@ extension Engine {
         let isQuiet = profiles[slot].judgedBy != rules.judgement
         let changes = judge(slot, rules.graph.order, isQuiet: isQuiet)
         let before = profiles[slot].instances.count
+        let enqueued = profiles[slot].instances.indices.filter { isDue(slot, $0, at: moment.at) }.map {
+            (rule: profiles[slot].instances[$0].rule, key: profiles[slot].instances[$0].key)
+        }
         for action in [Trigger.Action.cancel, .start] { fire(slot, changes, action) }
         startCalendars(slot)
         guard profiles[slot].instances.count != before || !changes.isEmpty else { return }
         for place in profiles[slot].instances.indices
         where isDue(slot, place, at: moment.at)
-            && !moment.due.elements.contains(where: { Self.isSame($0, profiles[slot].instances[place], profiles[slot].number) })
+            && !enqueued.contains(where: {
+                $0.rule == profiles[slot].instances[place].rule && $0.key.same(as: profiles[slot].instances[place].key)
+            })
         {
             enqueue(slot, place)
         }
@@ -146,11 +151,6 @@ extension Engine {
         if calendarStarts(slot).contains(where: { $0.at == clock.now && !isTaken(slot, $0.trigger, $0.day) }) {
             wake(slot, at: clock.now)
         }
-    }
-
-    private static func isSame(_ timer: DueTimer, _ instance: Instance, _ number: Int64) -> Bool {
-        guard case .instance(let customer, let rule, let key) = timer.what else { return false }
-        return customer == number && rule == instance.rule && key.same(as: instance.key)
     }
 
     // MARK: Calendars

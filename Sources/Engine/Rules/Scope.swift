@@ -191,10 +191,14 @@ struct Scope: Host {
     /// The value that occurred most often; of equally frequent ones the smallest by its packed bytes.
     private static func mostFrequent(_ buckets: ArraySlice<Bucket>) -> Loaded {
         var counts: [(value: [UInt8], count: Int)] = []
+        // Looked through where there are few values, else found by a table.
+        var places: [[UInt8]: Int]? = buckets.count > 16 ? [:] : nil
         for bucket in buckets {
-            if let index = counts.firstIndex(where: { $0.value == bucket.value }) {
-                counts[index].count += Int(bucket.count)
+            let known = places.map { $0[bucket.value] } ?? counts.firstIndex { $0.value == bucket.value }
+            if let known {
+                counts[known].count += Int(bucket.count)
             } else {
+                places?[bucket.value] = counts.count
                 counts.append((bucket.value, Int(bucket.count)))
             }
         }

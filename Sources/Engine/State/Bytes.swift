@@ -53,6 +53,9 @@ struct ByteReader {
         return 0
     }
 
+    /// How many of something follow: as many as it says, however damaged.
+    mutating func count() -> Int { Int(clamping: unsigned()) }
+
     mutating func signed() -> Int64 {
         let value = unsigned()
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)

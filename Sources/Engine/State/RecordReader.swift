@@ -81,15 +81,16 @@ struct RecordReader {
             func places(_ view: JSONView?) -> [AudienceLine.Place] {
                 (view?.elements ?? []).compactMap { pair in
                     let numbers = pair.elements.compactMap(\.number)
-                    return numbers.count == 2 ? AudienceLine.Place(place: Int(numbers[0]), customer: Int64(numbers[1])) : nil
+                    return numbers.count == 2
+                        ? AudienceLine.Place(place: Int(numbers[0].clamped), customer: Int64(numbers[1].clamped)) : nil
                 }
             }
             var line = AudienceLine(rule: rule, startedAt: view.time("started_at") ?? 0)
             line.active = places(view["active"])
             line.waiting = places(view["waiting"])
-            line.published = Int(view["published"]?.number ?? 0)
-            line.publishedAfter = view["published_after"]?.number.map { Int64($0) }
-            line.nextPlace = Int(view["next_place"]?.number ?? 0)
+            line.published = Int((view["published"]?.number ?? 0).clamped)
+            line.publishedAfter = view["published_after"]?.number.map { Int64($0.clamped) }
+            line.nextPlace = Int((view["next_place"]?.number ?? 0).clamped)
             line.isOpen = view["open"]?.bool ?? false
             line.paceDue = view.time("pace_due")
             return line
@@ -111,11 +112,12 @@ struct RecordReader {
 
     private func cart(_ view: JSONView) -> Cart? {
         var cart = Cart(
-            id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0, turn: Int64(view["turn"]?.number ?? 0))
+            id: view["id"]?.string ?? "", touchedAt: view.time("touched_at") ?? 0,
+            turn: Int64((view["turn"]?.number ?? 0).clamped))
         cart.snapshotAt = view.time("snapshot_at")
         let turns = view["link_turns"]?.elements.compactMap(\.number) ?? []
         for (place, link) in (view["links"]?.elements ?? []).compactMap(\.string).enumerated() {
-            cart.link(to: link, turn: turns.indices.contains(place) ? Int64(turns[place]) : 0)
+            cart.link(to: link, turn: turns.indices.contains(place) ? Int64(turns[place].clamped) : 0)
         }
         cart.lines = (view["items"]?.elements ?? []).compactMap { view in
             guard let product = product(view), let quantity = view["quantity"]?.decimal else { return nil }
@@ -134,7 +136,7 @@ struct RecordReader {
         }
         return Interest(
             kind: kind, product: product, since: view.time("since") ?? 0, last: view.time("last") ?? 0,
-            count: Int32(clamping: Int(view["count"]?.number ?? 1)), price: view["price"]?.decimal,
+            count: Int32(clamping: Int((view["count"]?.number ?? 1).clamped)), price: view["price"]?.decimal,
             currency: view["currency"]?.string)
     }
 
@@ -142,7 +144,7 @@ struct RecordReader {
         var subscription = Subscription(id: view["id"]?.string ?? "", at: view.time("status_at") ?? 0)
         subscription.status = view["status"]?.string.flatMap(Subscription.Status.init(rawValue:)) ?? .active
         subscription.issueOpen = view["issue_open"]?.bool ?? false
-        subscription.attempts = Int(view["attempts"]?.number ?? 0)
+        subscription.attempts = Int((view["attempts"]?.number ?? 0).clamped)
         subscription.issueSince = view.time("issue_since")
         subscription.lastFailure = view.time("last_failure")
         subscription.lastSuccess = view.time("last_success")
@@ -168,7 +170,7 @@ struct RecordReader {
         // Records used to name the start instead, of which no more is known than that it was held for its hour.
         instance.awaitedHour =
             view.time("awaited_hour") ?? (view.time("waited_for_hour_of") == instance.startedAt ? instance.due : nil)
-        instance.place = Int(view["place"]?.number ?? 0)
+        instance.place = Int((view["place"]?.number ?? 0).clamped)
         instance.because = TextList(view["because"]?.elements.compactMap(\.string) ?? [])
         instance.eventName = view["event_name"]?.string ?? ""
         instance.set(eventID: view["event_id"]?.string ?? "")
@@ -180,7 +182,7 @@ struct RecordReader {
         var reader = ByteReader(bytes)
         while !reader.isAtEnd {
             let tag = reader.byte()
-            let count = Int(reader.unsigned())
+            let count = reader.count()
             for _ in 0..<count {
                 guard !reader.failed else { return }
                 switch tag {
@@ -198,11 +200,13 @@ struct RecordReader {
                     let name = reader.text()
                     var series = Series(definition: 0)
                     var last: Int64 = 0
-                    for _ in 0..<Int(reader.unsigned()) where !reader.failed {
-                        last += reader.signed()
+                    for _ in 0..<reader.count() {
+                        guard !reader.failed else { return }
+                        last &+= reader.signed()
                         series.counts.append(CountBucket(index: Int32(clamping: last), count: Int32(clamping: reader.signed())))
                     }
-                    for _ in 0..<Int(reader.unsigned()) where !reader.failed {
+                    for _ in 0..<reader.count() {
+                        guard !reader.failed else { return }
                         var bucket = Bucket(index: Int32(clamping: reader.signed()))
                         bucket.count = Int32(clamping: reader.signed())
                         bucket.sum = Decimal(text: reader.text().utf8) ?? .zero
@@ -224,7 +228,10 @@ struct RecordReader {
                     let cancel = reader.signed()
                     var past = Past(
                         rule: 0, key: isKeyed ? key : nil, lastCancel: cancel == .min ? nil : cancel, keptFrom: reader.signed())
-                    for _ in 0..<Int(reader.unsigned()) where !reader.failed { past.endedStarts.insert(reader.signed()) }
+                    for _ in 0..<reader.count() {
+                        guard !reader.failed else { return }
+                        past.endedStarts.insert(reader.signed())
+                    }
                     if let index = rules.rule(named: name) {
                         past.rule = index
                         reading.profile.past.append(past)
@@ -249,5 +256,5 @@ struct RecordReader {
 
 extension JSONView {
     /// A member that holds an integer time.
-    func time(_ key: String) -> Instant? { self[key]?.number.map { Instant($0) } }
+    func time(_ key: String) -> Instant? { self[key]?.number.map { Instant($0.clamped) } }
 }
