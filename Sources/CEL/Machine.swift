@@ -163,8 +163,6 @@ struct Machine {
         if !pending.contains(where: { $0.place == place }) { pending.append(Pending(place: place, error: error)) }
     }
 
-    private func hasPending(at place: Int) -> Bool { !pending.isEmpty && pending.contains { $0.place == place } }
-
     private mutating func failed(_ fault: Fault) -> Int {
         self.fault = fault
         return -1

@@ -222,12 +222,6 @@ enum Operation {
 }
 
 extension Value {
-    /// CEL's `==`: numbers are equal by value across types, and NaN is not equal to itself.
-    package func equals(_ other: Value) -> Bool {
-        var work = Work(Int.max)
-        return (try? Operation.areEqual(self, other, &work)) ?? false
-    }
-
     /// Whether the value may stand where a type is asked for. Looks into lists and maps no further than their own type.
     package func fits(_ type: Type) -> Bool {
         switch (type, self) {

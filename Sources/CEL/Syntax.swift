@@ -48,14 +48,6 @@ package enum BinaryOperator: String, Sendable, Hashable {
     case remainder = "%"
     case isIn = "in"
 
-    /// True for `<`, `<=`, `>` and `>=`.
-    package var isOrdering: Bool {
-        switch self {
-        case .less, .lessOrEqual, .greater, .greaterOrEqual: true
-        default: false
-        }
-    }
-
     /// Higher binds tighter.
     var precedence: Int {
         switch self {

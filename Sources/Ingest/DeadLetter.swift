@@ -27,9 +27,8 @@ package struct DeadLetter: Sendable, Equatable {
     package var length: UInt32
     /// The first 4 KiB of the line.
     package var head: [UInt8]
-    /// Name of the source and fingerprint of the file: filled in by the reader, which knows them.
+    /// Name of the source: filled in by the reader, which knows it.
     package var sourceName = ""
-    package var fingerprint: [UInt8] = []
 
     package static let headLimit = 4096
 

@@ -146,7 +146,7 @@ struct SystemError: Error, Hashable {
 }
 
 enum DirectoryListing {
-    /// The names in a directory without `.` and `..`, in byte order; names that are not UTF-8 are left out.
+    /// The names in a directory without `.` and `..`, sorted; names that are not UTF-8 are left out.
     static func names(in directory: String) -> Result<[String], SystemError> {
         guard let stream = opendir(directory) else { return .failure(SystemError(code: errno)) }
         defer { closedir(stream) }

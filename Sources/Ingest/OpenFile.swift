@@ -68,9 +68,6 @@ final class OpenFile {
     /// Behind the last byte that was decoded.
     var contentEnd: Int { windowEnd }
 
-    /// Whether decoded bytes from `offset` on are at hand without decoding from the start again.
-    func reaches(_ offset: Int) -> Bool { format == nil || offset >= windowStart }
-
     /// Reads up to `room.count` bytes from `offset` of the content.
     func read(at offset: Int, into room: UnsafeMutableRawBufferPointer) -> Outcome {
         guard let format else { return file.read(at: offset, into: room) }

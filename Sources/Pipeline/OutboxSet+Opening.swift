@@ -122,7 +122,6 @@ extension OutboxSet {
         try store.begin()
         try store.setState(.published, of: settled)
         try store.commit()
-        publishedCount += recovery.renamed.count
         staged.removeAll { $0.box == index }
         for row in rows where recovery.waiting[row.file] != nil { staged.append((row.sequence, index, row.file)) }
     }

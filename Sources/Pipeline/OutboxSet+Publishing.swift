@@ -142,7 +142,6 @@ extension OutboxSet {
                     switch outcome {
                     case .published, .missing:
                         published.append(entry.sequence)
-                        publishedCount += 1
                     case .foreign:
                         boxes[index].trouble =
                             "\(boxes[index].settings.path): new/\(entry.file) is a foreign file; move it away, and the message is published"

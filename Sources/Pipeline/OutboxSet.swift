@@ -46,7 +46,6 @@ package struct OutboxSet {
     var pausedCount = 0
     /// Messages whose withdrawal is committed as an intent, because their outbox can't be used.
     var withdrawingCount = 0
-    package internal(set) var publishedCount = 0
     /// Why nothing, or nothing of a rule, is staged: its rows stay `pending`.
     var pauses: [Pause] = []
     /// The valve, and when the last messages were decided, in order: so many as it lets through.
@@ -152,8 +151,6 @@ package struct OutboxSet {
 
     // MARK: What is on its way
 
-    /// Whether rows wait to be marked or files to be renamed.
-    package var hasUnfinished: Bool { !published.isEmpty || !staged.isEmpty }
     /// Committed as staged: to be renamed, or to be marked as published.
     package var stagedCount: Int { staged.count + published.count }
     package var hasUnmarked: Bool { !published.isEmpty }

@@ -10,7 +10,6 @@ package struct ServiceLog: Sendable {
         case error = 3
         case warning = 4
         case notice = 5
-        case information = 6
     }
 
     /// A field besides message and priority; in the journal as `NUDGED_…`.

@@ -16,9 +16,9 @@ package final class ZoneDatabase: Sendable {
         if let fixed = TimeZone(fixed: name) { return fixed }
         return zones.withLock { zones in
             if let known = zones[name] { return known }
-            // A profile's time zone comes from a log: it must not name another file.
+            // A profile's time zone comes from a log: it must not name another file, nor the zone of this machine.
             let isName =
-                !name.isEmpty && name.utf8.count < 64 && !name.hasPrefix("/") && !name.contains("..")
+                !name.isEmpty && name != "localtime" && name.utf8.count < 64 && !name.hasPrefix("/") && !name.contains("..")
                 && name.utf8.allSatisfy {
                     ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || "/_+-".utf8.contains($0)
                 }

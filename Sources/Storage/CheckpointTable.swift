@@ -91,12 +91,6 @@ extension Store {
         }
     }
 
-    package func forgetSourceFile(_ number: Int64) throws(StoreError) {
-        let statement = try database.statement("DELETE FROM source_file WHERE number=?")
-        statement.bind(1, number)
-        try statement.run()
-    }
-
     // MARK: Waiting lines
 
     /// Keeps lines that were read but whose turn has not come.

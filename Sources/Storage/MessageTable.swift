@@ -129,13 +129,6 @@ extension Store {
         }
     }
 
-    package func state(ofSequence sequence: Int64) throws(StoreError) -> MessageState? {
-        let statement = try database.statement("SELECT state FROM message WHERE sequence=?")
-        defer { statement.reset() }
-        statement.bind(1, sequence)
-        return try statement.step() ? statement.text(0).flatMap(MessageState.init(rawValue:)) : nil
-    }
-
     package func setState(_ state: MessageState, of sequences: [Int64]) throws(StoreError) {
         let statement = try database.statement(
             state == .published
@@ -232,15 +225,6 @@ extension Store {
         defer { statement.reset() }
         statement.bind(1, state.rawValue)
         return try statement.step() ? Int(statement.integer(0)) : 0
-    }
-
-    /// The recorded verdicts, in order of decision.
-    package func verdicts() throws(StoreError) -> [String] {
-        let statement = try database.statement("SELECT verdict FROM decision ORDER BY number")
-        defer { statement.reset() }
-        var verdicts: [String] = []
-        while try statement.step() { verdicts.append(statement.text(0) ?? "") }
-        return verdicts
     }
 
     /// Writes decisions, inside the caller's transaction and in their order.

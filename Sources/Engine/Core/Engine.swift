@@ -228,9 +228,6 @@ extension Engine {
         }
     }
 
-    /// Ends a replay: the timers due up to and at `time` fire.
-    package mutating func finish(at time: Instant) -> Progress { advance(EventBatch(), from: 0, below: time + 1) }
-
     private mutating func dropStaleWakes() {
         while let first = wakes.first, !counts(first) { _ = wakes.pop() }
     }

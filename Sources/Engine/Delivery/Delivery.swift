@@ -83,15 +83,15 @@ extension Engine {
         guard profiles[slot].instances.contains(where: { $0.phase == .held }) else { return }
         for place in profiles[slot].instances.indices where profiles[slot].instances[place].phase == .held {
             let rule = rules.rules[profiles[slot].instances[place].rule]
-            let (answer, instance) = asCandidate(slot, place, rule, at: clock.now, isTraced: false) { candidate in
+            let (until, instance) = asCandidate(slot, place, rule, at: clock.now, isTraced: false) { candidate in
                 // Only who still waits for the hour waits for it by the new zone.
                 let isWaiting = candidate.instance.awaitedHour.map { $0 > candidate.now } ?? false
                 if isWaiting { candidate.instance.awaitedHour = nil }
-                let answer = candidate.pass(Gates.inOrder)
+                let until = candidate.release(Gates.inOrder)
                 if isWaiting { candidate.instance.awaitedHour = candidate.instance.awaitedHour ?? candidate.now }
-                return (answer, candidate.instance)
+                return (until, candidate.instance)
             }
-            if case .hold(let until) = answer {
+            if let until {
                 profiles[slot].instances[place].due = max(clock.now, min(until, instance.dueAt + rule.expires))
                 profiles[slot].instances[place].awaitedHour = instance.awaitedHour
                 profiles[slot].instances[place].delays = instance.delays

@@ -73,6 +73,17 @@ package struct Candidate {
     /// Notes what a gate goes by, for `explain`; costs nothing when nobody asks.
     mutating func saw(_ text: @autoclosure () -> String) { if isTraced { seen = text() } }
 
+    /// Until when the first gate holds a message that is held already; nil if none does. What would drop it has no say before its release.
+    mutating func release(_ gates: [any Gate]) -> Instant? {
+        for gate in gates {
+            if case .hold(let until) = gate.judge(&self) {
+                choice.instance.delays.insert(gate.name)
+                return until
+            }
+        }
+        return nil
+    }
+
     /// Asks the gates in their order, up to the first that doesn't allow it.
     mutating func pass(_ gates: [any Gate]) -> GateAnswer {
         for gate in gates {

@@ -39,7 +39,8 @@ struct SendTimeGate: Gate {
         return .hold(until: best.at)
     }
 
-    /// Now if the clocks show that hour, else when they do next; where quiet hours begin or end within it, when it is not quiet. Nil if it always is.
+    /// Now if the clocks show that hour, else when they do next; where quiet hours begin or end within it, when it is not quiet. Nil if it always is, or if
+    /// the clocks jump over it.
     private static func next(_ hour: Int, from now: Instant, in zone: TimeZone, _ quiet: QuietWindow?) -> Instant? {
         let latest = now + 86_400_000
         func allowed(_ at: Instant) -> Instant? {
@@ -49,9 +50,15 @@ struct SendTimeGate: Gate {
         }
         let local = LocalTime(now, in: zone)
         if local.hour == hour, let at = allowed(now) { return at }
+        var isJumpedOver = false
         for day in local.day...local.day + 2 {
             let moment = Instant(zone.moments(ofLocal: day * 86_400 + hour * 3600).first) * 1000
-            if moment > now { return allowed(min(moment, latest)) }
+            guard moment > now else { continue }
+            guard LocalTime(moment, in: zone).hour == hour else {
+                isJumpedOver = true
+                continue
+            }
+            return isJumpedOver && moment > latest ? nil : allowed(min(moment, latest))
         }
         return nil
     }

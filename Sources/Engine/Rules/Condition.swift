@@ -118,13 +118,4 @@ package final class Condition: Sendable {
             }
         }
     }
-    /// Reads a cart, product, subscription or interest, which may have to be found again through the event's properties.
-    package var readsSubject: Bool {
-        referents.contains {
-            switch $0 {
-            case .cart, .product, .subscription, .interest: true
-            default: false
-            }
-        }
-    }
 }

@@ -37,7 +37,7 @@ package struct CalendarTrigger: Sendable {
     package let days: [String: [Int]]
     package let before: Milliseconds
     package let minuteOfDay: Int
-    /// Nil: everybody.
+    /// Whose members start; empty: everybody.
     package let segments: [Int]
 }
 

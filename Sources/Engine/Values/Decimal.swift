@@ -1,7 +1,7 @@
 /// An exact decimal number: mantissa × 10^-scale, always in lowest terms, so that equal numbers are equal values.
 ///
 /// Money is added up in it, because 0.1 + 0.2 has to be 0.3. Range: 128 bits of mantissa and at most 18 decimals; what has
-/// more decimals is rounded to 18, half away from zero. Arithmetic that would leave the range gives nil.
+/// more decimals is rounded to 18, half away from zero. Arithmetic that would leave the range gives nil, a sum its left side.
 package struct Decimal: Hashable, Sendable, Comparable {
     // In halves: an `Int128` would take 32 bytes with the scale, and there are several of these in each line of a cart.
     private let low: UInt64
