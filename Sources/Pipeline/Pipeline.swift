@@ -136,7 +136,9 @@ package struct Pipeline: ~Copyable {
             sources: settings.sources, vocabulary: rules.vocabulary, lateFor: rules.definitions.lateFor,
             maxLineBytes: settings.maxLineBytes,
             resuming: positions, keepsLines: store?.directory != nil)
-        engine = Engine(rules: rules, clock: clock, publishFrom: publishFrom, hasStore: !isEmpty, sha256: Digest.sha256)
+        engine = Engine(
+            rules: rules, clock: clock, publishFrom: publishFrom, hasStore: !isEmpty, hashSeed: .random(in: .min ... .max),
+            sha256: Digest.sha256)
         engine.explainsDecisions = store != nil
         engine.movesIDs = store != nil
         engine.isAdopting = adoption != nil

@@ -211,7 +211,7 @@ struct DeliveryTrial {
     private func wrongSide(_ message: Sent) -> [String] {
         let delivery = message.rule.delivery
         func point(_ kind: String, _ scope: String, of total: Int) -> Int {
-            KeyedHash(
+            ExperimentHash(
                 salt: definitions.delivery.salt, kind: kind, scope: scope, customer: message.customer, sha256: SHA256.hash
             ).scaled(to: total)
         }

@@ -105,7 +105,7 @@ extension Engine {
         // What is not late is older than nothing.
         if time < clock.now, profiles[slot].ended.hasEnded(kind, mention.product, after: time) { return }
         let since: Instant
-        if let place = profiles[slot].interests.firstIndex(where: { $0.kind == kind && $0.product == mention.product }) {
+        if let place = place(of: kind, slot, in: mention.product) {
             profiles[slot].interests[place].add(1)
             profiles[slot].interests[place].last = max(profiles[slot].interests[place].last, time)
             if time < profiles[slot].interests[place].since {
@@ -120,6 +120,12 @@ extension Engine {
             since = time
         }
         follow(kind, slot, mention.product, since: since)
+    }
+
+    private func place(of kind: InterestKind, _ slot: Int, in product: ProductKey) -> Int? {
+        for place in profiles[slot].interests.indices
+        where profiles[slot].interests[place].kind == kind && profiles[slot].interests[place].product == product { return place }
+        return nil
     }
 
     private mutating func follow(_ kind: InterestKind, _ slot: Int, _ product: ProductKey, since: Instant) {
@@ -169,6 +175,12 @@ extension Engine {
 
     /// Waitlist places end after `waitlist.forget`. The product's index is told only when it is at hand; an audience checks again.
     private mutating func forgetOldInterests(_ slot: Int) {
+        // Nothing is copied to see that nothing is to be done: a visitor may have looked at thousands of products.
+        let bound = clock.now - rules.definitions.waitlistForget
+        var hasOld = false
+        for place in profiles[slot].interests.indices
+        where profiles[slot].interests[place].kind == .waitlist && profiles[slot].interests[place].last <= bound { hasOld = true }
+        guard hasOld else { return }
         let gone = profiles[slot].interests.filter {
             !$0.holds(at: clock.now, rules.definitions) && productIndex[$0.product] != nil
         }

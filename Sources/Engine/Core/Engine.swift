@@ -29,11 +29,11 @@ package struct Engine: Sendable {
     var footprints: [Int] = []
     package internal(set) var residentBytes = 0
     var freeSlots: [Int] = []
-    var index = SlotIndex()
+    var index: SlotIndex
     var slotByNumber: [Int64: Int] = [:]
     var products: [Product] = []
     var productDirty: [Bool] = []
-    var productIndex = ProductIndex()
+    var productIndex: ProductIndex
     var wakes = WakeQueue()
     /// Keys the store was asked for and does not have; only until the batch ends.
     var absent: Set<CustomerKey> = []
@@ -60,8 +60,9 @@ package struct Engine: Sendable {
     /// Before this time nothing is sent: state is built from old events without making messages. Nil: everything counts.
     let publishFrom: Instant?
 
+    /// - Parameter hashSeed: of the tables in which customers and products are found; a number that nobody knows who writes the logs.
     package init(
-        rules: RuleSet, clock: EngineClock = EngineClock(), publishFrom: Instant? = nil, hasStore: Bool,
+        rules: RuleSet, clock: EngineClock = EngineClock(), publishFrom: Instant? = nil, hasStore: Bool, hashSeed: UInt64 = 0,
         sha256: @escaping @Sendable ([UInt8]) -> [UInt8]
     ) {
         self.rules = rules
@@ -69,6 +70,8 @@ package struct Engine: Sendable {
         self.clock = clock
         self.hasStore = hasStore
         self.sha256 = sha256
+        index = SlotIndex(seed: hashSeed)
+        productIndex = ProductIndex(seed: hashSeed)
         tombstones = Tombstones(secret: [], sha256: sha256)
     }
 }
@@ -260,13 +263,13 @@ extension Engine {
 
     private func keyHashes(_ slot: Int) -> [UInt64] {
         guard isUsed[slot] else { return [] }
-        return [CustomerKey.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id)]
-            + profiles[slot].links.map { CustomerKey.hash(isAnonymous: true, $0) }
+        return [index.hash(isAnonymous: profiles[slot].key.isAnonymous, profiles[slot].key.id)]
+            + profiles[slot].links.map { index.hash(isAnonymous: true, $0) }
     }
 
     /// The slot of a customer, also by an anonymous id that became a user.
     func find(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> Int? {
-        index.find(CustomerKey.hash(isAnonymous: isAnonymous, id)) { slot in
+        index.find(index.hash(isAnonymous: isAnonymous, id)) { slot in
             if profiles[slot].key.isAnonymous == isAnonymous, profiles[slot].key.id.same(as: id) { return true }
             return isAnonymous && isLinked(id, to: slot)
         }
@@ -291,10 +294,10 @@ extension Engine {
     }
 
     mutating func place(_ profile: consuming Profile) -> Int {
-        let hash = CustomerKey.hash(isAnonymous: profile.key.isAnonymous, profile.key.id)
+        let hash = index.hash(isAnonymous: profile.key.isAnonymous, profile.key.id)
         let slot = freeSlots.popLast() ?? profiles.count
         index.insert(hash, slot: slot)
-        for link in profile.links { index.insert(CustomerKey.hash(isAnonymous: true, link), slot: slot) }
+        for link in profile.links { index.insert(index.hash(isAnonymous: true, link), slot: slot) }
         slotByNumber[profile.number] = slot
         if profile.wake < .max { wakes.push(profile.wake, slot) }
         if slot < profiles.count {
@@ -318,7 +321,7 @@ extension Engine {
     }
 
     mutating func link(_ anonymous: [UInt8], to slot: Int) {
-        index.insert(CustomerKey.hash(isAnonymous: true, anonymous), slot: slot)
+        index.insert(index.hash(isAnonymous: true, anonymous), slot: slot)
         profiles[slot].links.append(anonymous)
         output.links.append((anonymous, profiles[slot].number))
     }

@@ -15,8 +15,9 @@ package struct ProductKey: Hashable, Sendable, Comparable {
     }
 
     package func hash(into hasher: inout Hasher) {
-        hasher.combine(StableHash.of(id))
-        if !variant.isEmpty { hasher.combine(StableHash.of(variant)) }
+        id.utf8.span.withUnsafeBytes { hasher.combine(bytes: $0) }
+        hasher.combine(variant.utf8.count)
+        if !variant.isEmpty { variant.utf8.span.withUnsafeBytes { hasher.combine(bytes: $0) } }
     }
 
     package static func < (left: ProductKey, right: ProductKey) -> Bool {

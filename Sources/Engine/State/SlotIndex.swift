@@ -1,7 +1,8 @@
 /// Finds a slot by a hash of what it holds: open addressing with linear probing over (hash, slot), eight to a line of the processor's cache, at most
 /// two thirds full.
 ///
-/// Its hash is fixed, not seeded, so that probes are the same in every run. This is on the hot path: one look-up for each event.
+/// Who writes the log may choose ids, and must not be able to make them collide: the hash has a seed, which the engine is given. Nothing that comes out
+/// depends on it. This is on the hot path: one look-up for each event.
 struct SlotIndex: Sendable {
     private struct Entry {
         /// The lower half of the hash, which says where the entry belongs in a table of any size.
@@ -12,6 +13,9 @@ struct SlotIndex: Sendable {
 
     private var table = [Entry](repeating: Entry(hash: 0, slot: 0), count: 1024)
     private var count = 0
+    private let seed: UInt64
+
+    init(seed: UInt64) { self.seed = seed }
 
     func find(_ hash: UInt64, matches: (Int) -> Bool) -> Int? {
         let mask = table.count - 1
@@ -62,34 +66,37 @@ struct SlotIndex: Sendable {
     }
 }
 
-extension CustomerKey {
+extension SlotIndex {
     /// By which a customer is found, also by an anonymous id that is linked to it.
-    static func hash(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> UInt64 {
-        StableHash.of(id, seed: isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03)
+    func hash(isAnonymous: Bool, _ id: UnsafeRawBufferPointer) -> UInt64 {
+        StableHash.of(id, seed: (isAnonymous ? 0x9E37_79B9_7F4A_7C15 : 0xD1B5_4A32_D192_ED03) ^ seed)
     }
 
-    static func hash(isAnonymous: Bool, _ id: [UInt8]) -> UInt64 { id.withUnsafeBytes { hash(isAnonymous: isAnonymous, $0) } }
+    func hash(isAnonymous: Bool, _ id: [UInt8]) -> UInt64 { id.withUnsafeBytes { hash(isAnonymous: isAnonymous, $0) } }
+
+    /// By which a product is found.
+    func hash(_ product: ProductKey) -> UInt64 {
+        let own = StableHash.of(product.id, seed: seed)
+        return product.variant.isEmpty ? own : own ^ StableHash.of(product.variant, seed: seed).byteSwapped
+    }
 }
 
 /// Finds products by their keys; they are numbered in the order in which they come, and none ever goes.
 struct ProductIndex: Sendable {
-    private var index = SlotIndex()
+    private var index: SlotIndex
     private var keys: [ProductKey] = []
 
-    subscript(key: ProductKey) -> Int? { index.find(Self.hash(key)) { keys[$0] == key } }
+    init(seed: UInt64) { index = SlotIndex(seed: seed) }
+
+    subscript(key: ProductKey) -> Int? { index.find(index.hash(key)) { keys[$0] == key } }
 
     mutating func append(_ key: ProductKey) {
-        index.insert(Self.hash(key), slot: keys.count)
+        index.insert(index.hash(key), slot: keys.count)
         keys.append(key)
-    }
-
-    private static func hash(_ key: ProductKey) -> UInt64 {
-        let own = StableHash.of(key.id)
-        return key.variant.isEmpty ? own : own ^ StableHash.of(key.variant).byteSwapped
     }
 }
 
-/// A multiply-and-fold hash over 8 bytes at a time, in the manner of wyhash. It is not stored anywhere.
+/// A multiply-and-fold hash over 8 bytes at a time, in the manner of wyhash. With seed 0 it is stored (`Endings`), and so never changes.
 enum StableHash {
     static func of(_ bytes: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
         var hash = seed ^ UInt64(bytes.count) &* 0xA076_1D64_78BD_642F
@@ -106,8 +113,8 @@ enum StableHash {
         return fold(hash ^ rest, 0x8EBC_6AF0_9C88_C6E3)
     }
 
-    static func of(_ text: String) -> UInt64 {
-        text.utf8.span.withUnsafeBytes { of($0, seed: 0xD1B5_4A32_D192_ED03) }
+    static func of(_ text: String, seed: UInt64 = 0) -> UInt64 {
+        text.utf8.span.withUnsafeBytes { of($0, seed: 0xD1B5_4A32_D192_ED03 ^ seed) }
     }
 
     private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {

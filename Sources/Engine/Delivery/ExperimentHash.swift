@@ -3,7 +3,7 @@
 ///
 /// It is documented in `docs/delivery.md`, with test vectors and how to compute it elsewhere, and so never changes: the same customer stays on
 /// the same side over restarts, replays and machines.
-package struct KeyedHash: Sendable {
+package struct ExperimentHash: Sendable {
     /// 0 to 2^32 - 1, evenly.
     package let number: UInt32
 
@@ -20,7 +20,7 @@ package struct KeyedHash: Sendable {
 }
 
 extension Candidate {
-    func hash(_ kind: String, scope: String) -> KeyedHash {
-        KeyedHash(salt: policy.salt, kind: kind, scope: scope, customer: profile.key.text, sha256: sha256)
+    func hash(_ kind: String, scope: String) -> ExperimentHash {
+        ExperimentHash(salt: policy.salt, kind: kind, scope: scope, customer: profile.key.text, sha256: sha256)
     }
 }
