@@ -1,11 +1,11 @@
 import Glibc
 
 /// A pattern of absolute paths, walked by hand rather than by glob(3) so that a directory that cannot be read is told apart
-/// from one that holds nothing, and symbolic links stay inside the pattern's tree.
+/// from one that holds nothing, and one file under two names from two files.
 ///
 /// `*`, `?` and `[…]` match within a name as fnmatch(3) does, a leading dot only by a dot; a whole component `**` matches any
-/// number of directories (links to directories are not descended into by it). A link is followed when its target lies
-/// below the pattern's fixed prefix: the directory of the components before the first one with a wildcard.
+/// number of directories (links to directories are not descended into by it, so that none goes round in circles). Any other link is followed, wherever it
+/// leads.
 struct Glob: Sendable {
     /// A regular file that matches.
     struct Match {
@@ -24,8 +24,6 @@ struct Glob: Sendable {
         var directories: Set<String> = []
         /// Paths that match but are not regular files: kept out.
         var irregular: [String] = []
-        /// Links that lead out of the tree: kept out.
-        var outside: [String] = []
         /// What could not be read. Where there is any, a file that was not found may still exist.
         var failures: [Failure] = []
     }
@@ -36,6 +34,7 @@ struct Glob: Sendable {
         var isDirectory: Bool
     }
 
+    /// The directory of the components before the first one with a wildcard.
     let fixedDirectory: String
     private let components: [String]
 
@@ -51,8 +50,7 @@ struct Glob: Sendable {
 
     func walk() -> Walk {
         var walk = Walk()
-        let root = Glob.resolved(fixedDirectory)
-        visit(fixedDirectory, 0, root, &walk)
+        visit(fixedDirectory, 0, &walk)
         // Names are bytes: two that Swift calls equal, because they look alike, are two files.
         walk.matches.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
         var paths = Set<[UInt8]>()
@@ -64,14 +62,14 @@ struct Glob: Sendable {
         component.utf8.contains { $0 == 0x2A || $0 == 0x3F || $0 == 0x5B || $0 == 0x5C }
     }
 
-    private func visit(_ directory: String, _ index: Int, _ root: String?, _ walk: inout Walk) {
+    private func visit(_ directory: String, _ index: Int, _ walk: inout Walk) {
         guard index < components.count else { return }
         let component = components[index]
         let prefix = directory == "/" ? "/" : directory + "/"
-        if component == "**" { visit(directory, index + 1, root, &walk) }
+        if component == "**" { visit(directory, index + 1, &walk) }
         guard Glob.isWildcard(component) else {
             walk.directories.insert(directory)
-            return take(prefix + component, index, root, &walk)
+            return take(prefix + component, index, &walk)
         }
         walk.directories.insert(directory)
         let names: [String]
@@ -84,15 +82,15 @@ struct Glob: Sendable {
         for name in names {
             if component == "**" {
                 guard !name.hasPrefix("."), FileStatus(linkAt: prefix + name)?.isDirectory == true else { continue }
-                visit(prefix + name, index, root, &walk)
+                visit(prefix + name, index, &walk)
             } else if fnmatch(component, name, FNM_PERIOD) == 0 {
-                take(prefix + name, index, root, &walk)
+                take(prefix + name, index, &walk)
             }
         }
     }
 
     /// Goes on with a path that matches up to component `index`.
-    private func take(_ path: String, _ index: Int, _ root: String?, _ walk: inout Walk) {
+    private func take(_ path: String, _ index: Int, _ walk: inout Walk) {
         let isLast = index == components.count - 1
         guard let link = FileStatus(linkAt: path) else {
             let code = errno
@@ -107,15 +105,11 @@ struct Glob: Sendable {
                 if code != ENOENT { walk.failures.append(Failure(path: path, errno: code, isDirectory: !isLast)) }
                 return
             }
-            guard let root, resolved.hasPrefix(root == "/" ? root : root + "/") else {
-                walk.outside.append(path)
-                return
-            }
             target = resolved
             status = followed
         }
         if !isLast {
-            if status.isDirectory { visit(path, index + 1, root, &walk) }
+            if status.isDirectory { visit(path, index + 1, &walk) }
         } else if status.isRegular {
             // Who writes to it changes the directory that it lies in.
             if link.isLink { walk.directories.insert(Glob.parent(of: target)) }

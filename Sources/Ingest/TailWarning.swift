@@ -8,8 +8,6 @@ package struct TailWarning: Hashable, Sendable {
         case directoryUnreadable = "directory_unreadable"
         /// A FIFO, device, socket or directory matches; not read.
         case notRegular = "not_regular"
-        /// A symbolic link leads out of the pattern's directory; not followed.
-        case linkOutside = "link_outside"
         /// One file has two names that match, or matches two sources; read once, for the first.
         case matchedTwice = "matched_twice"
         /// Two files begin with the same 4 KiB; both are read. A copy of a log would be read twice.

@@ -101,13 +101,6 @@ extension Tailer {
                         .notRegular, source: index, path: path,
                         "\(path) matches the pattern but is no regular file; it is skipped"))
             }
-            for path in walk.outside {
-                ledger.condition(
-                    warning(
-                        .linkOutside, source: index, path: path,
-                        "\(path) is a link that leads out of \(glob.fixedDirectory); it is not followed: configure the "
-                            + "target's own path"))
-            }
         }
         return (sightings, failed)
     }
