@@ -66,7 +66,9 @@ extension Tailer {
             return true
         }
         tracked[id]?.hasKnownLine = found == true
-        if found == false, !open.isCompressed { tracked[id]?.isIdle = true }
+        if found == false {
+            if open.isCompressed { tracked[id]?.isCutShort = open.isCutShort } else { tracked[id]?.isIdle = true }
+        }
         return found ?? false
     }
 
