@@ -52,7 +52,7 @@ let package = Package(
         // The path of an event, and the program around it.
         // Each target names all that it imports: the build otherwise misses that a layout has changed.
         .target(
-            name: "Pipeline", dependencies: ["CEL", "Engine", "Ingest", "Storage", "Outbox", "CLinux", "CDigest"],
+            name: "Pipeline", dependencies: ["CEL", "Engine", "Ingest", "Storage", "Outbox", "CLinux"],
             swiftSettings: settings),
         .executableTarget(
             name: "nudged",

@@ -1,4 +1,3 @@
-import CDigest
 import Engine
 
 /// Which id of a source's lines names the customer instead of the format's own (`identity` of the configuration), so that one
@@ -50,27 +49,9 @@ extension IdentityKey {
         while let last = address.last, last == 0x20 || last == 0x09 { address.removeLast() }
         while let first = address.first, first == 0x20 || first == 0x09 { address.removeFirst() }
         let digits = Array("0123456789abcdef".utf8)
-        let hash = KeyedHash.sha256(Array(address), key: secret).prefix(16).flatMap {
+        let hash = HMAC(key: secret, sha256: Digest.sha256).of(Array(address)).prefix(16).flatMap {
             [digits[Int($0 >> 4)], digits[Int($0 & 15)]]
         }
         return "email:" + String(decoding: hash, as: UTF8.self)
-    }
-}
-
-/// HMAC (RFC 2104) with SHA-256: who does not have the key can't try addresses.
-enum KeyedHash {
-    static func sha256(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-        var block = key.count > 64 ? hash(key) : key
-        block += [UInt8](repeating: 0, count: 64 - block.count)
-        return hash(block.map { $0 ^ 0x5C } + hash(block.map { $0 ^ 0x36 } + message))
-    }
-
-    private static func hash(_ bytes: [UInt8]) -> [UInt8] {
-        var context = SHA2_CTX()
-        SHA256Init(&context)
-        bytes.withUnsafeBufferPointer { SHA256Update(&context, $0.baseAddress, $0.count) }
-        var result = [UInt8](repeating: 0, count: 32)
-        result.withUnsafeMutableBufferPointer { SHA256Final($0.baseAddress, &context) }
-        return result
     }
 }

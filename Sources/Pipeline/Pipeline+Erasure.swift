@@ -1,4 +1,5 @@
 import Engine
+import Ingest
 import Storage
 
 /// Erasure (`operations.md`, Privacy): out of the engine, out of the database with its log of changes, out of the outboxes, out of the control log.

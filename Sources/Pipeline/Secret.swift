@@ -1,4 +1,5 @@
 import Glibc
+import Ingest
 
 /// The key under which erased customers are known again: the configured `secret_file`, or one the daemon makes for itself in its state directory.
 package enum Secret {

@@ -56,7 +56,8 @@ import Testing
     @Test(arguments: ["run --once", "run --once --drain", "replay"]) func aCompressedLogThatIsCutShortIsToldOf(command: String) {
         let shop = Shop(configuration: Shop.configuration.replacing("*.ndjson", with: "*.gz"), runs: false)
         defer { shop.program.remove() }
-        _ = shop.program.shell("for i in 1 2 3 4 5 6 7 8 9; do cat logs/web.ndjson; done | gzip -c > whole; head -c 300 whole > logs/web.gz")
+        _ = shop.program.shell(
+            "for i in 1 2 3 4 5 6 7 8 9; do cat logs/web.ndjson; done | gzip -c > whole; head -c 300 whole > logs/web.gz")
         let result = shop.run(command)
         #expect(result.code == 0)
         #expect(result.errors.contains("web.gz ends in the middle of compressed data"), "\(result.errors)")

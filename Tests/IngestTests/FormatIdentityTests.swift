@@ -18,13 +18,12 @@ import Testing
         // Test cases 2 and 6: a short key, and one longer than a block.
         func hex(_ bytes: [UInt8]) -> String { bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
         #expect(
-            hex(KeyedHash.sha256(Array("what do ya want for nothing?".utf8), key: Array("Jefe".utf8)))
+            hex(HMAC(key: Array("Jefe".utf8), sha256: Digest.sha256).of(Array("what do ya want for nothing?".utf8)))
                 == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
         #expect(
             hex(
-                KeyedHash.sha256(
-                    Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
-                    key: [UInt8](repeating: 0xAA, count: 131)))
+                HMAC(key: [UInt8](repeating: 0xAA, count: 131), sha256: Digest.sha256).of(
+                    Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)))
                 == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
     }
 

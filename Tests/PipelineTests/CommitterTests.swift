@@ -1,5 +1,6 @@
 import Dispatch
 import Engine
+import Ingest
 import Synchronization
 import Testing
 

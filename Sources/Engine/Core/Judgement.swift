@@ -5,8 +5,12 @@ extension Engine {
     func subject(_ slot: Int, _ instance: Instance) -> (cart: String?, product: ProductKey?, subscription: String?) {
         let per = rules.rules[instance.rule].per
         let properties = instance.properties.isEmpty ? nil : JSONView(bytes: instance.properties, offset: 0)
+        func target() -> String {
+            instance.eventName.same(as: StateEvent.orderCompleted.name)
+                ? profiles[slot].carts.target(afterOrder: properties) : profiles[slot].carts.target(of: properties)
+        }
         return (
-            cart: per == .cart ? instance.key : profiles[slot].carts.target(of: properties),
+            cart: per == .cart ? instance.key : target(),
             product: per == .product
                 ? instance.product
                 : properties.flatMap { ProductMention($0)?.product ?? ProductMention.list($0)?.first?.product },

@@ -18,6 +18,11 @@ extension Engine {
 
         let user = profiles[slot].number
         profiles[slot].absorb(visitor, at: time, rules)
+        // Who is in a segment does not enter it by a login.
+        for membership in visitor.segments where !profiles[slot].isMember(of: membership.segment) {
+            profiles[slot].segments.append(membership)
+            output.memberships.append((membership.segment, user, membership.enteredAt))
+        }
         // What was to be forgotten before the link comes back with no newer cart of that id.
         var carts = visitor.carts
         carts.prune(now: clock.now, forget: rules.definitions.cartsForget)

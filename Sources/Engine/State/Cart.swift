@@ -170,6 +170,13 @@ package struct Carts: Sendable, Equatable {
         return current.map { list[$0].id } ?? ""
     }
 
+    /// The same once the order has been applied and touched its cart; what it had in common with the cart is bought by now.
+    package func target(afterOrder properties: JSONView?) -> String {
+        if let id = Self.cartID(properties), index(id: id) != nil || list.isEmpty { return id }
+        if let index = linked(properties) { return list[index].id }
+        return current.map { list[$0].id } ?? ""
+    }
+
     private func linked(_ properties: JSONView?) -> Int? {
         guard let properties else { return nil }
         for key in ["checkout_id", "order_id"] {

@@ -1,25 +1,19 @@
 /// What is known of erased customers: a keyed hash of each id, and until when their events are dropped.
 ///
-/// The hash is HMAC-SHA-256 (RFC 2104) under the secret of the configuration, over the id as messages write it (`anonymous:ID` for an
+/// The hash is HMAC-SHA-256 under the secret of the configuration, over the id as messages write it (`anonymous:ID` for an
 /// anonymous one), in lower-case hexadecimal: without the secret nobody can find out whose it is by trying ids.
 package struct Tombstones: Sendable {
-    private let inner: [UInt8]
-    private let outer: [UInt8]
-    private let sha256: @Sendable ([UInt8]) -> [UInt8]
+    private let hmac: HMAC
     private var until: [String: Instant] = [:]
     /// No event after this is dropped, which spares nearly every live event the hashing.
     package private(set) var newest: Instant = .min
 
     package init(secret: [UInt8], sha256: @escaping @Sendable ([UInt8]) -> [UInt8]) {
-        var key = secret.count > 64 ? sha256(secret) : secret
-        key += [UInt8](repeating: 0, count: 64 - key.count)
-        inner = key.map { $0 ^ 0x36 }
-        outer = key.map { $0 ^ 0x5C }
-        self.sha256 = sha256
+        hmac = HMAC(key: secret, sha256: sha256)
     }
 
     package func hash(_ key: CustomerKey) -> String {
-        sha256(outer + sha256(inner + Array(key.text.utf8))).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        hmac.of(Array(key.text.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     package mutating func add(_ hash: String, until time: Instant) {

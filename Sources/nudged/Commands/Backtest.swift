@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Ingest
 import Pipeline
 import Storage
 

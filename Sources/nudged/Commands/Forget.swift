@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Engine
+import Ingest
 import Pipeline
 import Storage
 

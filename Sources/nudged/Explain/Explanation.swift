@@ -1,5 +1,6 @@
 import Configuration
 import Engine
+import Ingest
 import Pipeline
 import Storage
 

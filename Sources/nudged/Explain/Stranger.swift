@@ -1,4 +1,5 @@
 import Engine
+import Ingest
 import Pipeline
 import Storage
 

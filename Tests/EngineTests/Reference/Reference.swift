@@ -87,6 +87,7 @@ final class Reference {
             forgetCarts(customer)
             customer.interests.removeAll { $0.kind == .waitlist && $0.last + world.waitlistForget <= now }
         }
+        owner.segments.formUnion(visitor.segments)
         owner.past += visitor.past
         owner.payments += visitor.payments
         owner.counted += visitor.counted

@@ -1,6 +1,6 @@
 import CDigest
 
-/// SHA-256 from libmd, which the engine is given so that it needs no library itself.
+/// SHA-256 from libmd for what is small; the engine is given it, so that it needs no library itself.
 package enum Digest {
     package static let sha256: @Sendable ([UInt8]) -> [UInt8] = { bytes in
         var context = SHA2_CTX()
