@@ -145,23 +145,26 @@ extension Engine {
         let before = products[index].lines[at].turn
         if let paceDue = before.paceDue, paceDue <= moment.at {
             // The next are taken while the rule's `if` holds: where it asks something of the customer, for any of those who wait.
-            let asked = products[index].lines[at].waiting.prefix(rules.rules[rule].condition?.readsCustomer ?? false ? .max : 1)
-                .map(\.customer)
-            for number in asked where isAway(number) { missing.numbers.append(number) }
+            let readsCustomer = rules.rules[rule].condition?.readsCustomer ?? false
+            let asked = products[index].lines[at].waiting.prefix(readsCustomer ? .max : 1).map(\.customer)
+            // Whoever runs may come back into the line: the pace ends with those for whom it holds too, or, where nobody waits, with all of them.
+            let running = products[index].lines[at].active.map(\.customer)
+            for number in asked + (readsCustomer ? running : []) where isAway(number) { missing.numbers.append(number) }
             guard missing.isEmpty else { return false }
             let key = products[index].key
-            let holds = asked.contains { number in slotByNumber[number].map { paceHolds($0, rule, key) } ?? false }
+            func holds(_ number: Int64) -> Bool { slotByNumber[number].map { paceHolds($0, rule, key) } ?? false }
+            let takes = asked.contains { holds($0) }
+            let goesOn = takes || (asked.isEmpty ? !running.isEmpty : readsCustomer && running.contains { holds($0) })
             touch(product: index)
             products[index].lines[at].paceDue = nil
-            // Where nobody can be asked, whoever runs may come back into the line; the pace ends with them.
-            if holds || asked.isEmpty && !products[index].lines[at].active.isEmpty {
+            if goesOn {
                 products[index].lines[at].resetPublished(after: clock.sequence)
                 // Of a late start several paces may be over; the next is the first that is still to come.
                 products[index].lines[at].paceDue = rules.rules[rule].pace.map {
                     paceDue + $0 * ((moment.at - paceDue) / $0 + 1)
                 }
             }
-            if holds { products[index].lines[at].isOpen = true }
+            if takes { products[index].lines[at].isOpen = true }
         }
         moment.due.pop()
         if products[index].lines[at].isOpen, !take(index, rule, &missing) {

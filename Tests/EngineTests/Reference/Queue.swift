@@ -163,20 +163,20 @@ extension Reference {
         let rule = world.rules[queue.rule]
         queues[index].due = nil
         let inLine = waiting(queue)
-        // Where nobody waits whoever runs may come back into the line.
-        let goesOn = inLine.isEmpty && !all(queue).isEmpty
-        guard let pace = rule.pace, let due = queue.due,
-            goesOn
-                || inLine.contains(where: { customer, running in
-                    rule.condition.map { $0.holds(view(customer, event: running.event, product: queue.product)) ?? false } ?? true
-                })
-        else { return }
+        func holds(_ customer: Customer, _ running: Running) -> Bool {
+            rule.condition.map { $0.holds(view(customer, event: running.event, product: queue.product)) ?? false } ?? true
+        }
+        let takes = inLine.contains { holds($0.customer, $0.running) }
+        // Whoever runs may come back into the line.
+        let others = all(queue).filter { !$0.running.isQueued }
+        let goesOn = inLine.isEmpty ? !others.isEmpty : others.contains { holds($0.customer, $0.running) }
+        guard let pace = rule.pace, let due = queue.due, takes || goesOn else { return }
         var next = due
         while next <= now { next += pace }
         queues[index].due = next
         queues[index].served = 0
         queues[index].count += 1
-        take(index)
+        if takes { take(index) }
     }
 
     /// Judged again at the moment of publishing: those ahead in line come first.
