@@ -1,3 +1,4 @@
+/// A named condition on a profile, compiled.
 package struct Segment: Sendable {
     package let name: String
     package let condition: Condition

@@ -30,12 +30,16 @@ struct TriggerGroup: Sendable {
     }
 }
 
+/// A start at a moment before each of a calendar's dates.
 package struct CalendarTrigger: Sendable {
     package let rule: Int
     /// Place among the rule's starts, which tells apart several calendars of one rule.
     package let index: Int
+    /// As in `CalendarDefinition`.
     package let days: [String: [Int]]
+    /// So long before the date, in whole days and the rest.
     package let before: Milliseconds
+    /// At the customer's.
     package let minuteOfDay: Int
     /// Whose members start; empty: everybody.
     package let segments: [Int]
