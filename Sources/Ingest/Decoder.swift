@@ -146,8 +146,7 @@ package struct Decoder: ~Copyable {
         }
     }
 
-    /// Appends what a line says to the batch. Inlined, as it is called for every line: a hundred instructions.
-    @inline(__always)
+    /// Appends what a line says to the batch.
     private mutating func append(
         _ draft: Draft, of tape: JSONTape, line: UnsafeRawBufferPointer, by person: Person?, as base: Event,
         to batch: inout EventBatch

@@ -67,10 +67,9 @@ package struct ControlLog: Sendable {
     private func syncDirectory() throws(ControlLogError) {
         try observer?(.syncDirectory)
         let slash = path.lastIndex(of: "/") ?? path.startIndex
-        let directory = open(slash == path.startIndex ? "." : String(path[..<slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { throw ControlLogError(path: path, code: errno) }
-        defer { close(directory) }
-        guard fsync(directory) == 0 else { throw ControlLogError(path: path, code: errno) }
+        guard PlainFile.sync(directory: slash == path.startIndex ? "." : String(path[..<slash])) else {
+            throw ControlLogError(path: path, code: errno)
+        }
     }
 
     private static func json(_ note: ReadingNote) -> CanonicalJSON {
@@ -108,15 +107,7 @@ package struct ControlLog: Sendable {
         }
         defer { close(file) }
         lseek(file, offset, SEEK_SET)
-        var bytes: [UInt8] = []
-        var room = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = Glibc.read(file, &room, room.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw ControlLogError(path: path, code: errno) }
-            if count == 0 { break }
-            bytes.append(contentsOf: room[..<count])
-        }
+        guard let bytes = PlainFile.contents(of: file) else { throw ControlLogError(path: path, code: errno) }
         return bytes
     }
 

@@ -41,9 +41,7 @@ package enum Secret {
             throw ControlLogError(path: path, code: errno)
         }
         // Its name has to be there as long as what is hashed under it.
-        let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        defer { if parent >= 0 { close(parent) } }
-        guard parent >= 0, fsync(parent) == 0 else { throw ControlLogError(path: directory, code: errno) }
+        guard PlainFile.sync(directory: directory) else { throw ControlLogError(path: directory, code: errno) }
         return text
     }
 }

@@ -29,17 +29,17 @@ package struct Service: ~Copyable {
 
     var deployment: Deployment
     /// Reads the configuration anew; throws, having said why, if it is bad.
-    private let reload: () throws -> Deployment
+    let reload: () throws -> Deployment
     let log = ServiceLog()
     let notification = ServiceNotification()
-    private let store: Store
+    let store: Store
     var pipeline: Pipeline
     private let watch = FileWatch()
     private let controlWatch: ControlWatch
     private let outboxWatch = FileWatch(tellsWrites: false)
     private let mounts = MountWatch()
     let started = Service.wallClock()
-    private var isStopping = false
+    var isStopping = false
     var troubles: [String] = []
     var wasBlocked = false
     var wasAdopting = false
@@ -57,7 +57,7 @@ package struct Service: ~Copyable {
     /// Why nothing can be committed, while the disk is full.
     var pauseReason: String?
     /// The pipeline has failed and not been made anew yet: nothing of it may be written.
-    private var isAbandoned = false
+    var isAbandoned = false
     var tally: ServiceTally
     var pace = Pace()
     var metricsWrittenAt: Instant = 0
@@ -97,7 +97,7 @@ package struct Service: ~Copyable {
     }
 
     /// Between pieces of work a step tells of progress, and ends early if a signal waits.
-    private mutating func hook() {
+    mutating func hook() {
         pipeline.hooks.endsEarly = { [notification, signals] in
             notification.watchdog()
             var descriptor = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
@@ -106,7 +106,7 @@ package struct Service: ~Copyable {
         pipeline.hooks.seconds = { Double(Self.monotonicMicroseconds()) / 1e6 }
     }
 
-    private static func assemble(_ deployment: Deployment, _ store: Store) throws -> Pipeline {
+    static func assemble(_ deployment: Deployment, _ store: Store) throws -> Pipeline {
         var publishFrom: Instant?
         if deployment.rules.definitions.publishFrom == nil, deployment.settings.clock == .wall {
             // The first start: what the logs held before it builds state, and makes no messages.
@@ -314,7 +314,7 @@ package struct Service: ~Copyable {
         }
     }
 
-    private mutating func scan() {
+    mutating func scan() {
         var looks = 0
         repeat {
             pipeline.scan()
@@ -348,65 +348,5 @@ package struct Service: ~Copyable {
         scannedAt = 0
         isOutboxWatched = false
         rounds.note()
-    }
-
-    // MARK: Signals
-
-    private mutating func take(_ signals: Int32) throws {
-        while true {
-            switch nudged_next_signal(signals) {
-            case 0: return
-            case SIGHUP:
-                if isAbandoned {
-                    refuse("the old one stays: the disk is full; reload again when there is room")
-                } else {
-                    try reloadConfiguration()
-                }
-            default: isStopping = true
-            }
-        }
-    }
-
-    /// A bad configuration is refused, and the old one stays.
-    private mutating func reloadConfiguration() throws {
-        notification.reloading(at: Self.monotonicMicroseconds())
-        let fresh: Deployment
-        do { fresh = try reload() } catch {
-            refuse("the old one stays: \(error)")
-            return
-        }
-        guard fresh.state == deployment.state else {
-            refuse("the old one stays: `state` can't change while running; restart instead")
-            return
-        }
-        // What fails here has nothing to do with the configuration, and ends the run.
-        try pipeline.commitAll(wallNow: wallNow)
-        try pipeline.end()
-        // Counters begin anew: what they have reached is told before.
-        try writeMetrics(force: true)
-        do { pipeline = try Self.assemble(fresh, store) } catch let error as StoreError { throw error } catch {
-            refuse("the old one stays: \(error)")
-            return
-        }
-        deployment = fresh
-        try pipeline.noteReload()
-        hook()
-        scan()
-        refusal = nil
-        tally.reloadsTaken += 1
-        tally.isLastReloadTaken = true
-        log(.notice, "configuration reloaded", .event("reloaded"))
-        tellOfEmptySources()
-        notification.ready()
-        try tell(force: true)
-    }
-
-    private mutating func refuse(_ reason: String) {
-        refusal = reason
-        tally.reloadsRefused += 1
-        tally.isLastReloadTaken = false
-        log(.error, "the configuration was not reloaded, " + reason, .event("reload_refused"))
-        notification.ready()
-        writeStatus(force: true)
     }
 }

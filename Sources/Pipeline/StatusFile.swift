@@ -45,15 +45,7 @@ package struct StatusFile: Sendable {
         let file = open(directory + "/" + fileName, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { Glibc.close(file) }
-        var bytes: [UInt8] = []
-        var room = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = Glibc.read(file, &room, room.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            bytes += room[..<count]
-        }
-        guard let packed = JSONText.pack(bytes) else { return nil }
+        guard let packed = PlainFile.contents(of: file).flatMap({ JSONText.pack($0) }) else { return nil }
         let view = JSONView(bytes: packed, offset: 0)
         func number(_ key: String) -> Int { Int(view[key]?.number ?? 0) }
         return StatusFile(

@@ -122,7 +122,7 @@ extension Engine {
         follow(kind, slot, mention.product, since: since)
     }
 
-    private func place(of kind: InterestKind, _ slot: Int, in product: ProductKey) -> Int? {
+    func place(of kind: InterestKind, _ slot: Int, in product: ProductKey) -> Int? {
         for place in profiles[slot].interests.indices
         where profiles[slot].interests[place].kind == kind && profiles[slot].interests[place].product == product { return place }
         return nil

@@ -56,7 +56,7 @@ extension Engine {
         guard interest.holds(at: clock.now, rules.definitions) else { return }
         let (now, definitions) = (clock.now, rules.definitions)
         profiles[slot].interests.removeAll { $0.product == interest.product && !$0.holds(at: now, definitions) }
-        if let own = profiles[slot].interests.firstIndex(where: { $0.kind == interest.kind && $0.product == interest.product }) {
+        if let own = place(of: interest.kind, slot, in: interest.product) {
             if interest.since < profiles[slot].interests[own].since {
                 profiles[slot].interests[own].since = interest.since
                 profiles[slot].interests[own].price = interest.price

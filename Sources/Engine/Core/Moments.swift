@@ -120,6 +120,8 @@ extension Engine {
         guard !rules.graph.segments.isEmpty || !rules.triggers.calendars.isEmpty else { return }
         let isQuiet = profiles[slot].judgedBy != rules.judgement
         let changes = judge(slot, rules.graph.order, isQuiet: isQuiet)
+        // Nearly everybody whose buckets leave a window stays where they are.
+        guard !changes.isEmpty || !rules.triggers.calendars.isEmpty else { return }
         let before = profiles[slot].instances.count
         let enqueued = profiles[slot].instances.indices.filter { isDue(slot, $0, at: moment.at) }.map {
             (rule: profiles[slot].instances[$0].rule, key: profiles[slot].instances[$0].key)

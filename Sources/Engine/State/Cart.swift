@@ -144,9 +144,7 @@ package struct Carts: Sendable, Equatable {
 
     /// The id of the cart an event (not an `Order Completed`) is about: by id, by link, else the current one, else `""`.
     package func target(of properties: JSONView?) -> String {
-        if let id = Self.cartID(properties) { return id }
-        if let index = linked(properties) { return list[index].id }
-        return current.map { list[$0].id } ?? ""
+        Self.cartID(properties) ?? linkedOrCurrent(properties)
     }
 
     /// The id of the cart an `Order Completed` belongs to (`rules.md`, Carts).
@@ -173,8 +171,11 @@ package struct Carts: Sendable, Equatable {
     /// The same once the order has been applied and touched its cart; what it had in common with the cart is bought by now.
     package func target(afterOrder properties: JSONView?) -> String {
         if let id = Self.cartID(properties), index(id: id) != nil || list.isEmpty { return id }
-        if let index = linked(properties) { return list[index].id }
-        return current.map { list[$0].id } ?? ""
+        return linkedOrCurrent(properties)
+    }
+
+    private func linkedOrCurrent(_ properties: JSONView?) -> String {
+        (linked(properties) ?? current).map { list[$0].id } ?? ""
     }
 
     private func linked(_ properties: JSONView?) -> Int? {
