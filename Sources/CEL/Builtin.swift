@@ -6,6 +6,12 @@ package enum Builtin: String, Sendable, Hashable, CaseIterable {
     case getHours, getMinutes, getSeconds, getMilliseconds
     case charAt, indexOf, lastIndexOf, lowerAscii, upperAscii, replace, split, substring, trim, join, format, reverse
     case quote = "strings.quote"
+    case optionalOf = "optional.of"
+    case optionalNone = "optional.none"
+    case ofNonZeroValue = "optional.ofNonZeroValue"
+    case hasValue, value, or, orValue
+    case encode = "base64.encode"
+    case decode = "base64.decode"
     case greatest = "math.greatest"
     case least = "math.least"
     case ceil = "math.ceil"
@@ -55,6 +61,8 @@ enum StandardLibrary {
     private static let anyList = Type.list(.parameter(0))
     private static let anyMap = Type.map(.parameter(0), .parameter(1))
 
+    private static let anyOptional = Type.optional(.parameter(0))
+
     private static func conversions(_ from: [Type], to: Type) -> [Signature] { from.map { global([$0], to) } }
     private static func numbers(_ types: [Type]) -> [Signature] { types.map { global([$0], $0) } }
     private static let bits = [global([.int, .int], .int), global([.uint, .uint], .uint)]
@@ -95,6 +103,11 @@ enum StandardLibrary {
         .format: [member([.string, .list(.dyn)], .string)],
         .reverse: [member([.string], .string)],
         .quote: [global([.string], .string)],
+        .optionalOf: [global([anything], anyOptional)], .optionalNone: [global([], anyOptional)],
+        .ofNonZeroValue: [global([anything], anyOptional)],
+        .hasValue: [member([anyOptional], .bool)], .value: [member([anyOptional], anything)],
+        .or: [member([anyOptional, anyOptional], anyOptional)], .orValue: [member([anyOptional, anything], anything)],
+        .encode: [global([.bytes], .string)], .decode: [global([.string], .bytes)],
         // Any number of arguments: the checker knows these two by name.
         .greatest: [], .least: [],
         .ceil: numbers([.double]), .floor: numbers([.double]), .round: numbers([.double]), .trunc: numbers([.double]),

@@ -21,7 +21,10 @@ extension Builtin {
     func apply(
         _ arguments: Arguments, timeZone: @Sendable (String) -> TimeZone?, _ work: inout Work
     ) throws(Fault) -> Value {
-        guard arguments.count > 0 else { throw mismatch(arguments) }
+        guard arguments.count > 0 else {
+            if self == .optionalNone { return .optional(nil) }
+            throw mismatch(arguments)
+        }
         switch self {
         case .size: return .int(try size(arguments, &work))
         case .contains, .startsWith, .endsWith, .matches: return .bool(try test(arguments, &work))
@@ -40,6 +43,22 @@ extension Builtin {
                 throw mismatch(arguments)
             }
             return .string(try Formatter.format(pattern, values, &work))
+        case .optionalOf: return .optional(arguments[0])
+        case .ofNonZeroValue: return .optional(arguments[0].isZero ? nil : arguments[0])
+        case .hasValue, .value:
+            guard case .optional(let value) = arguments[0] else { throw mismatch(arguments) }
+            if self == .hasValue { return .bool(value != nil) }
+            guard let value else { throw .noValue }
+            return value
+        case .encode:
+            guard case .bytes(let bytes) = arguments[0] else { throw mismatch(arguments) }
+            try work.charge(bytes: bytes.count)
+            return .string(Base64.text(bytes))
+        case .decode:
+            guard case .string(let text) = arguments[0] else { throw mismatch(arguments) }
+            try work.charge(bytes: text.utf8.count)
+            guard let bytes = Base64.bytes(text) else { throw .invalidArgument("not base64") }
+            return .bytes(bytes)
         default: return try MathFunction.apply(self, arguments, &work)
         }
     }

@@ -146,6 +146,8 @@ extension Checker {
         case "all", "exists", "exists_one", "existsOne", "filter", "map":
             "write it as list.\(name)(x, …), with x for each element"
         case "transformList", "transformMap": "write it as list.\(name)(i, x, …)"
+        case "optMap", "optFlatMap": "write it as optional.\(name)(x, …), with x for its value"
+        case "bind": "write it as cel.bind(x, value, …)"
         default: nil
         }
     }

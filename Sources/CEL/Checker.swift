@@ -63,6 +63,17 @@ struct Checker {
             _ = select(field, of: target, syntax)
             return node(.has(target, field: field), syntax, .bool)
         case .index(let operand, let key): return checkIndex(operand, key, syntax)
+        case .optionalSelect(let operand, let field):
+            let target = check(operand)
+            guard let type = select(field, of: target, syntax) else { return node(.failure("no such field"), syntax, .dyn) }
+            return node(.optionalSelect(target, field: field), syntax, optional(type))
+        case .optionalIndex(let operand, let key):
+            let checked = checkIndex(operand, key, syntax)
+            return switch checked.kind {
+            case .index(let target, let key): node(.optionalIndex(target, key), syntax, optional(checked.type))
+            case .select(let target, let field): node(.optionalSelect(target, field: field), syntax, optional(checked.type))
+            default: checked
+            }
         case .unary(let sign, let operand): return checkUnary(sign, check(operand), syntax)
         case .binary(let sign, let left, let right): return checkBinary(sign, check(left), check(right), syntax)
         case .and(let parts): return node(.and(parts.map { condition($0, "'&&'") }), syntax, .bool)
@@ -73,11 +84,18 @@ struct Checker {
             var type: Type?
             for element in checked { type = unifier.join(type, element.type) }
             return node(.list(checked), syntax, .list(type ?? unifier.fresh()))
+        case .optionalElement(let value): return checkElement(value, syntax)
         case .map(let entries): return checkMap(entries, syntax)
         case .call(let function, let nameSpan, let target, let rooted, let arguments):
             return checkCall(function, nameSpan, target: target, rooted: rooted, arguments, syntax)
         case .loop(let kind, let range, let variables, let filter, let body):
             return checkLoop(kind, range, variables, filter, body, syntax)
+        case .bind(let variable, let valueSyntax, let bodySyntax):
+            let value = check(valueSyntax)
+            let (slots, body) = within([(variable, value.type)]) { $0.check(bodySyntax) }
+            return node(.bind(slots, value: value, body: body), syntax, body.type)
+        case .optionalMap(let operand, let variable, let body, let isFlat):
+            return checkOptionalMap(operand, variable, body, isFlat: isFlat, syntax)
         case .broken: return node(.failure("syntax error"), syntax, .dyn)
         }
     }
@@ -145,15 +163,22 @@ struct Checker {
 
     /// The type of a field, or nil where there cannot be one.
     private mutating func select(_ field: String, of target: Expression, _ syntax: Syntax) -> Type? {
-        if environment.isUnchecked { return .dyn }
-        let type = unifier.substitute(target.type)
+        environment.isUnchecked ? .dyn : select(field, of: unifier.substitute(target.type), syntax)
+    }
+
+    private mutating func select(_ field: String, of type: Type, _ syntax: Syntax) -> Type? {
         // Only the name of the field is at fault, not the whole chain before it.
         let whole = syntax.span
         let count = field.unicodeScalars.count
-        let isPlain: Bool = if case .select = syntax.kind { count <= whole.length } else { false }
+        let isPlain =
+            switch syntax.kind {
+            case .select, .optionalSelect: count <= whole.length
+            default: false
+            }
         let place = isPlain ? Span(offset: whole.end - count, length: count) : whole
         switch type {
         case .dyn, .parameter: return .dyn
+        case .optional(let inner): return select(field, of: inner, syntax).map { optional($0) }
         case .map(let key, let value):
             if unifier.assign(.string, to: key) { return value }
             diagnostics.report("the keys of \(name(type)) are no names", hint: "index it: x[…]", at: place)
@@ -172,18 +197,24 @@ struct Checker {
         let target = check(operand)
         let key = check(keySyntax)
         if environment.isUnchecked { return node(.index(target, key), syntax, .dyn) }
-        switch unifier.substitute(target.type) {
-        case .dyn, .parameter: return node(.index(target, key), syntax, .dyn)
-        case .list(let element):
+        var container = unifier.substitute(target.type)
+        let isOptional: Bool
+        if case .optional(let inner) = container { (container, isOptional) = (inner, true) } else { isOptional = false }
+        func element(_ type: Type) -> Expression {
+            node(.index(target, key), syntax, isOptional ? optional(type) : type)
+        }
+        switch container {
+        case .dyn, .parameter: return element(.dyn)
+        case .list(let type):
             if !unifier.assign(key.type, to: .int), !unifier.assign(key.type, to: .uint) {
                 return failure("a list is indexed by int, not \(name(key.type))", at: keySyntax.span, syntax)
             }
-            return node(.index(target, key), syntax, element)
+            return element(type)
         case .map(let keyType, let value):
             if !compare(key.type, keyType) {
                 return failure("the keys of the map are \(name(keyType)), not \(name(key.type))", at: keySyntax.span, syntax)
             }
-            return node(.index(target, key), syntax, value)
+            return element(value)
         case .structure(let structure):
             guard case .string(let field)? = key.constant else {
                 return failure("\(structure) is indexed by the name of a field", at: keySyntax.span, syntax)
@@ -193,7 +224,7 @@ struct Checker {
                 let hint = Suggestion.hint(for: field, among: names)
                 return failure("\(structure) has no field '\(field)'", hint: hint, at: keySyntax.span, syntax)
             }
-            return node(.select(target, field: field), syntax, type)
+            return isOptional ? element(type) : node(.select(target, field: field), syntax, type)
         case let type: return failure("\(name(type)) cannot be indexed", at: syntax.span, syntax)
         }
     }
@@ -220,7 +251,7 @@ struct Checker {
     private mutating func compare(_ left: Type, _ right: Type) -> Bool {
         if unifier.assign(left, to: right) { return true }
         switch (unifier.substitute(left), unifier.substitute(right)) {
-        case (.list(let a), .list(let b)): return compare(a, b)
+        case (.list(let a), .list(let b)), (.optional(let a), .optional(let b)): return compare(a, b)
         case (.map(let a, let b), .map(let c, let d)): return compare(a, c) && compare(b, d)
         case (let a, let b): return a.isNumber && b.isNumber
         }
@@ -338,32 +369,71 @@ struct Checker {
                 return failure("\(kind.rawValue)() goes through a list or a map, not \(name(type))", at: rangeSyntax.span, syntax)
             }
         }
-        let slots = LoopSlots(names: variables, first: loopLevel * Self.slotsPerLoop + 4)
+        let (slots, (filter, body)) = within(Array(zip(variables, [first, second]))) { checker in
+            let filter = filterSyntax.map { checker.condition($0, "the condition of \(kind.rawValue)()") }
+            return switch kind {
+            case .all, .exists, .existsOne, .filter: (filter, checker.condition(bodySyntax, "\(kind.rawValue)()"))
+            case .map, .transformList, .transformMap: (filter, checker.check(bodySyntax))
+            }
+        }
+        let type: Type =
+            switch kind {
+            case .all, .exists, .existsOne: .bool
+            case .filter: .list(first)
+            case .map, .transformList: .list(body.type)
+            case .transformMap: .map(first, body.type)
+            }
+        return node(.loop(kind, range: range, slots: slots, filter: filter, body: body), syntax, type)
+    }
+
+    /// Looks at the body of a macro, for which its variables are there.
+    private mutating func within<Body>(
+        _ variables: [(name: String, type: Type)], _ body: (inout Checker) -> Body
+    ) -> (LoopSlots, Body) {
+        let slots = LoopSlots(names: variables.map(\.name), first: loopLevel * Self.slotsPerLoop + 4)
         loopLevel += 1
-        for (number, name) in variables.enumerated() {
-            locals.append(Local(name: name, slot: slots.first + number, type: number == 0 ? first : second))
+        for (number, variable) in variables.enumerated() {
+            locals.append(Local(name: variable.name, slot: slots.first + number, type: variable.type))
         }
         defer {
             locals.removeLast(variables.count)
             loopLevel -= 1
         }
-        let filter = filterSyntax.map { condition($0, "the condition of \(kind.rawValue)()") }
-        let body: Expression
-        let type: Type
-        switch kind {
-        case .all, .exists, .existsOne:
-            body = condition(bodySyntax, "\(kind.rawValue)()")
-            type = .bool
-        case .filter:
-            body = condition(bodySyntax, "filter()")
-            type = .list(first)
-        case .map, .transformList:
-            body = check(bodySyntax)
-            type = .list(body.type)
-        case .transformMap:
-            body = check(bodySyntax)
-            type = .map(first, body.type)
+        return (slots, body(&self))
+    }
+
+    // MARK: Optional values
+
+    private func optional(_ type: Type) -> Type { unifier.substitute(type).asOptional }
+
+    /// What an optional is of; nil after reporting that the value is none.
+    private mutating func unwrapped(_ value: Expression, _ what: String, at span: Span) -> Type? {
+        switch unifier.substitute(value.type) {
+        case .optional(let inner): return inner
+        case .dyn, .parameter: return .dyn
+        case let type:
+            if environment.isUnchecked { return .dyn }
+            diagnostics.report(
+                "\(what) needs an optional value, got \(name(type))", hint: "optional.of(x) makes one, and so does x.?field",
+                at: span)
+            return nil
         }
-        return node(.loop(kind, range: range, slots: slots, filter: filter, body: body), syntax, type)
+    }
+
+    private mutating func checkElement(_ valueSyntax: Syntax, _ syntax: Syntax) -> Expression {
+        let value = check(valueSyntax)
+        let type = unwrapped(value, "'?'", at: valueSyntax.span)
+        return node(.optionalElement(value), syntax, type ?? .dyn)
+    }
+
+    private mutating func checkOptionalMap(
+        _ operand: Syntax, _ variable: String, _ bodySyntax: Syntax, isFlat: Bool, _ syntax: Syntax
+    ) -> Expression {
+        let name = isFlat ? "optFlatMap()" : "optMap()"
+        let target = check(operand)
+        let inner = unwrapped(target, name, at: operand.span) ?? .dyn
+        let (slots, body) = within([(variable, inner)]) { $0.check(bodySyntax) }
+        let type = isFlat ? unwrapped(body, name, at: bodySyntax.span) ?? .dyn : body.type
+        return node(.optionalMap(target, slots: slots, body: body, isFlat: isFlat), syntax, .optional(type))
     }
 }

@@ -24,7 +24,10 @@ struct Compiler {
     /// Places that the loops need.
     private static func frame(of expression: Expression) -> Int {
         var result = 0
-        if case .loop(_, _, let slots, _, _) = expression.kind { result = slots.first + 2 }
+        switch expression.kind {
+        case .loop(_, _, let slots, _, _), .bind(let slots, _, _), .optionalMap(_, let slots, _, _): result = slots.first + 2
+        default: break
+        }
         return expression.children.reduce(result) { max($0, frame(of: $1)) }
     }
 
@@ -59,11 +62,13 @@ struct Compiler {
 
     private mutating func compile(_ node: Expression) {
         if let reference = node.reference {
-            if case .has = node.kind {
-                emit(.hasReference, node.span, a: reference, height: 1)
-            } else {
-                emit(.load, node.span, a: reference, height: 1)
-            }
+            let opcode: Instruction.Opcode =
+                switch node.kind {
+                case .has: .hasReference
+                case .optionalSelect, .optionalIndex: .loadOptional
+                default: .load
+                }
+            emit(opcode, node.span, a: reference, height: 1)
             return
         }
         switch node.kind {
@@ -81,6 +86,15 @@ struct Compiler {
             compile(operand)
             compile(key)
             emit(.index, node.span, height: -1)
+        case .optionalSelect(let operand, let field):
+            compile(operand)
+            emit(.optionalSelect, node.span, a: constant(.string(field)), height: 0)
+        case .optionalIndex(let operand, let key):
+            compile(operand)
+            compile(key)
+            emit(.optionalIndex, node.span, height: -1)
+        // Whether it is there is looked at where the whole list or map is made.
+        case .optionalElement(let value): compile(value)
         case .unary(let sign, let operand):
             compile(operand)
             emit(sign == .not ? .not : .negate, node.span, height: 0)
@@ -90,13 +104,13 @@ struct Compiler {
         case .conditional(let condition, let yes, let no): conditional(condition, yes, no, node.span)
         case .list(let elements):
             for element in elements { compile(element) }
-            emit(.list, node.span, a: elements.count, height: 1 - elements.count)
+            make(.list, .sparseList, of: elements, height: 1 - elements.count, node.span)
         case .map(let entries):
             for entry in entries {
                 compile(entry.key)
                 compile(entry.value)
             }
-            emit(.map, node.span, a: entries.count, height: 1 - 2 * entries.count)
+            make(.map, .sparseMap, of: entries.map(\.value), height: 1 - 2 * entries.count, node.span)
         case .call(let builtin, let arguments): call(builtin, arguments, node.span)
         case .hostCall(let call, let target, let arguments, let index):
             guard let index else { return failure("'\(call.function)' is not linked", node.span) }
@@ -107,7 +121,28 @@ struct Compiler {
                 .hostCall, node.span, a: index, b: arguments.count, c: hasTarget ? 1 : 0,
                 height: 1 - arguments.count - (hasTarget ? 1 : 0))
         case .loop(let kind, let range, let slots, let filter, let body): loop(kind, range, slots, filter, body, node.span)
+        case .bind(let slots, let value, let body):
+            compile(value)
+            emit(.store, value.span, a: slots.first, height: -1)
+            compile(body)
+        case .optionalMap(let target, let slots, let body, let isFlat):
+            compile(target)
+            let exit = emit(.takeValue, target.span, a: slots.first, height: -1)
+            compile(body)
+            emit(isFlat ? .expectOptional : .wrap, body.span, height: 0)
+            code[exit].b = Int32(code.count)
         case .failure(let message): failure(message, node.span)
+        }
+    }
+
+    private mutating func make(
+        _ whole: Instruction.Opcode, _ sparse: Instruction.Opcode, of elements: [Expression], height: Int, _ span: Span
+    ) {
+        let optional = elements.indices.filter { if case .optionalElement = elements[$0].kind { true } else { false } }
+        if optional.isEmpty {
+            emit(whole, span, a: elements.count, height: height)
+        } else {
+            emit(sparse, span, a: elements.count, b: constant(.list(optional.map { .int($0) })), height: height)
         }
     }
 
@@ -122,7 +157,7 @@ struct Compiler {
             emit(.binary, span, a: Int(sign.code), height: -1)
             return
         }
-        if let reference = left.reference, sign != .isIn, sign.precedence == 1, !left.isPresenceTest {
+        if let reference = left.reference, sign != .isIn, sign.precedence == 1, left.isPlainLoad {
             // The place is the operand's: only loading it can fail in a way that its author has to look for.
             emit(.compareLoad, span, a: reference, b: constant(value), c: Int(sign.code), height: 1)
         } else {
@@ -162,8 +197,17 @@ struct Compiler {
             emit(.matches, span, a: regexes.count - 1, height: 0)
             return
         }
+        // What would stand in for a missing value is judged only where it is missing.
+        if builtin == .or || builtin == .orValue, arguments.count == 2 {
+            compile(arguments[0])
+            let exit = emit(.orElse, span, b: builtin == .orValue ? 1 : 0, height: -1)
+            compile(arguments[1])
+            if builtin == .or { emit(.expectOptional, arguments[1].span, height: 0) }
+            code[exit].a = Int32(code.count)
+            return
+        }
         let known: Int? =
-            if builtin == .size, arguments.count == 1, !arguments[0].isPresenceTest, let reference = arguments[0].reference {
+            if builtin == .size, arguments.count == 1, arguments[0].isPlainLoad, let reference = arguments[0].reference {
                 emit(.sizeLoad, span, a: reference, height: 0)
             } else {
                 nil
@@ -222,8 +266,13 @@ struct Compiler {
 }
 
 extension Expression {
-    /// The node is `has(…)`: its reference asks for presence, not for a value.
-    package var isPresenceTest: Bool { if case .has = kind { true } else { false } }
+    /// The value of a reference is asked for as it is: not whether there is one (`has(…)`), nor as an optional.
+    var isPlainLoad: Bool {
+        switch kind {
+        case .has, .optionalSelect, .optionalIndex: false
+        default: reference != nil
+        }
+    }
 }
 
 extension Loop.Kind {

@@ -11,6 +11,8 @@ package enum Fault: Error, Hashable, Sendable {
     case outOfRange(String)
     case indexOutOfRange(Int)
     case invalidArgument(String)
+    /// The value of an optional that has none.
+    case noValue
     case unsupportedKey(Type)
     case repeatedKey(Key)
     /// Only where checking was switched off: a name or function that nothing declares.
@@ -32,6 +34,7 @@ package enum Fault: Error, Hashable, Sendable {
         case .outOfRange(let what): "out of range: \(what)"
         case .indexOutOfRange(let index): "index out of range: \(index)"
         case .invalidArgument(let what): "invalid argument: \(what)"
+        case .noValue: "the optional has no value"
         case .unsupportedKey(let type): "unsupported key type \(type.name)"
         case .repeatedKey(let key): "repeated key \(key.description)"
         case .unresolved(let what): what

@@ -141,6 +141,7 @@ struct Formatter {
         case .timestamp(let timestamp): return timestamp.rfc3339
         case .duration(let duration): return DurationText.string(duration)
         case .type(let type): return type.runtimeName
+        case .optional: throw .invalidArgument("an optional is no text: take .orValue(…) of it")
         case .list(let elements):
             var parts: [String] = []
             for element in elements { parts.append(try text(element, &work)) }

@@ -5,6 +5,8 @@ struct Instruction: Sendable {
         case constant
         /// Pushes the host's value of reference `a`.
         case load
+        /// Pushes the host's value of reference `a` as an optional, which is nothing where there is none.
+        case loadOptional
         /// Pushes whether the host has reference `a`.
         case hasReference
         /// Pushes `reference a <operator c> constant b`: the shape of most conditions, without touching the stack for its parts.
@@ -19,6 +21,16 @@ struct Instruction: Sendable {
         case select, hasField
         /// Replaces container and key by the element.
         case index
+        /// Likewise, by an optional.
+        case optionalSelect, optionalIndex
+        /// Takes the top into place `a` of the frame.
+        case store
+        /// Takes an optional's value into place `a` of the frame; leaves it and goes to `b` if it has none.
+        case takeValue
+        /// Makes the top an optional, or fails if it is none.
+        case wrap, expectOptional
+        /// `x.or(…)` and, if `b` is 1, `x.orValue(…)`: goes to `a` if the optional has a value, else takes it off.
+        case orElse
         case not, negate
         /// Replaces two by the result of operator `a`.
         case binary
@@ -39,6 +51,8 @@ struct Instruction: Sendable {
         case matches
         /// Replaces `a` values (or `a` keys and values) by a list (a map).
         case list, map
+        /// Likewise; at the places of constant `b`, a list of int, are optionals, which are left out if they have no value.
+        case sparseList, sparseMap
         /// Takes the range of a loop into the frame at `a`; `b` is the kind of loop.
         case loopBegin
         /// Sets the loop's variables to the next element, `c` of them; goes to `b` if there is none.

@@ -39,6 +39,11 @@ struct Linker {
         case .has(let operand, let field): kind = .has(link(operand, inPath: partOfPath), field: field)
         case .index(let operand, let key):
             kind = .index(link(operand, inPath: partOfPath), link(key, inPath: partOfPath))
+        case .optionalSelect(let operand, let field):
+            kind = .optionalSelect(link(operand, inPath: partOfPath), field: field)
+        case .optionalIndex(let operand, let key):
+            kind = .optionalIndex(link(operand, inPath: partOfPath), link(key, inPath: partOfPath))
+        case .optionalElement(let value): kind = .optionalElement(link(value, inPath: false))
         case .unary(let sign, let operand): kind = .unary(sign, link(operand, inPath: false))
         case .binary(let sign, let left, let right):
             kind = .binary(sign, link(left, inPath: false), link(right, inPath: false))
@@ -67,6 +72,11 @@ struct Linker {
             kind = .loop(
                 loop, range: link(range, inPath: false), slots: slots, filter: filter.map { link($0, inPath: false) },
                 body: link(body, inPath: false))
+        case .bind(let slots, let value, let body):
+            kind = .bind(slots, value: link(value, inPath: false), body: link(body, inPath: false))
+        case .optionalMap(let target, let slots, let body, let isFlat):
+            kind = .optionalMap(
+                link(target, inPath: false), slots: slots, body: link(body, inPath: false), isFlat: isFlat)
         }
         return fold(Expression(kind: kind, span: node.span, type: type, reference: reference))
     }
@@ -75,9 +85,19 @@ struct Linker {
     private func path(_ node: Expression) -> (variable: String, keys: [Key])? {
         var keys: [Key] = []
         var current = node
-        if case .has(let operand, let field) = node.kind {
+        switch node.kind {
+        case .has(let operand, let field):
             keys.append(.string(field))
             current = operand
+        case .optionalSelect(let operand, let field):
+            guard isAlwaysThere(operand) else { return nil }
+            keys.append(.string(field))
+            current = operand
+        case .optionalIndex(let operand, let key):
+            guard isAlwaysThere(operand), let value = key.constant, let key = Key(value) else { return nil }
+            keys.append(key)
+            current = operand
+        default: break
         }
         while true {
             switch current.kind {
@@ -92,6 +112,18 @@ struct Linker {
                 current = operand
             default: return nil
             }
+        }
+    }
+
+    /// Whether only the last step of an optional path may find nothing: a variable, or declared fields of structs. Of what lies deeper the host could not
+    /// say which step it was that failed.
+    private func isAlwaysThere(_ node: Expression) -> Bool {
+        switch (node.kind, unifier.substitute(node.type)) {
+        case (_, .list): false
+        case (.variable, _): true
+        case (.select(let operand, _), _):
+            if case .structure = unifier.substitute(operand.type) { isAlwaysThere(operand) } else { false }
+        default: false
         }
     }
 
@@ -139,8 +171,10 @@ struct Linker {
     private func isFoldable(_ kind: Expression.Kind) -> Bool {
         func constant(_ nodes: Expression...) -> Bool { nodes.allSatisfy { $0.constant != nil } }
         return switch kind {
-        case .select(let operand, _), .has(let operand, _), .unary(_, let operand): constant(operand)
-        case .index(let left, let right), .binary(_, let left, let right): constant(left, right)
+        case .select(let operand, _), .optionalSelect(let operand, _), .has(let operand, _), .unary(_, let operand):
+            constant(operand)
+        case .index(let left, let right), .optionalIndex(let left, let right), .binary(_, let left, let right):
+            constant(left, right)
         case .and(let parts), .or(let parts), .list(let parts), .call(_, let parts): parts.allSatisfy { $0.constant != nil }
         case .conditional(let condition, let yes, let no): constant(condition, yes, no)
         case .map(let entries): entries.allSatisfy { constant($0.key, $0.value) }

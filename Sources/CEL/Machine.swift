@@ -76,6 +76,18 @@ struct Machine {
                     pc += 1
                     continue
                 }
+            case .loadOptional:
+                switch host.load(Int(instruction.a), of: program) {
+                case .error(let words): fault = .host(words)
+                case .value(let value):
+                    push(.optional(value))
+                    pc += 1
+                    continue
+                case .absent:
+                    push(.optional(nil))
+                    pc += 1
+                    continue
+                }
             case .hasReference:
                 push(.bool(host.has(Int(instruction.a), of: program)))
                 pc += 1
@@ -208,6 +220,25 @@ struct Machine {
         case .index:
             let key = pop()
             frame[top - 1] = try Operation.index(frame[top - 1], key)
+        case .optionalSelect:
+            guard case .string(let field) = program.constants[a] else { throw .unresolved("no field") }
+            frame[top - 1] = try Operation.optionalSelect(frame[top - 1], field)
+        case .optionalIndex:
+            let key = pop()
+            frame[top - 1] = try Operation.optionalIndex(frame[top - 1], key)
+        case .wrap: frame[top - 1] = .optional(frame[top - 1])
+        case .expectOptional: _ = try content(of: frame[top - 1])
+        case .store: frame[a] = pop()
+        case .takeValue:
+            guard let value = try content(of: frame[top - 1]) else { return Int(instruction.b) }
+            frame[a] = value
+            top -= 1
+        case .orElse:
+            if let value = try content(of: frame[top - 1]) {
+                if instruction.b == 1 { frame[top - 1] = value }
+                return a
+            }
+            top -= 1
         case .jump: return a
         case .branchFalse:
             switch pop() {
@@ -222,12 +253,10 @@ struct Machine {
         case .matches:
             guard case .string(let text) = frame[top - 1] else { throw .noSuchOverload("matches(\(frame[top - 1].type.name))") }
             frame[top - 1] = .bool(try program.regexes[a].matches(text, &work))
-        case .list:
-            try work.charge(a)
-            let elements = Array(frame[top - a..<top])
-            top -= a
-            push(.list(elements))
-        case .map: try makeMap(a)
+        case .list: try makeList(a, optional: [])
+        case .sparseList: try makeList(a, optional: places(Int(instruction.b)))
+        case .map: try makeMap(a, optional: [])
+        case .sparseMap: try makeMap(a, optional: places(Int(instruction.b)))
         case .failure:
             if case .string(let words) = program.constants[a] { throw .unresolved(words) }
             throw .unresolved("failure")
@@ -236,7 +265,23 @@ struct Machine {
         return pc + 1
     }
 
+    /// What an optional holds.
+    private func content(of value: Value) throws(Fault) -> Value? {
+        if case .optional(let value) = value { return value }
+        throw .noSuchOverload("expected an optional value, got \(value.type.name)")
+    }
+
+    private func places(_ constant: Int) -> [Int] {
+        guard case .list(let places) = program.constants[constant] else { return [] }
+        return places.compactMap { if case .int(let place) = $0 { place } else { nil } }
+    }
+
     private mutating func select(_ field: String, testing: Bool) throws(Fault) {
+        if case .optional = frame[top - 1] {
+            let found = try Operation.optionalSelect(frame[top - 1], field)
+            frame[top - 1] = testing ? .bool(try content(of: found) != nil) : found
+            return
+        }
         guard case .map(let map) = frame[top - 1] else {
             throw .noSuchOverload("\(frame[top - 1].type.name) has no fields, so no '\(field)'")
         }
@@ -256,14 +301,29 @@ struct Machine {
         push(result)
     }
 
-    private mutating func makeMap(_ count: Int) throws(Fault) {
+    private mutating func makeList(_ count: Int, optional: [Int]) throws(Fault) {
+        try work.charge(count)
+        var elements = Array(frame[top - count..<top])
+        for place in optional.reversed() {
+            if let value = try content(of: elements[place]) { elements[place] = value } else { elements.remove(at: place) }
+        }
+        top -= count
+        push(.list(elements))
+    }
+
+    private mutating func makeMap(_ count: Int, optional: [Int]) throws(Fault) {
         try work.charge(2 * count)
         let start = top - 2 * count
         var keys: [Value] = []
         var values: [Value] = []
         for place in 0..<count {
+            var value = frame[start + 2 * place + 1]
+            if optional.contains(place) {
+                guard let content = try content(of: value) else { continue }
+                value = content
+            }
             keys.append(frame[start + 2 * place])
-            values.append(frame[start + 2 * place + 1])
+            values.append(value)
         }
         top = start
         push(.map(try ValueMap(keys: keys, values: values)))

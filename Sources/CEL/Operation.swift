@@ -52,6 +52,9 @@ enum Operation {
                 if !(try areEqual(value, other, &work)) { return false }
             }
             return true
+        case (.optional(let a), .optional(let b)):
+            guard let a, let b else { return a == nil && b == nil }
+            return try areEqual(a, b, &work)
         default: return compareNumbers(left, right) == 0
         }
     }
@@ -203,31 +206,83 @@ enum Operation {
 
     // MARK: Elements
 
+    /// `container.?field`: nothing where there is none.
+    static func optionalSelect(_ container: Value, _ field: String) throws(Fault) -> Value {
+        switch container {
+        case .map(let map): map[field].asOptional
+        case .optional(nil): container
+        case .optional(let inner?): try optionalSelect(inner, field)
+        default: throw .noSuchOverload("\(container.type.name) has no fields, so no '\(field)'")
+        }
+    }
+
+    /// `container[?key]`: nothing where there is none.
+    static func optionalIndex(_ container: Value, _ key: Value) throws(Fault) -> Value {
+        switch container {
+        case .list(let elements):
+            let place = try Self.place(key)
+            return elements.indices.contains(place) ? Optional(elements[place]).asOptional : .optional(nil)
+        case .map(let map): return Key(key).flatMap { map[$0] }.asOptional
+        case .optional(nil): return container
+        case .optional(let inner?): return try optionalIndex(inner, key)
+        default: throw .noSuchOverload("\(container.type.name)[?\(key.type.name)]")
+        }
+    }
+
+    /// A number of any type that is whole.
+    private static func place(_ key: Value) throws(Fault) -> Int {
+        guard case .int(let place)? = Key(key) else {
+            throw .invalidArgument("a list is indexed by int, not \(key.type.name)")
+        }
+        return place
+    }
+
     static func index(_ container: Value, _ key: Value) throws(Fault) -> Value {
         switch container {
         case .list(let elements):
-            // A number of any type that is whole.
-            guard case .int(let place)? = Key(key) else {
-                throw .invalidArgument("a list is indexed by int, not \(key.type.name)")
-            }
+            let place = try place(key)
             guard elements.indices.contains(place) else { throw .indexOutOfRange(place) }
             return elements[place]
         case .map(let map):
             let key = Key(key)
             guard let key, let value = map[key] else { throw .noSuchKey(key) }
             return value
+        case .optional: return try optionalIndex(container, key)
         default: throw .noSuchOverload("\(container.type.name)[\(key.type.name)]")
         }
     }
 }
 
+extension Value? {
+    /// What selecting from an optional gives: optional itself, and of what is optional already no more so.
+    fileprivate var asOptional: Value { if case .optional? = self { self ?? .optional(nil) } else { .optional(self) } }
+}
+
 extension Value {
+    /// The zero of its type, which `optional.ofNonZeroValue` takes for missing.
+    var isZero: Bool {
+        switch self {
+        case .null: true
+        case .bool(let value): !value
+        case .int(let value), .duration(let value): value == 0
+        case .uint(let value): value == 0
+        case .double(let value): value == 0
+        case .string(let value): value.isEmpty
+        case .bytes(let value): value.isEmpty
+        case .timestamp(let value): value.seconds == 0 && value.nanoseconds == 0
+        case .list(let value): value.isEmpty
+        case .map(let value): value.count == 0
+        case .optional(let value): value == nil
+        case .type: false
+        }
+    }
+
     /// Whether the value may stand where a type is asked for. Looks into lists and maps no further than their own type.
     package func fits(_ type: Type) -> Bool {
         switch (type, self) {
         case (.dyn, _), (.parameter, _), (.null, .null), (.bool, .bool), (.int, .int), (.uint, .uint), (.double, .double),
             (.string, .string), (.bytes, .bytes), (.timestamp, .timestamp), (.duration, .duration), (.list, .list), (.map, .map),
-            (.type, .type), (.structure, .map), (.structure, .null):
+            (.type, .type), (.optional, .optional), (.structure, .map), (.structure, .null):
             true
         default: false
         }

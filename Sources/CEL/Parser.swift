@@ -191,12 +191,13 @@ struct Parser {
         var result = start
         while true {
             if accept(".") {
+                let isOptional = accept("?")
                 let token = advance()
                 let field: String
                 let mayCall: Bool
                 switch token.kind {
                 case .identifier(let name) where name != "in" && name != "true" && name != "false" && name != "null":
-                    (field, mayCall) = (name, true)
+                    (field, mayCall) = (name, !isOptional)
                 case .quoted(let name): (field, mayCall) = (name, false)
                 default:
                     position -= token.kind == .end ? 0 : 1
@@ -207,13 +208,17 @@ struct Parser {
                     let (arguments, end) = try bracketed("(", ")")
                     result = try call(field, token.span, target: result, arguments, end)
                 } else {
-                    result = try node(.select(result, field: field), result.span.union(token.span), over: result)
+                    result = try node(
+                        isOptional ? .optionalSelect(result, field: field) : .select(result, field: field),
+                        result.span.union(token.span), over: result)
                 }
             } else if at("[") {
                 let opener = advance().span
+                let isOptional = accept("?")
                 let key = try expression()
                 let end = try expect("]", closing: opener)
-                result = try node(.index(result, key), result.span.union(end), over: result, key)
+                result = try node(
+                    isOptional ? .optionalIndex(result, key) : .index(result, key), result.span.union(end), over: result, key)
             } else {
                 return result
             }
@@ -254,7 +259,7 @@ struct Parser {
             let end = try expect(")", closing: token.span)
             return Syntax(kind: inner.kind, span: token.span.union(end), depth: inner.depth, isGrouped: true)
         case .symbol("["):
-            let (elements, end) = try bracketed("[", "]", trailingComma: true)
+            let (elements, end) = try bracketed("[", "]", isList: true)
             return try node(.list(elements), token.span.union(end), over: elements)
         case .symbol("{"): return try mapLiteral()
         default:
@@ -295,26 +300,35 @@ struct Parser {
             .call(function: name, nameSpan: token.span, target: nil, rooted: false, arguments: arguments), span, over: arguments)
     }
 
-    /// Elements between brackets. An error within one is reported, and reading goes on at the next comma.
+    /// Elements between brackets: arguments, or those of a list, which may be optional and end in a comma. An error within one is reported, and
+    /// reading goes on at the next comma.
     private mutating func bracketed(
-        _ open: String, _ close: String, trailingComma: Bool = false
+        _ open: String, _ close: String, isList: Bool = false
     ) throws(Stop) -> ([Syntax], Span) {
         let opener = try expect(open)
         var elements: [Syntax] = []
         while !at(close) {
             if !elements.isEmpty {
                 _ = try separator(close, opener)
-                if trailingComma, at(close) { break }
+                if isList, at(close) { break }
             }
             let start = position
             do {
-                elements.append(try expression())
+                elements.append(try isList ? element() : expression())
             } catch {
                 try skip()
                 elements.append(Syntax(kind: .broken, span: tokens[start].span, depth: 1))
             }
         }
         return (elements, try expect(close, closing: opener))
+    }
+
+    /// An element of a list, which may be there or not.
+    private mutating func element() throws(Stop) -> Syntax {
+        let mark = peek.span
+        guard accept("?") else { return try expression() }
+        let value = try expression()
+        return try node(.optionalElement(value), mark.union(value.span), over: value)
     }
 
     private mutating func separator(_ close: String, _ opener: Span) throws(Stop) -> Bool {
@@ -352,9 +366,11 @@ struct Parser {
                 _ = try separator("}", opener)
                 if at("}") { break }
             }
+            let isOptional = accept("?")
             let key = try expression()
             _ = try expect(":")
-            entries.append((key, try expression()))
+            let value = try expression()
+            entries.append((key, isOptional ? try node(.optionalElement(value), value.span, over: value) : value))
         }
         let end = try expect("}", closing: opener)
         return try node(.map(entries), opener.union(end), over: entries.flatMap { [$0.key, $0.value] })
@@ -367,6 +383,7 @@ struct Parser {
     ) throws(Stop) -> Syntax {
         let span = target.span.union(end)
         if let loop = try macro(name, target: target, arguments, span) { return loop }
+        if let binding = try binding(name, target: target, arguments, span) { return binding }
         return try node(
             .call(function: name, nameSpan: nameSpan, target: target, rooted: false, arguments: arguments), span,
             over: [target] + arguments)
@@ -394,10 +411,7 @@ struct Parser {
         }
         var names: [String] = []
         for argument in arguments.prefix(variables) {
-            guard case .name(let name, rooted: false) = argument.kind else {
-                diagnostics.report("\(kind.rawValue)() needs a plain name for its variable here", at: argument.span)
-                return Syntax(kind: .broken, span: span, depth: 1)
-            }
+            guard let name = variable(argument, of: kind.rawValue) else { return Syntax(kind: .broken, span: span, depth: 1) }
             if names.contains(name) { diagnostics.report("the variable '\(name)' stands twice", at: argument.span) }
             names.append(name)
         }
@@ -406,5 +420,35 @@ struct Parser {
         return try node(
             .loop(kind, range: target, variables: names, filter: filter, body: body), span,
             over: [target, body] + (filter.map { [$0] } ?? []))
+    }
+
+    private mutating func variable(_ syntax: Syntax, of macro: String) -> String? {
+        if case .name(let name, rooted: false) = syntax.kind { return name }
+        diagnostics.report("\(macro)() needs a plain name for its variable here", at: syntax.span)
+        return nil
+    }
+
+    /// The macros that name one value: `cel.bind(x, value, body)`, `optional.optMap(x, body)` and `optional.optFlatMap(x, body)`.
+    private mutating func binding(
+        _ name: String, target: Syntax, _ arguments: [Syntax], _ span: Span
+    ) throws(Stop) -> Syntax? {
+        let broken = Syntax(kind: .broken, span: span, depth: 1)
+        switch (name, arguments.count) {
+        case ("bind", _):
+            guard case .name("cel", _) = target.kind else { return nil }
+            guard arguments.count == 3 else {
+                diagnostics.report("cel.bind() takes a name, its value and what is made of it: cel.bind(x, value, …)", at: span)
+                return broken
+            }
+            guard let variable = variable(arguments[0], of: "cel.bind") else { return broken }
+            return try node(
+                .bind(variable: variable, value: arguments[1], body: arguments[2]), span, over: arguments[1], arguments[2])
+        case ("optMap", 2), ("optFlatMap", 2):
+            guard let variable = variable(arguments[0], of: name) else { return broken }
+            return try node(
+                .optionalMap(target, variable: variable, body: arguments[1], isFlat: name == "optFlatMap"), span,
+                over: target, arguments[1])
+        default: return nil
+        }
     }
 }

@@ -7,6 +7,9 @@ struct Syntax {
         case select(Syntax, field: String)
         case has(Syntax, field: String)
         case index(Syntax, Syntax)
+        /// `a.?b` and `a[?b]`.
+        case optionalSelect(Syntax, field: String)
+        case optionalIndex(Syntax, Syntax)
         case unary(UnaryOperator, Syntax)
         case binary(BinaryOperator, Syntax, Syntax)
         /// Flat, so that a long chain is no deep tree.
@@ -15,8 +18,14 @@ struct Syntax {
         case conditional(Syntax, Syntax, Syntax)
         case list([Syntax])
         case map([(key: Syntax, value: Syntax)])
+        /// In a list, or the value in a map: `[?a]`, `{?k: a}`, which are there only if the optional has a value.
+        case optionalElement(Syntax)
         case call(function: String, nameSpan: Span, target: Syntax?, rooted: Bool, arguments: [Syntax])
         case loop(Loop.Kind, range: Syntax, variables: [String], filter: Syntax?, body: Syntax)
+        /// `cel.bind(x, value, body)`.
+        case bind(variable: String, value: Syntax, body: Syntax)
+        /// `value.optMap(x, body)` and, if flat, `value.optFlatMap(x, body)`.
+        case optionalMap(Syntax, variable: String, body: Syntax, isFlat: Bool)
         /// Stands where an error was reported.
         case broken
     }

@@ -28,7 +28,8 @@ extension Program {
             TraceEntry(span: node.span, text: text(of: node.span), result: part.evaluate(host, budget: budget), depth: depth))
         guard node.reference == nil else { return }
         switch node.kind {
-        case .loop(_, let range, _, _, _): trace(range, host, budget, depth: depth + 1, into: &result)
+        case .loop(_, let operand, _, _, _), .bind(_, let operand, _), .optionalMap(let operand, _, _, _):
+            trace(operand, host, budget, depth: depth + 1, into: &result)
         case .hostCall(let call, let target, let arguments, _):
             if let target, call.variable == nil { trace(target, host, budget, depth: depth + 1, into: &result) }
             for argument in arguments { trace(argument, host, budget, depth: depth + 1, into: &result) }

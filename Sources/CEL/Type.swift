@@ -15,6 +15,8 @@ package indirect enum Type: Hashable, Sendable {
     case duration
     case list(Type)
     case map(Type, Type)
+    /// A value that may be missing.
+    case optional(Type)
     /// A declared struct type, by name; its fields are in the environment.
     case structure(String)
     /// The type of types.
@@ -37,6 +39,7 @@ package indirect enum Type: Hashable, Sendable {
         case .duration: "duration"
         case .list(let element): "list(\(element.name))"
         case .map(let key, let value): "map(\(key.name), \(value.name))"
+        case .optional(let value): "optional_type(\(value.name))"
         case .structure(let name): name
         case .type: "type"
         case .parameter: "any"
@@ -49,6 +52,7 @@ package indirect enum Type: Hashable, Sendable {
         case .null: "null_type"
         case .list: "list"
         case .map: "map"
+        case .optional: "optional_type"
         case .timestamp: "google.protobuf.Timestamp"
         case .duration: "google.protobuf.Duration"
         default: name
@@ -56,6 +60,9 @@ package indirect enum Type: Hashable, Sendable {
     }
 
     var isNumber: Bool { self == .int || self == .uint || self == .double }
+
+    /// What selecting from an optional gives: optional itself, and of what is optional already no more so.
+    var asOptional: Type { if case .optional = self { self } else { .optional(self) } }
 
     /// The names in an expression that stand for types.
     static func named(_ name: String) -> Type? {
@@ -70,6 +77,7 @@ package indirect enum Type: Hashable, Sendable {
         case "map": .map(.dyn, .dyn)
         case "null_type": .null
         case "type": .type
+        case "optional_type": .optional(.dyn)
         case "google.protobuf.Timestamp": .timestamp
         case "google.protobuf.Duration": .duration
         default: nil

@@ -17,6 +17,7 @@ struct Unifier {
             names[number] = name
             return name
         case .list(let element): return .list(instantiate(element, &names))
+        case .optional(let value): return .optional(instantiate(value, &names))
         case .map(let key, let value): return .map(instantiate(key, &names), instantiate(value, &names))
         default: return type
         }
@@ -29,6 +30,7 @@ struct Unifier {
             if let bound = bindings[number] { return substitute(bound, final: final) }
             return final ? .dyn : type
         case .list(let element): return .list(substitute(element, final: final))
+        case .optional(let value): return .optional(substitute(value, final: final))
         case .map(let key, let value): return .map(substitute(key, final: final), substitute(value, final: final))
         default: return type
         }
@@ -51,7 +53,7 @@ struct Unifier {
         // As in cel-spec: these may be absent, which null stands for.
         case (.null, .structure), (.null, .timestamp), (.null, .duration): return true
         case (.structure, .null), (.timestamp, .null), (.duration, .null): return true
-        case (.list(let a), .list(let b)): return fits(a, b)
+        case (.list(let a), .list(let b)), (.optional(let a), .optional(let b)): return fits(a, b)
         case (.map(let a, let b), .map(let c, let d)): return fits(a, c) && fits(b, d)
         default: return false
         }
@@ -72,7 +74,7 @@ struct Unifier {
     private func occurs(_ number: Int, in type: Type) -> Bool {
         switch type {
         case .parameter(let other): other == number || (bindings[other].map { occurs(number, in: $0) } ?? false)
-        case .list(let element): occurs(number, in: element)
+        case .list(let inner), .optional(let inner): occurs(number, in: inner)
         case .map(let key, let value): occurs(number, in: key) || occurs(number, in: value)
         default: false
         }
@@ -82,7 +84,7 @@ struct Unifier {
         switch (left, right) {
         case (.dyn, _), (.parameter, _): true
         case (_, .dyn), (_, .parameter): false
-        case (.list(let a), .list(let b)): isWider(a, than: b)
+        case (.list(let a), .list(let b)), (.optional(let a), .optional(let b)): isWider(a, than: b)
         case (.map(let a, let b), .map(let c, let d)): isWider(a, than: c) && isWider(b, than: d)
         case (.null, _): false
         case (_, .null): true

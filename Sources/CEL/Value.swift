@@ -16,6 +16,8 @@ package enum Value: Sendable {
     case list([Value])
     case map(ValueMap)
     case type(Type)
+    /// A value, or nil where it is missing.
+    indirect case optional(Value?)
 
     /// The type of the value as `type()` sees it: lists and maps without their parameters.
     package var type: Type {
@@ -32,6 +34,7 @@ package enum Value: Sendable {
         case .list: .list(.dyn)
         case .map: .map(.dyn, .dyn)
         case .type: .type
+        case .optional: .optional(.dyn)
         }
     }
 }
@@ -51,6 +54,7 @@ extension Value: Hashable {
         case (.list(let a), .list(let b)): a == b
         case (.map(let a), .map(let b)): a == b
         case (.type(let a), .type(let b)): a == b
+        case (.optional(let a), .optional(let b)): a == b
         default: false
         }
     }
@@ -69,6 +73,7 @@ extension Value: Hashable {
         case .list(let value): hasher.combine(value)
         case .map(let value): hasher.combine(value.count)
         case .type(let value): hasher.combine(value)
+        case .optional(let value): hasher.combine(value)
         }
     }
 }

@@ -24,7 +24,10 @@ struct SeededGenerator: RandomNumberGenerator {
         ".exists(e,", ".all(i, v,",
         ".matches(", ".format([", "dyn(", "int(", "string(", "timestamp(0)", "duration('1h')", ".getHours(", "math.greatest(",
         ".split(", "`q`", "\n",
-        "//", "'''", "\\", "9223372036854775807", "{'a': 1}", "[1, 'b']", ".a", "[0]",
+        "//", "'''", "\\", "9223372036854775807", "{'a': 1}", "[1, 'b']", ".a", "[0]", ".?a", "[?0]", "[?", "{?'a':",
+        "optional.of(", "optional.none()", ".or(", ".orValue(", ".hasValue()", ".value()", ".optMap(x,", ".optFlatMap(e,",
+        "cel.bind(x,",
+        "base64.decode(", "base64.encode(",
     ]
 
     static let valid = [
@@ -32,6 +35,8 @@ struct SeededGenerator: RandomNumberGenerator {
         "'a%d'.format([x]).matches('^a[0-9]+$')", "timestamp(x).getHours('+02:00') >= duration('1h').getHours()",
         "{'k': x, 'l': [1, 2.5, null]}['k'] / 1", "math.greatest(x, 2, 3u) == 3u",
         "l.all(i, v, i >= 0 && v != 'q') || m['a'].b[0].c",
+        "m.?a.b.orValue(l[?x]).optMap(v, [?m.?c, v]).or(optional.none()).hasValue() || cel.bind(z, m, z.?a == optional.of('b'))",
+        "{?'k': m.?a, 'n': base64.encode(base64.decode('YQ'))}.?k.optFlatMap(e, optional.ofNonZeroValue(e)).value() == 'b'",
         "'a-b'.split('-').join('+').replace('+', '').substring(0, 1).upperAscii()",
     ]
 

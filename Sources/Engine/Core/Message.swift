@@ -245,10 +245,13 @@ extension Engine {
 
 extension CanonicalJSON {
     /// A condition's value as JSON: times as RFC 3339, durations as seconds (`"3600s"`, as CEL's string() has it), bytes as base64; nil for
-    /// null, because absent things are left out.
+    /// null and for an optional without a value, because absent things are left out.
     init?(_ value: Value) {
         switch value {
         case .null, .type: return nil
+        case .optional(let value):
+            guard let value, let json = CanonicalJSON(value) else { return nil }
+            self = json
         case .bool(let value): self = .bool(value)
         case .int(let value): self = .number(Double(value))
         case .uint(let value): self = .number(Double(value))
@@ -286,22 +289,6 @@ extension CanonicalJSON {
         case .array(let elements): .array(elements.compactMap { if case .null = $0 { nil } else { $0.withoutNulls } })
         default: self
         }
-    }
-}
-
-/// RFC 4648 base64 with padding.
-package enum Base64 {
-    package static func text(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let chunk = Array(bytes[start..<min(start + 3, bytes.count)])
-            let bits = chunk.enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << UInt32(16 - 8 * $1.offset) }
-            for index in 0..<4 {
-                text.append(index <= chunk.count ? alphabet[Int(bits >> UInt32(18 - 6 * index)) & 63] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }
 
