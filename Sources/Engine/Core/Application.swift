@@ -183,7 +183,10 @@ extension Engine {
         }
         if movesIDs { moveIDs(of: slot) }
         let judgedBy = profiles[slot].judgedBy
+        let isNew = actors.user == nil && actors.anonymous == nil
+        let whereabouts = rules.triggers.calendars.isEmpty || isNew ? nil : whereabouts(slot)
         update(slot, event, properties, batch)
+        if let whereabouts { startPassedOver(slot, since: whereabouts) }
         if !rules.delivery.conversions.isEmpty { convert(slot, event, properties) }
         return Arrival(
             slot: slot, isNew: judgedBy == 0, adopts: judgedBy != rules.judgement, isMerged: actors.merging != nil,

@@ -157,13 +157,22 @@ extension Engine {
 
     // MARK: Calendars
 
-    /// The moment of a calendar's day for this customer, by the zone and country of now.
-    private func calendarStarts(_ slot: Int) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
-        let zone = rules.delivery.zone(of: profiles[slot])
-        let country = profiles[slot].country
+    /// Where a customer is, for calendars.
+    struct Whereabouts: Equatable {
+        let timezone: String?
+        let country: String?
+    }
+
+    func whereabouts(_ slot: Int) -> Whereabouts {
+        Whereabouts(timezone: profiles[slot].timezone?.value, country: profiles[slot].country)
+    }
+
+    /// The moments of calendars' days for somebody who is there.
+    private func calendarStarts(_ place: Whereabouts) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
+        let zone = rules.delivery.zone(named: place.timezone)
         var result: [(trigger: CalendarTrigger, day: Int, at: Instant)] = []
         for trigger in rules.triggers.calendars {
-            for day in country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
+            for day in place.country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
                 let whole = trigger.before / 86_400_000
                 let local =
                     (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000
@@ -173,6 +182,10 @@ extension Engine {
             }
         }
         return result
+    }
+
+    private func calendarStarts(_ slot: Int) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
+        calendarStarts(whereabouts(slot))
     }
 
     private func isTaken(_ slot: Int, _ trigger: CalendarTrigger, _ day: Int) -> Bool {
@@ -188,14 +201,31 @@ extension Engine {
     private mutating func startCalendars(_ slot: Int) {
         guard !rules.triggers.calendars.isEmpty else { return }
         for (trigger, day, at) in calendarStarts(slot) where at == moment.at && !isTaken(slot, trigger, day) {
-            touch(slot)
-            profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.index, day: day))
-            guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else {
-                continue
-            }
-            start(
-                slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: at, id: "", name: "")
+            start(slot, trigger, day: day, at: at)
         }
+    }
+
+    /// Who travels east may find that a moment is over there which was still to come: it is now, and not never.
+    ///
+    /// - Parameter place: where the customer was before the event at hand.
+    mutating func startPassedOver(_ slot: Int, since place: Whereabouts) {
+        guard whereabouts(slot) != place else { return }
+        let awaited = calendarStarts(place).filter { $0.at >= clock.now && !isTaken(slot, $0.trigger, $0.day) }
+        for (trigger, day, at) in calendarStarts(slot)
+        where at < clock.now
+            && awaited.contains(where: {
+                $0.trigger.rule == trigger.rule && $0.trigger.index == trigger.index && $0.day == day
+            })
+        {
+            start(slot, trigger, day: day, at: clock.now)
+        }
+    }
+
+    private mutating func start(_ slot: Int, _ trigger: CalendarTrigger, day: Int, at time: Instant) {
+        touch(slot)
+        profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.index, day: day))
+        guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else { return }
+        start(slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: time, id: "", name: "")
     }
 }
 

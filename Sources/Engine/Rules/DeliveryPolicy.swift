@@ -46,7 +46,10 @@ package struct DeliveryPolicy: Sendable {
     }
 
     /// The customer's zone; where it has none, or one that this machine doesn't know, that of `delivery.timezone`.
-    package func zone(of profile: Profile) -> TimeZone { profile.timezone.flatMap { zoneNamed($0.value) } ?? zone }
+    package func zone(of profile: Profile) -> TimeZone { zone(named: profile.timezone?.value) }
+
+    /// By its name in the tz database; where that is none, the configured one.
+    func zone(named name: String?) -> TimeZone { name.flatMap { zoneNamed($0) } ?? zone }
 }
 
 /// What `delivery.md` has of a rule, resolved against the section's defaults.
