@@ -51,7 +51,9 @@ extension Store {
         return try body()
     }
 
-    private static func text(_ id: String, isAnonymous: Bool) -> String { isAnonymous ? "anonymous:" + id : id }
+    private static func text(_ id: String, isAnonymous: Bool) -> String {
+        CustomerKey(isAnonymous: isAnonymous, id: Array(id.utf8)).text
+    }
 
     // MARK: Segments
 

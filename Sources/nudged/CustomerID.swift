@@ -8,11 +8,8 @@ struct CustomerID: ExpressibleByArgument {
 
     /// Nil for an empty id, which is nobody's.
     init?(argument text: String) {
-        let prefix = "anonymous:"
-        let isAnonymous = text.hasPrefix(prefix)
-        let id = isAnonymous ? text.dropFirst(prefix.count) : text[...]
-        guard !id.isEmpty else { return nil }
+        guard let key = CustomerKey(text: text) else { return nil }
         self.text = text
-        key = CustomerKey(isAnonymous: isAnonymous, id: Array(id.utf8))
+        self.key = key
     }
 }

@@ -26,6 +26,15 @@ import Testing
         ("rules:\n  a:\n    start: Order Completed\n    if: !has(cart.total)\n", "Put the whole value in quotes"),
         ("rules:\n  a:\n    start: Order Completed\n    if: !profile.ever(\"X\")\n", "begins with `!` in quotes"),
         ("rules:\n  a:\n    start: Order Completed\n    if: *x\n", "begins with `*` in quotes"),
+        (
+            "rules:\n  a:\n    start: Product Added\n    if: cel.bind(c, cart, c.total > 5.0)\n",
+            "nudged.yaml:6:21: error: 'cart' has no value as a whole"
+        ),
+        (
+            "rules:\n  a:\n    start: Product Added\n    data: { c: cart }\n",
+            "take its fields where they are needed, such as cart.total"
+        ),
+        ("rules:\n  a:\n    start: Product Added\n    data: { c: '[dyn(event).x, profile]' }\n", "such as profile.traits"),
         ("segments:\n  new: now < timestamp(\"2026-01-01T00:00:00Z\")\n", "a segment is about the profile alone"),
     ])
     func aMistakeComesWithWhatToDo(text: String, hint: String) {
@@ -79,12 +88,24 @@ import Testing
 
     @Test(arguments: [
         "event.properties.quantity * 2 > 3", "2 + profile.traits.age > 3", "cart.items.exists(i, i.quantity * 2 > 3)",
+        "event.properties.?quantity.orValue(1) * 2 > 3",
     ])
     func aWholeNumberBesideANumberOfALogIsWarnedOf(condition: String) {
         let result = Self.check("rules:\n  a:\n    start: Product Added\n    if: \(condition)\n")
         #expect(result.code == 0)
         #expect(result.errors.contains("warning: numbers of a log are doubles"), "\(result.errors)")
         #expect(result.errors.contains("Write 2.0"), "\(result.errors)")
+    }
+
+    @Test(arguments: [
+        ("event.properties.n.orValue(5) > 3", "event.properties.?n"), ("event.properties.n.hasValue()", "event.properties.?n"),
+        ("event.properties.a.b.optMap(x, x > 1).orValue(true)", "event.properties.a.?b"),
+    ])
+    func aFieldThatIsAskedAsIfItWereOptionalIsWarnedOf(condition: String, right: String) {
+        let result = Self.check("rules:\n  a:\n    start: Product Added\n    if: \(condition)\n")
+        #expect(result.code == 0)
+        #expect(result.errors.contains("a field taken with '.' is not optional"), "\(result.errors)")
+        #expect(result.errors.contains("Write \(right)."), "\(result.errors)")
     }
 
     @Test(arguments: [

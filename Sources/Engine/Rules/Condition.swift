@@ -98,7 +98,6 @@ package final class Condition: Sendable {
 
     package var readsProduct: Bool { referents.contains { if case .product = $0 { true } else { false } } }
     package var readsInterest: Bool { referents.contains { if case .interest = $0 { true } else { false } } }
-    package var readsProperties: Bool { referents.contains(.eventProperties) }
     /// Whether its answer may differ between the customers of one product's line.
     package var readsCustomer: Bool {
         readsProfile

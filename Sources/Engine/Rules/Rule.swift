@@ -19,8 +19,8 @@ package final class Rule: Sendable {
     package let delivery: RuleDelivery
     /// A product event starts it, for each customer of its audience.
     package let hasAudience: Bool
-    /// Its conditions at the deadline read the starting event's properties, or find their subject through them.
-    package let keepsProperties: Bool
+    /// What its conditions at the deadline read of the starting event's properties, and what they find their subject by.
+    let kept: KeptProperties
     /// Its conditions at the deadline read the product's facts.
     package let readsProduct: Bool
     /// The interest kinds of its audience.
@@ -36,7 +36,7 @@ package final class Rule: Sendable {
         audience: [Audience], limit: Condition?, pace: Milliseconds?, condition: Condition?,
         data: [(key: String, condition: Condition)], include: [String], outbox: String?, delivery: RuleDelivery,
         hasAudience: Bool,
-        keepsProperties: Bool, readsProduct: Bool
+        kept: KeptProperties, readsProduct: Bool
     ) {
         self.name = name
         self.per = per
@@ -54,11 +54,62 @@ package final class Rule: Sendable {
         self.outbox = outbox
         self.delivery = delivery
         self.hasAudience = hasAudience
-        self.keepsProperties = keepsProperties
+        self.kept = kept
         self.readsProduct = readsProduct
         interestKinds = audience.compactMap(\.interest)
         messageMembers = MessageMember.inOrder(of: data.map(\.key))
         traitsInOrder = include.sorted(by: CanonicalJSON.precedes)
+    }
+}
+
+/// Which properties of the event that starts it an instance keeps: those that its rule's conditions mention, and no others (`rules.md`, Conditions).
+enum KeptProperties: Sendable, Equatable {
+    /// A condition asks for them as a whole.
+    case all
+    /// Sorted; the top-level names.
+    case named([String])
+
+    /// What tells which cart, product and subscription an event is about.
+    private static let subject = [
+        "cart_id", "checkout_id", "order_id", "product_id", "products", "sku", "subscription_id", "variant",
+    ]
+
+    /// - Parameter findSubject: the conditions ask for a cart, product or subscription that only the event names.
+    init(_ conditions: [Condition], findSubject: Bool) {
+        var names = Set(findSubject ? Self.subject : [])
+        for (referent, keys, _) in conditions.flatMap(\.references) where referent == .eventProperties {
+            guard case .string(let name)? = keys.first else {
+                self = .all
+                return
+            }
+            names.insert(name)
+        }
+        self = .named(names.sorted { $0.precedes($1) })
+    }
+
+    /// Packed; empty if there is nothing.
+    func packed(of properties: JSONView, but left: String? = nil) -> [UInt8] {
+        func isKept(_ name: String) -> Bool {
+            if let left, name.same(as: left) { return false }
+            return switch self {
+            case .all: true
+            case .named(let names): names.contains { $0.same(as: name) }
+            }
+        }
+        switch self {
+        case .all where left == nil: return properties.packed
+        case .named([]): return []
+        default: break
+        }
+        let entries = properties.entries.filter { isKept($0.key) }
+        var writer = PackedJSON.Writer()
+        let mark = writer.open(.object)
+        for entry in entries {
+            writer.key(entry.key.utf8)
+            writer.value(entry.value)
+        }
+        writer.close(mark, count: entries.count)
+        return writer.bytes
     }
 }
 

@@ -19,7 +19,9 @@ extension RuleCompiler {
             let program = try environment.compile(text.value, expecting: expecting)
             let references = program.references.map { resolve($0) }
             let calls = resolveCalls(of: program)
+            refuseWholes(in: program.expression, references.map(\.referent), text)
             warnOfIntegers(in: program.expression, text)
+            warnOfPlainFields(in: program.expression, of: program, text)
             checkSpelling(in: program.expression, text)
             return (
                 Condition(program: program, references: references, calls: calls, text: text, number: number),
@@ -57,6 +59,7 @@ extension RuleCompiler {
                 guard case .int(let value)? = number.constant, field.type == .dyn else { continue }
                 switch field.kind {
                 case .select, .index: break
+                case .call(let builtin, _) where builtin == .orValue || builtin == .value: break
                 default: continue
                 }
                 issues.append(
@@ -67,6 +70,42 @@ extension RuleCompiler {
             }
         }
         for child in expression.children { warnOfIntegers(in: child, text) }
+    }
+
+    /// `event`, `cart` and the like are there for their fields: as a whole they have no value.
+    private mutating func refuseWholes(in expression: Expression, _ referents: [Referent], _ text: Located<String>) {
+        if let reference = expression.reference, case .variable(let name) = expression.kind,
+            case .nothing = referents[reference]
+        {
+            issues.append(
+                Issue(
+                    at: text.position(ofCharacter: expression.span.offset), "'\(name)' has no value as a whole",
+                    hint: "take its fields where they are needed, such as \(Self.someField[name] ?? name + ".id")"))
+        }
+        for child in expression.children { refuseWholes(in: child, referents, text) }
+    }
+
+    private static let someField = [
+        "event": "event.properties", "cart": "cart.total", "product": "product.price", "subscription": "subscription.status",
+        "interest": "interest.since", "profile": "profile.traits",
+    ]
+
+    /// What a log says is never optional: asked as if it were, it is an error each time.
+    private mutating func warnOfPlainFields(in expression: Expression, of program: Program, _ text: Located<String>) {
+        let asked: Expression? =
+            switch expression.kind {
+            case .call(let builtin, let arguments) where [.or, .orValue, .hasValue, .value].contains(builtin): arguments.first
+            case .optionalMap(let target, _, _, _): target
+            default: nil
+            }
+        if let asked, asked.type == .dyn, case .select(let operand, let field) = asked.kind {
+            issues.append(
+                Issue(
+                    .warning, at: text.position(ofCharacter: asked.span.offset),
+                    "a field taken with '.' is not optional: this is an error each time",
+                    hint: "Write \(program.text(of: operand.span)).?\(field)."))
+        }
+        for child in expression.children { warnOfPlainFields(in: child, of: program, text) }
     }
 
     /// Calls whose arguments are known only at run time; their literal ones (a window) are read off the tree.

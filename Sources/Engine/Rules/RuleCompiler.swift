@@ -161,7 +161,7 @@ struct RuleCompiler {
             expires: definition.expires, priority: definition.priority, audience: audience, limit: limit, pace: definition.pace,
             condition: condition, data: data, include: definition.include, outbox: definition.outbox?.value,
             delivery: RuleDelivery(definition, definitions), hasAudience: hasAudience,
-            keepsProperties: readsSubject || conditions.contains { $0.readsProperties },
+            kept: KeptProperties(conditions, findSubject: readsSubject),
             readsProduct: conditions.contains { $0.readsProduct })
     }
 

@@ -9,28 +9,46 @@ package struct CustomerKey: Hashable, Sendable {
         self.id = id
     }
 
-    /// As written in messages: the user id, or `anonymous:ID`.
-    package var text: String {
-        let id = String(decoding: self.id, as: UTF8.self)
-        return isAnonymous ? Self.anonymousPrefix + id : id
+    private static let anonymous = "anonymous:"
+    private static let user = "user:"
+
+    /// As written in messages: the user id, or `anonymous:ID`. A user id that could be taken for that has `user:` before it, so that no two customers are
+    /// ever written alike.
+    package var text: String { prefix + String(decoding: id, as: UTF8.self) }
+
+    /// - Parameter text: as `text` has it. Nil for an empty id, which is nobody's.
+    package init?(text: String) {
+        let isAnonymous = text.hasPrefix(Self.anonymous)
+        let isMarked = !isAnonymous && Self.isAmbiguous(text.utf8)
+        let id = text.utf8.dropFirst(isAnonymous ? Self.anonymous.utf8.count : isMarked ? Self.user.utf8.count : 0)
+        guard !id.isEmpty else { return nil }
+        self.init(isAnonymous: isAnonymous, id: Array(id))
     }
 
-    private static let anonymousPrefix = "anonymous:"
+    private var prefix: String { isAnonymous ? Self.anonymous : Self.isAmbiguous(id) ? Self.user : "" }
+
+    /// Whether a user id, or one with `user:` before it, looks like a visitor's.
+    private static func isAmbiguous(_ id: some Collection<UInt8>) -> Bool {
+        guard let first = id.first, first == UInt8(ascii: "a") || first == UInt8(ascii: "u") else { return false }
+        var rest = id[...]
+        while rest.starts(with: user.utf8) { rest = rest.dropFirst(user.utf8.count) }
+        return rest.starts(with: anonymous.utf8)
+    }
 
     /// The first 16 bytes of `text`, filled up with zeros: they tell most customers apart when they are put in order.
     var lead: (UInt64, UInt64) {
         var bytes = (UInt64(0), UInt64(0))
+        let prefix = prefix.utf8
         withUnsafeMutableBytes(of: &bytes) { bytes in
-            let prefix = isAnonymous ? Self.anonymousPrefix.utf8.count : 0
-            if isAnonymous { for (place, byte) in Self.anonymousPrefix.utf8.enumerated() { bytes[place] = byte } }
-            for place in 0..<min(id.count, bytes.count - prefix) { bytes[prefix + place] = id[place] }
+            for (place, byte) in prefix.enumerated() { bytes[place] = byte }
+            for place in 0..<min(id.count, bytes.count - prefix.count) { bytes[prefix.count + place] = id[place] }
         }
         return (bytes.0.bigEndian, bytes.1.bigEndian)
     }
 
     /// Order by the bytes of `text`.
     static func precedes(_ left: CustomerKey, _ right: CustomerKey) -> Bool {
-        guard left.isAnonymous == right.isAnonymous else { return left.text.precedes(right.text) }
+        guard left.prefix == right.prefix else { return left.text.precedes(right.text) }
         return left.id.withUnsafeBufferPointer { left in right.id.withUnsafeBufferPointer { bytesPrecede(left, $0) } }
     }
 }
@@ -351,26 +369,19 @@ package struct Instance: Sendable, Equatable {
 }
 
 extension Rule {
-    /// What each of an event's instances keeps of its properties (packed JSON): all, if the rule reads them.
+    /// What each of an event's instances keeps of its properties (packed JSON): what the rule's conditions mention.
     ///
     /// A line of a mebibyte may start thousands of instances. Beyond some kibibytes for each, and a mebibyte for all together, they keep what is left
     /// without the list `products`, of which each has its own product; if that is too much still, nothing.
     func keep(_ properties: JSONView?, forEachOf count: Int) -> [UInt8] {
-        guard keepsProperties, let properties else { return [] }
+        guard let properties else { return [] }
         func isTooMuch(_ packed: [UInt8]) -> Bool {
             packed.count > Self.keptByEach && packed.count > Self.keptByAll / count
         }
-        let packed = properties.packed
+        let packed = kept.packed(of: properties)
         guard count > 1, isTooMuch(packed) else { return packed }
-        var writer = PackedJSON.Writer()
-        let entries = properties.entries.filter { !$0.key.same(as: "products") }
-        let mark = writer.open(.object)
-        for entry in entries {
-            writer.key(entry.key.utf8)
-            writer.value(entry.value)
-        }
-        writer.close(mark, count: entries.count)
-        return isTooMuch(writer.bytes) ? [] : writer.bytes
+        let less = kept.packed(of: properties, but: "products")
+        return isTooMuch(less) ? [] : less
     }
 
     private static let keptByEach = 4 << 10
