@@ -96,7 +96,10 @@ extension Engine {
         let expires = instance.firstDue(rule, now: clock.now) + rule.expires
         let computed = rule.data.map { entry -> CanonicalJSON? in
             guard case .value(let value) = evaluate(entry.condition, slot, instance) else { return nil }
-            return CanonicalJSON(value)
+            var work = Program.defaultBudget
+            let json = CanonicalJSON(value, &work)
+            if work < 0 { counters.conditionErrors += 1 }
+            return json
         }
         let segments = profiles[slot].segments.map(\.segment)
         return Message(
@@ -247,10 +250,24 @@ extension CanonicalJSON {
     /// A condition's value as JSON: times as RFC 3339, durations as seconds (`"3600s"`, as CEL's string() has it), bytes as base64; nil for
     /// null and for an optional without a value, because absent things are left out.
     init?(_ value: Value) {
+        var work = Program.defaultBudget
+        self.init(value, &work)
+    }
+
+    /// - Parameter work: steps that may still be done, as an evaluation counts them; below zero, and nil, if that was not enough. A value that has parts in common
+    ///   with itself is small in memory, and may be larger than any memory as text.
+    init?(_ value: Value, _ work: inout Int) {
+        work -= 1
+        switch value {
+        case .string(let text): work -= text.utf8.count / 16
+        case .bytes(let bytes): work -= bytes.count / 16
+        default: break
+        }
+        guard work >= 0 else { return nil }
         switch value {
         case .null, .type: return nil
         case .optional(let value):
-            guard let value, let json = CanonicalJSON(value) else { return nil }
+            guard let value, let json = CanonicalJSON(value, &work) else { return nil }
             self = json
         case .bool(let value): self = .bool(value)
         case .int(let value): self = .number(Double(value))
@@ -263,12 +280,20 @@ extension CanonicalJSON {
         case .timestamp(let time): self = .string(Instant(time.milliseconds).rfc3339)
         case .duration(let nanoseconds):
             self = .string((Decimal(nanoseconds).multiplied(by: Decimal(0.000_000_001) ?? .zero) ?? .zero).text + "s")
-        case .list(let values): self = .array(values.compactMap { CanonicalJSON($0) })
+        case .list(let values):
+            var elements: [CanonicalJSON] = []
+            for value in values {
+                if let element = CanonicalJSON(value, &work) { elements.append(element) }
+                guard work >= 0 else { return nil }
+            }
+            self = .array(elements)
         case .map(let map):
-            self = .object(
-                zip(map.keys, map.values).compactMap { key, value in
-                    CanonicalJSON(value).map { (Self.name(key), $0) }
-                })
+            var members: [(key: String, value: CanonicalJSON)] = []
+            for (key, value) in zip(map.keys, map.values) {
+                if let member = CanonicalJSON(value, &work) { members.append((Self.name(key), member)) }
+                guard work >= 0 else { return nil }
+            }
+            self = .object(members)
         }
     }
 
