@@ -16,6 +16,7 @@ Reasons and log lines never hold anything of a message but its file name.
 """
 
 import argparse
+import contextlib
 import datetime
 import fcntl
 import json
@@ -120,6 +121,22 @@ class Claim:
                 finally:
                     os.close(directory)
         return True
+
+
+@contextlib.contextmanager
+def deadline(seconds):
+    """Ends what takes longer, as a TimeoutError. The time-out of a socket does not: each byte that drips in begins it anew."""
+
+    def ring(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Sender:

@@ -3,7 +3,7 @@
 
 The Message-ID is made of the message's id, so that whoever gets a mail twice can tell. A refused recipient or a refused
 mail (5xx) is permanent; 4xx, a broken connection, and whatever goes wrong before the recipient is named (connecting, TLS,
-logging in, the sender's address) may pass.
+logging in, the sender's address) may pass. A mail can't be called back, so a retraction counts as sent.
 """
 
 import email.errors
@@ -50,12 +50,22 @@ def sender(options):
         return server
 
     def send(event, body):
+        if event.get("type") == "nudged.retract":
+            return
         recipient, mail = compose(event, options, address)
+        try:
+            with claim.deadline(10 * options.timeout):
+                mail_it(recipient, mail)
+        except TimeoutError as failure:
+            raise claim.Temporary(type(failure).__name__) from None
+
+    def mail_it(recipient, mail):
         try:
             server = connect()
         except smtplib.SMTPResponseException as failure:
             raise claim.Temporary(f"SMTP {failure.smtp_code}") from None
-        except (OSError, smtplib.SMTPException) as failure:
+        # A ValueError: a challenge that is no base64, say.
+        except (OSError, ValueError, smtplib.SMTPException) as failure:
             raise claim.Temporary(type(failure).__name__) from None
         try:
             server.send_message(mail, from_addr=address, to_addrs=[recipient])
@@ -102,7 +112,7 @@ def compose(event, options, address):
         mail["Message-ID"] = f"<{event['id']}@{address.split('@')[1]}>"
         mail["Date"] = email.utils.formatdate()
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(content["body"])
+        mail.set_content(content["body"], subtype="html" if content.get("content_type") == "text/html" else "plain")
         if isinstance(content.get("html"), str):
             mail.add_alternative(content["html"], subtype="html")
         return recipient, mail

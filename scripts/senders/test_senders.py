@@ -7,6 +7,7 @@ the senders' own back-off, which is set to milliseconds.
 import asyncio
 import base64
 import collections
+import contextlib
 import email
 import email.policy
 import hashlib
@@ -16,6 +17,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,7 @@ SECRET = "payload-that-nobody-may-log"
 
 def setUpModule():
     # Whoever started these tests may have blocked it in its threads (libdispatch does), and children inherit that.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGALRM})
 
 
 class Outbox:
@@ -268,6 +270,25 @@ class WebhookTests(SenderTest):
             self.assertEqual(self.outbox.names("new"), [name])
             self.assertEqual(self.outbox.names("cur") + self.outbox.names("failed"), [])
 
+    def test_does_not_wait_for_ever_for_an_answer_that_drips_in(self):
+        name = self.outbox.publish()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def drip():
+                with server.accept()[0] as connection, contextlib.suppress(OSError):
+                    while True:
+                        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            thread = threading.Thread(target=drip)
+            thread.start()
+            self.webhook(f"http://127.0.0.1:{server.getsockname()[1]}/", "--once", "--timeout", "0.2", "--attempts", 1)
+            thread.join()
+        self.assertEqual(self.outbox.names("new"), [name])
+
+    def test_refuses_a_token_of_two_lines(self):
+        os.environ["WEBHOOK_AUTHORIZATION"] = "Bearer a\nb"
+        self.addCleanup(os.environ.pop, "WEBHOOK_AUTHORIZATION")
+        self.finish(self.start("webhook.py", "--url", "http://127.0.0.1:1/", "--once"), code=1)
+        self.assertIn("has to be one line", self.said)
+
     def test_gives_a_message_back_when_nobody_listens(self):
         name = self.outbox.publish()
         with Web(lambda key, attempt: 200) as web:
@@ -375,6 +396,20 @@ class SMTPTests(SenderTest):
         self.assertEqual(message["Subject"], "Sepetiniz")
         self.assertIn("şu ürünler bekliyor", message.get_content())
         self.assertEqual(self.outbox.names("done"), [name])
+
+    def test_mails_html_as_html(self):
+        content = {"subject": "s", "body": "<p>1 &amp; 2</p>", "content_type": "text/html"}
+        self.outbox.publish(data={"customer": {"traits": {"email": "a@example.org"}}, "content": content})
+        with Mail() as mail:
+            self.smtp(mail, "--once")
+        message = email.message_from_bytes(mail.accepted[0][1], policy=email.policy.default)
+        self.assertEqual((message.get_content_type(), message.get_content().strip()), ("text/html", "<p>1 &amp; 2</p>"))
+
+    def test_a_retraction_is_nothing_to_mail(self):
+        name = self.outbox.publish(type="nudged.retract", data={"retracts": "x"})
+        with Mail() as mail:
+            self.smtp(mail, "--once")
+        self.assertEqual((mail.accepted, self.outbox.names("done")), ([], [name]))
 
     def test_gives_up_a_refused_recipient_and_a_refused_mail(self):
         names = [self.outbox.publish() for _ in range(3)]

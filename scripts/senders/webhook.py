@@ -29,6 +29,8 @@ def sender(options):
     target = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
     permanent = {int(status) for status in options.permanent.split(",") if status}
     authorization = os.environ.get(options.authorization_env)
+    if authorization and not authorization.isprintable():
+        raise SystemExit(f"{options.authorization_env} has to be one line, without control characters")
 
     def send(event, body):
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8", "Idempotency-Key": event["id"]}
@@ -40,8 +42,9 @@ def sender(options):
         else:
             connection = http.client.HTTPConnection(url.hostname, url.port, timeout=options.timeout)
         try:
-            connection.request("POST", target, body=body.rstrip(b"\n"), headers=headers)
-            response = connection.getresponse()
+            with claim.deadline(2 * options.timeout):
+                connection.request("POST", target, body=body.rstrip(b"\n"), headers=headers)
+                response = connection.getresponse()
             status, after = response.status, response.headers.get("Retry-After", "")
         except (OSError, http.client.HTTPException) as failure:
             raise claim.Temporary(type(failure).__name__) from None
