@@ -45,11 +45,11 @@ extension Pipeline {
         let now = max(turn, engine.clock.now) == .min ? line.at : max(turn, engine.clock.now)
         if isFollowing, control?.isNoted == false { work.notes.append(ControlLine.applied(line, at: now)) }
         switch line.order {
+        // The pause of a restored backup stands until somebody ends it who knows of it; others are as they were said.
+        case .pause(nil) where line.start < controlBeforeRestore: break
+        case .resume(nil) where line.start < controlBeforeRestore: for rule in pausedRules { resume(rule) }
         case .pause(let rule): pause(Pause(rule: rule, since: now, reason: Pause.asked))
-        case .resume(let rule):
-            work.pauses.removeAll { rule == nil || $0.rule == rule }
-            work.resumed.append(rule)
-            changeOutboxes { $0.resume(rule) }
+        case .resume(let rule): resume(rule)
         case .event(let text): try applyByHand(text, at: now)
         case .forget(let hashes, let customer, let until, let letters):
             try forget(hashes, customer, until: until, deadLetters: letters)
@@ -65,6 +65,17 @@ extension Pipeline {
         work.resumed.removeAll { $0 == pause.rule }
         work.pauses.append(pause)
         changeOutboxes { $0.pause(pause) }
+    }
+
+    private mutating func resume(_ rule: String?) {
+        work.pauses.removeAll { rule == nil || $0.rule == rule }
+        work.resumed.append(rule)
+        changeOutboxes { $0.resume(rule) }
+    }
+
+    private var pausedRules: [String] {
+        guard case .outboxes(let set) = destination else { return [] }
+        return set.pauses.compactMap(\.rule)
     }
 
     private mutating func applyByHand(_ text: [UInt8], at now: Instant) throws {

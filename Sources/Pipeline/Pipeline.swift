@@ -84,6 +84,8 @@ package struct Pipeline: ~Copyable {
     var control: ControlTail?
     let isFollowing: Bool
     var work = ControlWork()
+    /// Up to here the control log is older than the backup's restoring, whose pause stands (`Store.controlBeforeRestore`).
+    var controlBeforeRestore = 0
     /// Who is stored and due before this has been brought in.
     var wakesTaken = Instant.min {
         didSet { if wakesTaken != oldValue { storedWake = nil } }
@@ -116,6 +118,7 @@ package struct Pipeline: ~Copyable {
         control = try controlLog.map { log throws in
             try ControlTail(log, from: follows ? Int(store?.metaNumber("control") ?? 0) : 0)
         }
+        controlBeforeRestore = follows ? try store?.controlBeforeRestore(size: controlLog?.size ?? 0) ?? 0 : 0
         var positions: [FilePosition] = []
         for row in try store?.sourceFiles() ?? [] {
             guard let position = FileRecord.position(row) else {
@@ -179,6 +182,8 @@ package struct Pipeline: ~Copyable {
         store?.close()
     }
 
+    /// Whether something was read or decided that the next commit is to write.
+    package var hasUncommitted: Bool { isChanged }
     package var isCaughtUp: Bool { reader.isCaughtUp && adoption == nil }
     package var directories: Set<String> { reader.directories }
     /// Takes the hint that nothing but these files has changed, by being written to; false: a scan is needed.

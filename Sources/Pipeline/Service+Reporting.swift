@@ -7,8 +7,10 @@ import Outbox
 extension Service {
     mutating func report() {
         for warning in pipeline.takeWarnings() { log(.warning, warning) }
-        if pauseReason != nil, pipeline.tally.commits > 0 {
+        // What was to be written when there was no room has been, or nothing was.
+        if pauseReason != nil, pipeline.tally.commits > 0 || pipeline.isCaughtUp && !pipeline.hasUncommitted {
             pauseReason = nil
+            hasNews = (true, true)
             log(.notice, "there is room again: going on", .event("resumed"))
         }
         let now = pipeline.troubles

@@ -10,7 +10,7 @@ extension Service {
             case 0: return
             case SIGHUP:
                 if isAbandoned {
-                    refuse("the old one stays: the disk is full; reload again when there is room")
+                    refuse(Self.noRoom)
                 } else {
                     try reloadConfiguration()
                 }
@@ -18,6 +18,8 @@ extension Service {
             }
         }
     }
+
+    private static var noRoom: String { "the old one stays: the disk is full; reload again when there is room" }
 
     /// A bad configuration is refused, and the old one stays.
     private mutating func reloadConfiguration() throws {
@@ -31,17 +33,22 @@ extension Service {
             refuse("the old one stays: `state` can't change while running; restart instead")
             return
         }
-        // What fails here has nothing to do with the configuration, and ends the run.
-        try pipeline.commitAll(wallNow: wallNow)
-        try pipeline.end()
-        // Counters begin anew: what they have reached is told before.
-        try writeMetrics(force: true)
-        do { pipeline = try Self.assemble(fresh, store) } catch let error as StoreError { throw error } catch {
-            refuse("the old one stays: \(error)")
-            return
+        // What fails here has nothing to do with the configuration, and ends the run, or pauses it until there is room.
+        do {
+            try pipeline.commitAll(wallNow: wallNow)
+            try pipeline.end()
+            // Counters begin anew: what they have reached is told before.
+            try writeMetrics(force: true)
+            do { pipeline = try Self.assemble(fresh, store) } catch let error as StoreError { throw error } catch {
+                refuse("the old one stays: \(error)")
+                return
+            }
+            try pipeline.noteReload()
+        } catch  where Self.isFullDisk(error) {
+            refuse(Self.noRoom)
+            throw error
         }
         deployment = fresh
-        try pipeline.noteReload()
         hook()
         scan()
         refusal = nil

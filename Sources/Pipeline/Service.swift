@@ -157,7 +157,7 @@ package struct Service: ~Copyable {
         case .daemon: try loop(signals)
         }
         if !isAbandoned {
-            do { try pipeline.end() } catch let error as StoreError where error.kind == .full {
+            do { try pipeline.end() } catch  where Self.isFullDisk(error) {
                 // What could not be marked as published is found out by the next start.
                 store.rollback()
             }
@@ -201,17 +201,20 @@ package struct Service: ~Copyable {
 
     private mutating func loop(_ signals: Int32) throws {
         while !isStopping {
-            do { try turn(signals) } catch let error as StoreError where error.kind == .full {
-                try pause(error.message, signals)
-            } catch let error as ControlLogError where error.code == ENOSPC || error.code == EDQUOT {
-                try pause("\(error)", signals)
-            }
+            do { try turn(signals) } catch  where Self.isFullDisk(error) { try pause("\(error)", signals) }
         }
         log(.notice, "stopping")
         // What a full disk keeps from being committed is read again by the next start.
         guard !isAbandoned else { return }
-        do { try pipeline.commitAll(wallNow: wallNow) } catch let error as StoreError where error.kind == .full {
-            store.rollback()
+        do { try pipeline.commitAll(wallNow: wallNow) } catch  where Self.isFullDisk(error) { store.rollback() }
+    }
+
+    /// Whether the state's disk has no room: that passes, and nothing is lost by it.
+    static func isFullDisk(_ error: any Error) -> Bool {
+        switch error {
+        case let error as StoreError: error.kind == .full
+        case let error as ControlLogError: error.code == ENOSPC || error.code == EDQUOT
+        default: false
         }
     }
 
@@ -253,9 +256,10 @@ package struct Service: ~Copyable {
             tally.pausedByDisk += 1
         }
         pauseReason = reason
+        tally.isPausedByDisk = true
         while !isStopping {
             notification.watchdog()
-            writeStatus(force: false)
+            try? tell(force: false)
             var descriptor = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
             poll(&descriptor, 1, 1000)
             try take(signals)
@@ -266,9 +270,7 @@ package struct Service: ~Copyable {
                 hook()
                 scan()
                 return
-            } catch let error as StoreError where error.kind == .full {
-                store.rollback()
-            }
+            } catch  where Self.isFullDisk(error) { store.rollback() }
         }
     }
 

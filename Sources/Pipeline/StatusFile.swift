@@ -1,5 +1,6 @@
 import Engine
 import Glibc
+import Storage
 
 /// What a running daemon leaves for `nudged status`, beside what the database says: replaced atomically about once a second while there is
 /// something to do.
@@ -37,7 +38,25 @@ package struct StatusFile: Sendable {
             ("blocked", .bool(blocked)), ("troubles", .array(told.map { .string($0) })),
             ("lines_per_second", .number(linesPerSecond)), ("messages_per_second", .number(messagesPerSecond)),
         ]).bytes
-        _ = ReplacedFile.write(json, to: directory + "/" + Self.fileName, mode: 0o600)
+        let path = directory + "/" + Self.fileName
+        // That the disk is full is what people have to be told: then in the room that the last one has.
+        if !ReplacedFile.write(json, to: path, mode: 0o600) { Self.overwrite(path, with: json) }
+    }
+
+    /// At once, and to the length that the file has.
+    private static func overwrite(_ path: String, with json: [UInt8]) {
+        let file = open(path, O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        defer { Glibc.close(file) }
+        let length = Int(lseek(file, 0, SEEK_END))
+        let padded = json + [UInt8](repeating: UInt8(ascii: " "), count: max(0, length - json.count))
+        _ = padded.withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, 0) }
+    }
+
+    /// Whether a daemon holds the state, as the process says that wrote the file. A number alone may be another process's by now.
+    package static func isRunning(in directory: String, _ file: StatusFile?) -> Bool {
+        guard let file, kill(pid_t(file.pid), 0) == 0 || errno == EPERM else { return false }
+        return Store.isHeld(directory: directory) ?? true
     }
 
     /// Nil if there is none, or it can't be read.

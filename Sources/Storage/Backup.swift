@@ -16,6 +16,7 @@ extension Store {
         mark.bind(1, Pause.key(nil))
         mark.bind(2, Pause(rule: nil, since: wallNow, reason: Pause.restored).text)
         try mark.run()
+        try copy.execute("DELETE FROM meta WHERE key='\(Self.restoredUpTo)'", doing: "write the backup")
         try copy.execute("COMMIT", doing: "write the backup")
     }
 }
@@ -59,6 +60,22 @@ extension Store {
     }
 
     package func set(_ pause: Pause) throws(StoreError) { try setMeta(Pause.key(pause.rule), pause.text) }
+
+    private static let restoredUpTo = "restored_up_to"
+
+    /// Up to which byte the control log had been written when a backup was restored, whose pause still stands; 0 without such a pause. What stands before
+    /// it was said by people who knew nothing of the restored state.
+    ///
+    /// - Parameter size: of the control log now, which counts when this is asked for the first time.
+    package func controlBeforeRestore(size: Int) throws(StoreError) -> Int {
+        guard try pauses().contains(where: { $0.reason == Pause.restored }) else {
+            try dropMeta(Self.restoredUpTo)
+            return 0
+        }
+        if let known = try metaNumber(Self.restoredUpTo) { return Int(known) }
+        try setMeta(Self.restoredUpTo, String(size))
+        return size
+    }
 
     /// Ends the pause of one rule; of everything also those of the rules.
     package func endPause(of rule: String?) throws(StoreError) {

@@ -72,6 +72,25 @@ package final class Store {
         }
     }
 
+    /// Whether a daemon holds the lock of a state, as the kernel tells. To try the lock would be in the way of a daemon that starts. Nil: it does not tell.
+    package static func isHeld(directory: String) -> Bool? {
+        var status = stat()
+        guard stat(directory + "/lock", &status) == 0 else { return errno == ENOENT ? false : nil }
+        guard let locks = fopen("/proc/locks", "re") else { return nil }
+        defer { fclose(locks) }
+        var line: UnsafeMutablePointer<CChar>?
+        var capacity = 0
+        defer { free(line) }
+        while getline(&line, &capacity, locks) > 0, let text = line.map({ String(cString: $0) }) {
+            // 1: FLOCK  ADVISORY  WRITE 708 fd:01:131 0 EOF
+            let fields = text.split(separator: " ")
+            guard fields.count > 5, fields[1] == "FLOCK", fields[3] == "WRITE" else { continue }
+            // Of the device and the inode the latter: some file systems give the former another number.
+            if fields[5].split(separator: ":").last.flatMap({ UInt64($0) }) == UInt64(status.st_ino) { return true }
+        }
+        return false
+    }
+
     /// A second connection, for another thread to write by; nil where there can be none. Only one of the two may write at a time. What this one reads
     /// meanwhile is what was committed before its read began.
     package func second() throws(StoreError) -> sending Store? {

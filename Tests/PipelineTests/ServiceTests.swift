@@ -302,7 +302,8 @@ import Testing
     }
 
     @Test(.enabled(if: unshare != nil, noNamespaces)) func aFullDiskOfTheStatePausesTheDaemon() throws {
-        let (shop, expected) = try stocked(400)
+        let (shop, expected) = try stocked(400, extra: "metrics: metrics.prom\n")
+        let refused = #"grep -c "not reloaded, the old one stays: the disk is full" \#(shop.path)/run.err"#
         let drain = "\(Program.path) run --config \(shop.configuration) --once --drain"
         let code = try inNamespace(
             shop,
@@ -312,14 +313,18 @@ import Testing
             \(Program.path) run --config \(shop.configuration) & daemon=$!
             wait_for '[ -s \(shop.state)/status.json ]'
             dd if=/dev/zero of=\(shop.state)/fill bs=4096 2>/dev/null || true
+            kill -HUP $daemon
+            wait_for '[ "$(\(refused))" = 1 ]'
+            wait_for 'grep -q "there is room again" \(shop.path)/run.err'
             mv \(shop.path)/kept \(shop.path)/logs
-            wait_for 'grep -q "paused: .*disk is full" \(shop.path)/run.err'
+            wait_for '\(Program.path) status --config \(shop.configuration) | grep -q "paused: .*disk is full"'
+            wait_for 'grep -q "nudged_paused.*disk_full.* 1$" \(shop.path)/metrics.prom'
             [ -z "$(ls \(shop.outbox)/new)" ]
             kill -0 $daemon
             kill -HUP $daemon
-            wait_for 'grep -q "not reloaded, the old one stays: the disk is full" \(shop.path)/run.err'
+            wait_for '[ "$(\(refused))" = 2 ]'
             rm \(shop.state)/fill
-            wait_for 'grep -q "there is room again" \(shop.path)/run.err'
+            wait_for '[ "$(grep -c "there is room again" \(shop.path)/run.err)" = 2 ]'
             wait_for '[ "$(ls \(shop.outbox)/new | wc -l)" -ge \(expected.count / 2) ]'
             kill -TERM $daemon; wait $daemon
             \(drain)

@@ -17,8 +17,9 @@ struct Orders {
         try ControlLog(path: live.directory + "/" + ControlLog.fileName).append(
             lines: orders.map { ControlLine($0, at: at).json })
         // A person wants to know who will do it.
-        let isRunning = StatusFile.read(from: live.directory).map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
-        if !isRunning { complain("nudged: no daemon runs; it will be done when one does") }
+        if !StatusFile.isRunning(in: live.directory, StatusFile.read(from: live.directory)) {
+            complain("nudged: no daemon runs; it will be done when one does")
+        }
     }
 }
 

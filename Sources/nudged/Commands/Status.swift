@@ -41,7 +41,7 @@ struct Status: ParsableCommand {
     private func report(_ loaded: Loaded?, _ directory: String, _ store: Store, errors: Int) throws -> StatusReport {
         let overview = try store.overview()
         let file = StatusFile.read(from: directory)
-        let isRunning = file.map { kill(pid_t($0.pid), 0) == 0 || errno == EPERM } ?? false
+        let isRunning = StatusFile.isRunning(in: directory, file)
         // A daemon that has nothing to publish does not look.
         var troubles = isRunning ? file?.troubles ?? [] : []
         if troubles.isEmpty, let loaded { troubles = try OutboxSet.troubles(loaded.settings.outboxes, store) }
