@@ -26,13 +26,22 @@ int nudged_rename_noreplace(int old_directory, const char *old_name, int new_dir
 
 int nudged_syncfs(int fd) { return syncfs(fd); }
 
+static int block_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    return pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+void nudged_block_signals(void) {
+    sigset_t set;
+    block_signals(&set);
+}
+
 int nudged_signal_descriptor(void) {
     sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int failed = block_signals(&set);
     if (failed) {
         errno = failed;
         return -1;

@@ -32,11 +32,15 @@ extension Pipeline {
         // A rule that has no audience any more has no line either.
         let lines = rules.rules.filter(\.hasAudience).map(\.name).sorted()
         let knownLines = try store.meta("lines")?.split(separator: "\n").map(String.init)
+        // What has left the longest window of before is gone, so that a longer one begins anew.
+        let windows = zip(rules.series, rules.longest).filter { $0.0.width != .lifetime }.map { (name: $0.0.name, length: $0.1) }
+        let keptFor = try store.keptFor()
+        let widened = windows.filter { window in keptFor[window.name].map { $0 < window.length } ?? false }.map(\.name)
         let removesRules =
             knownRules?.contains { !ruleNames.contains($0) } ?? false || knownLines?.contains { !lines.contains($0) } ?? false
         guard
             known != current || knownRules != ruleNames || knownLines != lines || names.contains(where: { kept[$0] == nil })
-                || !forgotten.isEmpty
+                || !forgotten.isEmpty || windows.contains(where: { keptFor[$0.name] != $0.length })
         else { return under }
         try store.begin()
         // Who had been judged by a set that has changed again meanwhile is judged anew as well.
@@ -46,7 +50,10 @@ extension Pipeline {
         try store.setMeta("judgement", current)
         try store.setMeta("rules", ruleNames.joined(separator: "\n"))
         try store.setMeta("lines", lines.joined(separator: "\n"))
-        for name in names where kept[name] == nil { try store.setKept(name, since: isFirst ? nil : now) }
+        for name in names where kept[name] == nil || widened.contains(name) {
+            try store.setKept(name, since: isFirst ? nil : now)
+        }
+        for window in windows where keptFor[window.name] != window.length { try store.setKept(window.name, for: window.length) }
         for name in forgotten { try store.dropKept(name) }
         try store.dropMemberships(except: rules.segments.map(\.name))
         try store.commit()

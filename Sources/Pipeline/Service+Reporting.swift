@@ -50,6 +50,16 @@ extension Service {
         }
     }
 
+    /// What was made by somebody else stays as it is; but it holds customers' data.
+    func tellOfOpenState() {
+        var status = stat()
+        guard stat(deployment.state, &status) == 0, status.st_mode & 0o077 != 0 else { return }
+        log(
+            .warning,
+            "\(deployment.state): the state is open to others (mode \(String(status.st_mode & 0o777, radix: 8))); chmod 700 it",
+            .path(deployment.state))
+    }
+
     /// At most once a minute, and never a word of what they hold.
     mutating func tellOfDeadLetters() {
         let letters = pipeline.tally.deadLetters

@@ -81,6 +81,10 @@ package struct Service: ~Copyable {
     /// Metrics are written this often while there is something to do; idle, with the next wake-up for another reason.
     static let metricsEvery: Milliseconds = 5000
 
+    /// From here on a signal waits until the service takes it. To be called first of all: a reload that comes while the configuration is still being read
+    /// would end the process.
+    package static func holdSignals() { nudged_block_signals() }
+
     package init(_ deployment: Deployment, version: String = "", reload: @escaping () throws -> Deployment) throws {
         let signals = nudged_signal_descriptor()
         guard signals >= 0 else { throw StoreError(.other, "signals can't be received (\(String(cString: strerror(errno))))") }
@@ -151,6 +155,7 @@ package struct Service: ~Copyable {
         notification.ready()
         nudged_release_code()
         tellOfEmptySources()
+        tellOfOpenState()
         report()
         switch mode {
         case .once(let drain): try runOnce(drain: drain, signals)

@@ -249,6 +249,22 @@ package final class Store {
 
     // MARK: What is kept since when
 
+    /// By name of a series: the longest window for which it is kept, in milliseconds; nothing of those from before this was noted.
+    package func keptFor() throws(StoreError) -> [String: Milliseconds] {
+        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'kept_for|%'")
+        defer { statement.reset() }
+        var result: [String: Milliseconds] = [:]
+        while try statement.step() {
+            result[String((statement.text(0) ?? "").dropFirst(9))] =
+                (statement.text(1) ?? "").isEmpty ? nil : Milliseconds(statement.text(1) ?? "")
+        }
+        return result
+    }
+
+    package func setKept(_ name: String, for window: Milliseconds) throws(StoreError) {
+        try setMeta("kept_for|" + name, String(window))
+    }
+
     /// By name of a series or mark: the engine time from which it is kept; nil inside: from the very beginning.
     package func keptSince() throws(StoreError) -> [String: Instant?] {
         let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'kept|%'")

@@ -64,6 +64,36 @@ import Testing
         #expect(shop.program.shell("ls outbox/new | wc -l").output == "3\n")
     }
 
+    @Test func aRestoreToATimeThatHasNotBeenIsRefused() {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        let result = shop.run("run --once --restored 2999-01-01T00:00:00Z")
+        #expect(result.code == 64 && result.errors.contains("takes a time that has been"), "\(result)")
+    }
+
+    @Test func aStateThatOthersCanReadIsToldOf() {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        #expect(shop.program.shell("mkdir state; chmod 755 state").code == 0)
+        let result = shop.run("run --once")
+        #expect(result.code == 0 && result.errors.contains("the state is open to others (mode 755); chmod 700 it"), "\(result)")
+        #expect(shop.program.shell("chmod 700 state").code == 0)
+        #expect(!shop.run("run --once").errors.contains("open to others"))
+    }
+
+    @Test("a new window says until when it does not reach back far enough") func aNewWindowIsToldOf() {
+        let shop = Shop(configuration: Shop.configuration, runs: false)
+        defer { shop.program.remove() }
+        shop.program.write("logs/web.ndjson", Shop.line("A", at: "2026-03-03T18:10:00Z", user: "ann", id: "a1"))
+        #expect(shop.run("run --once --drain").code == 0)
+        shop.program.write(
+            "nudged.yaml",
+            Shop.configuration.replacing("  buyer:", with: "  busy: 'profile.count(\"A\", \"8d\") >= 2'\n  buyer:"))
+        #expect(shop.run("run --once --drain").code == 0)
+        // The day in which it began counts for eight days from its end.
+        #expect(shop.run("status").output.contains("2026-03-12T00:00:00.000Z"), "\(shop.run("status").output)")
+    }
+
     @Test func whatIsBeyondItsTimeIsDeleted() {
         let shop = Shop(
             configuration: Shop.configuration + "retention: { profiles: 2d, decisions: 2d, messages: 2d, dead_letters: 2d }\n")

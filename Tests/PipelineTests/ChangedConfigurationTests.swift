@@ -1,3 +1,4 @@
+import Engine
 import Testing
 
 @testable import Storage
@@ -134,5 +135,66 @@ import Testing
               cheaper: { per: product, start: [Product Price Changed], audience: cart }
             """
         #expect(try shop.run(rules) == ["ann cheaper published"])
+    }
+
+    @Test(arguments: [1, 256 << 20]) func aRuleThatComesBackKeepsItsCooldownsAndEndedStarts(memory: Int) throws {
+        let with = "rules: { r: { start: A, cooldown: 30d }, once: { start: C }, other: { start: Z } }"
+        let shop = ChangingShop(memory: memory)
+        for customer in ["ann", "bob"] { shop.append("10:00", "A", customer) }
+        shop.append("10:00", "C", "ann")
+        shop.append("11:00", "N", "carl")
+        #expect(try shop.run(with) == ["ann once published", "ann r published", "bob r published"])
+        // Only who has an event meanwhile is written anew; a login takes it along.
+        shop.append("12:00", "B", "ann")
+        shop.append("12:01", "B", "vi", isAnonymous: true)
+        shop.append("13:00", "N", "carl")
+        #expect(try shop.run("rules: { other: { start: Z } }") == [])
+        shop.append("14:00", "A", "ann")
+        shop.append("14:00", "A", "bob")
+        shop.append("10:00", "C", "ann", id: "another")
+        shop.append("16:00", "N", "carl")
+        #expect(try shop.run(with) == ["ann r cooldown", "bob r cooldown"])
+        #expect(shop.messages.count == 3)
+    }
+
+    @Test func aCalendarsDayIsKnownWhereverItStandsInTheList() throws {
+        func rules(_ starts: String) -> String {
+            """
+            calendars: { fair: { default: [2026-03-01] } }
+            rules: { r: { start: [\(starts)] } }
+            """
+        }
+        let (early, late) = (#"{ calendar: fair, at: "10:00" }"#, #"{ calendar: fair, at: "15:00" }"#)
+        let shop = ChangingShop(memory: 256 << 20)
+        shop.append("08:00", "A", "ann")
+        shop.append("12:00", "N", "bob")
+        #expect(try shop.run(rules("\(early), \(late)")) == ["ann r published"])
+        // The one that was taken goes from the list, and the other moves up.
+        shop.append("16:00", "N", "bob")
+        #expect(try shop.run(rules(late)) == ["ann r published", "bob r published"])
+        shop.append("17:00", "N", "bob")
+        #expect(try shop.run(rules("Z, \(early), \(late)")) == [])
+    }
+
+    @Test("a window that becomes longer begins anew, and the state remembers when") func aLongerWindow() throws {
+        func rules(_ window: String) -> String { #"segments: { busy: 'profile.count("A", "\#(window)") >= 3' }"# }
+        let series = "count|hour|A|"
+        let shop = ChangingShop(memory: 256 << 20)
+        shop.append("08:00", "A", "ann")
+        shop.append("12:00", "N", "bob")
+        #expect(try shop.run(rules("1h")) == [])
+        #expect(try shop.store().keptSince()[series] == .some(nil))
+        let changed = try shop.store().engineClock()?.now
+        shop.append("14:00", "N", "bob")
+        #expect(try shop.run(rules("7d")) == [])
+        #expect(try shop.store().keptSince()[series] == changed)
+        // A shorter one has all it needs; but what only the longer one needed is gone with it.
+        #expect(try shop.run(rules("2h")) == [])
+        #expect(try shop.store().keptSince()[series] == changed)
+        shop.append("20:00", "N", "bob")
+        let again = try shop.store().engineClock()?.now
+        #expect(try shop.run(rules("7d")) == [])
+        #expect(try shop.store().keptSince()[series] == again)
+        #expect(again != changed)
     }
 }

@@ -154,6 +154,30 @@ import Testing
         #expect(set.pendingCount == 0 && set.troubles.isEmpty)
     }
 
+    @Test("a path that was mistyped and corrected leads back to the outbox") func aFormerDirectoryIsKnownAgain() throws {
+        let scratch = Scratch()
+        let store = try Store.open(directory: scratch.path + "/state")
+        func open(_ folder: String) throws -> OutboxSet {
+            try OutboxSet.open(
+                [
+                    Settings.OutboxSettings(
+                        name: "mail", path: "\(scratch.path)/\(folder)", claimTimeout: .max, maxPending: 3000, keep: .max)
+                ], store: store)
+        }
+        func marker(_ folder: String) -> String { Files.text("\(scratch.path)/\(folder)/.nudged-outbox") }
+        _ = try open("outbox")
+        let own = marker("outbox")
+        _ = try open("outbx")
+        for _ in 0..<2 {
+            #expect(try open("outbox").troubles == [])
+            #expect(marker("outbox") == own)
+        }
+        #expect(try open("outbx").troubles == [])
+        // What has another marker by now is none of ours.
+        Files.write("another\n", to: scratch.path + "/outbox/.nudged-outbox")
+        #expect(try open("outbox").troubles.count == 1)
+    }
+
     @Test func eachOutboxIsFullByItsOwnRows() throws {
         let scratch = Scratch()
         let store = try Store.open(directory: scratch.path + "/state")

@@ -13,6 +13,9 @@ int nudged_rename_noreplace(int old_directory, const char *old_name, int new_dir
 /// syncfs(2) of the file system that `fd` lies on.
 int nudged_syncfs(int fd);
 
+/// Lets SIGTERM, SIGINT and SIGHUP wait from here on, until a descriptor of `nudged_signal_descriptor` takes them.
+void nudged_block_signals(void);
+
 /// A descriptor that becomes readable when SIGTERM, SIGINT or SIGHUP arrives (signalfd); the signals are blocked for
 /// the whole process. Returns -1 with errno on failure.
 int nudged_signal_descriptor(void);

@@ -189,7 +189,7 @@ extension Engine {
     }
 
     private func isTaken(_ slot: Int, _ trigger: CalendarTrigger, _ day: Int) -> Bool {
-        profiles[slot].calendarDays.contains { $0.rule == trigger.rule && $0.trigger == trigger.index && $0.day == day }
+        profiles[slot].calendarDays.contains { $0.rule == trigger.rule && $0.trigger == trigger.id && $0.day == day }
     }
 
     func nextCalendarStart(_ slot: Int) -> Instant {
@@ -214,7 +214,7 @@ extension Engine {
         for (trigger, day, at) in calendarStarts(slot)
         where at < clock.now
             && awaited.contains(where: {
-                $0.trigger.rule == trigger.rule && $0.trigger.index == trigger.index && $0.day == day
+                $0.trigger.rule == trigger.rule && $0.trigger.id == trigger.id && $0.day == day
             })
         {
             start(slot, trigger, day: day, at: clock.now)
@@ -223,7 +223,7 @@ extension Engine {
 
     private mutating func start(_ slot: Int, _ trigger: CalendarTrigger, day: Int, at time: Instant) {
         touch(slot)
-        profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.index, day: day))
+        profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.id, day: day))
         guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else { return }
         start(slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: time, id: "", name: "")
     }
@@ -233,7 +233,8 @@ extension Profile {
     /// The region of the locale (`tr-TR`), else the trait `country`, in upper case.
     package var country: String? {
         if let locale = locale?.value {
-            for part in locale.split(whereSeparator: { "-_.@".contains($0) }).dropFirst()
+            // After a single letter come extensions (`en-u-ca-gregory`), among which no region stands.
+            for part in locale.split(whereSeparator: { "-_.@".contains($0) }).dropFirst().prefix(while: { $0.utf8.count > 1 })
             where part.utf8.count == 2 && part.utf8.allSatisfy({ ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }) {
                 return part.uppercased()
             }

@@ -102,6 +102,7 @@ enum KeptProperties: Sendable, Equatable {
         default: break
         }
         let entries = properties.entries.filter { isKept($0.key) }
+        guard !entries.isEmpty else { return [] }
         var writer = PackedJSON.Writer()
         let mark = writer.open(.object)
         for entry in entries {

@@ -31,9 +31,7 @@ struct RuleCompiler {
         var rules: [Rule] = []
         for (index, definition) in definitions.rules.enumerated() {
             for trigger in definition.cancel { compile(trigger, .cancel, of: definition, at: index, into: &found) }
-            for (place, trigger) in definition.start.enumerated() {
-                compile(trigger, .start, of: definition, at: index, place: place, into: &found)
-            }
+            for trigger in definition.start { compile(trigger, .start, of: definition, at: index, into: &found) }
             let rule = compileRule(definition)
             warnIfSilent(definition, rule, segments)
             rules.append(rule)
@@ -82,9 +80,8 @@ struct RuleCompiler {
         }
     }
 
-    /// - Parameter place: among the starts of its rule.
     private mutating func compile(
-        _ trigger: TriggerDefinition, _ action: Trigger.Action, of definition: RuleDefinition, at rule: Int, place: Int = 0,
+        _ trigger: TriggerDefinition, _ action: Trigger.Action, of definition: RuleDefinition, at rule: Int,
         into found: inout FoundTriggers
     ) {
         switch trigger {
@@ -115,7 +112,8 @@ struct RuleCompiler {
             }
             found.calendars.append(
                 CalendarTrigger(
-                    rule: rule, index: place, days: calendar.days, before: before, minuteOfDay: minute,
+                    rule: rule, id: Int64(bitPattern: StableHash.of("\(name.value) \(before) \(minute)")), days: calendar.days,
+                    before: before, minuteOfDay: minute,
                     segments: definition.audience.compactMap {
                         if case .segment(let name) = $0 { self.segment(name) } else { nil }
                     }))

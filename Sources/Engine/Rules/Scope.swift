@@ -188,7 +188,7 @@ struct Scope: Host {
         return profile.pointee.series[series].live(now: now, window: window, width: rules.statistics.series[index].width)
     }
 
-    /// The value that occurred most often; of equally frequent ones the smallest by its packed bytes.
+    /// The value that occurred most often; of equally frequent ones the smallest.
     private static func mostFrequent(_ buckets: ArraySlice<Bucket>) -> Loaded {
         var counts: [(value: [UInt8], count: Int)] = []
         // Looked through where there are few values, else found by a table.
@@ -202,8 +202,9 @@ struct Scope: Host {
                 counts.append((bucket.value, Int(bucket.count)))
             }
         }
-        let best = counts.min { $0.count != $1.count ? $0.count > $1.count : $0.value.lexicographicallyPrecedes($1.value) }
-        return best.map { .value(Value(JSONView(bytes: $0.value, offset: 0))) } ?? .absent
+        func view(_ value: [UInt8]) -> JSONView { JSONView(bytes: value, offset: 0) }
+        let best = counts.min { $0.count != $1.count ? $0.count > $1.count : view($0.value).precedes(view($1.value)) }
+        return best.map { .value(Value(view($0.value))) } ?? .absent
     }
 
     // MARK: The subject

@@ -33,8 +33,8 @@ struct TriggerGroup: Sendable {
 /// A start at a moment before each of a calendar's dates.
 package struct CalendarTrigger: Sendable {
     package let rule: Int
-    /// Place among the rule's starts, which tells apart several calendars of one rule.
-    package let index: Int
+    /// Made of the calendar's name, `before` and `minuteOfDay`: it tells apart several starts of one rule, wherever they stand in its list.
+    package let id: Int64
     /// As in `CalendarDefinition`.
     package let days: [String: [Int]]
     /// So long before the date, in whole days and the rest.

@@ -24,7 +24,7 @@ struct ByteWriter {
 /// Reads them back. Past the end it gives zeros and `failed`, so that a damaged record cannot crash the reader.
 struct ByteReader {
     private let bytes: [UInt8]
-    private var position = 0
+    private(set) var position = 0
     private(set) var failed = false
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }

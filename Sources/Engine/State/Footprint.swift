@@ -34,7 +34,9 @@ extension Profile {
         }
         bytes += allocated(interests) + interests.reduce(0) { $0 + allocated($1.product) }
         bytes += allocated(subscriptions) + subscriptions.reduce(0) { $0 + allocated($1.id) }
-        bytes += allocated(marks) + allocated(segments) + allocated(sent) + allocated(calendarDays) + allocated(activity.cells)
+        bytes +=
+            allocated(marks) + allocated(segments) + allocated(sent) + allocated(calendarDays) + allocated(ofGoneRules)
+            + allocated(activity.cells)
         bytes += allocated(series)
         for series in series {
             bytes += allocated(series.counts) + allocated(series.buckets)

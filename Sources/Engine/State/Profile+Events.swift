@@ -65,8 +65,8 @@ extension Profile {
         switch statistic {
         case .count: break
         case .sum: if let number { series[place].number(number, bucket) }
-        case .distinct: if let value { series[place].distinct(value.packed, bucket) }
-        case .top: if let value { series[place].top(value.packed, bucket) }
+        case .distinct: if let value { series[place].distinct(value.canonical, bucket) }
+        case .top: if let value { series[place].top(value.canonical, bucket) }
         case .ordered:
             guard let properties else { return }
             for mention in ProductMention.list(properties) ?? ProductMention(properties).map({ [$0] }) ?? [] {

@@ -48,6 +48,7 @@ extension Profile {
             (seen.entries + visitor.seen.entries).enumerated()
                 .sorted { $0.element.at != $1.element.at ? $0.element.at < $1.element.at : $0.offset < $1.offset }.map(\.element),
             newestMoved: max(seen.newestMoved, visitor.seen.newestMoved))
+        ofGoneRules += visitor.ofGoneRules
         for day in visitor.calendarDays where !calendarDays.contains(day) {
             calendarDays.append(day)
         }

@@ -197,6 +197,9 @@ package struct Profile: Sendable {
     package var links: [[UInt8]] = []
     /// Local days (since 1970-01-01) for which a calendar start was taken, by rule.
     package var calendarDays: [CalendarDay] = []
+    /// Of `past`, `sent` and `calendarDays` what belongs to rules that the configuration does not have, as it stands in the record: a rule that comes back keeps its
+    /// cooldowns.
+    var ofGoneRules: [UInt8] = []
     /// Segments of this rule set have been judged on it.
     package var judgedBy: UInt64 = 0
     /// No timer, segment change or calendar start is due before this time; it may be earlier than the first that is.
@@ -255,8 +258,8 @@ package struct Profile: Sendable {
 /// A calendar start that was taken.
 package struct CalendarDay: Sendable, Equatable {
     package var rule: Int
-    /// Index of the trigger in the rule's starts.
-    package var trigger: Int
+    /// `CalendarTrigger.id`.
+    package var trigger: Int64
     package var day: Int
 }
 

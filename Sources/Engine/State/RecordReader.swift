@@ -185,6 +185,12 @@ struct RecordReader {
             let count = reader.count()
             for _ in 0..<count {
                 guard !reader.failed else { return }
+                let begin = reader.position
+                /// Of a rule that the configuration does not have: kept as it is, for when it comes back.
+                func keep() {
+                    guard !reader.failed else { return }
+                    reading.profile.ofGoneRules += [tag, 1] + bytes[begin..<reader.position]
+                }
                 switch tag {
                 case 1: reading.profile.locale?.at = reader.signed()
                 case 2: reading.profile.timezone?.at = reader.signed()
@@ -235,16 +241,24 @@ struct RecordReader {
                     if let index = rules.rule(named: name) {
                         past.rule = index
                         reading.profile.past.append(past)
+                    } else {
+                        keep()
                     }
                 case 6:
                     let name = reader.text()
                     let at = reader.signed()
-                    if let index = rules.rule(named: name) { reading.profile.sent.append(Sent(rule: index, at: at)) }
+                    if let index = rules.rule(named: name) {
+                        reading.profile.sent.append(Sent(rule: index, at: at))
+                    } else {
+                        keep()
+                    }
                 case 7:
                     let name = reader.text()
-                    let (trigger, day) = (Int(reader.signed()), Int(reader.signed()))
+                    let (trigger, day) = (reader.signed(), Int(reader.signed()))
                     if let index = rules.rule(named: name) {
                         reading.profile.calendarDays.append(CalendarDay(rule: index, trigger: trigger, day: day))
+                    } else {
+                        keep()
                     }
                 default:
                     guard reader.delivery(tag, of: &reading.profile, rules) else { return }

@@ -356,10 +356,11 @@ struct RecordWriter {
             section(7, profile.calendarDays.count)
             for day in profile.calendarDays {
                 writer.text(rules.rules[day.rule].name)
-                writer.signed(Int64(day.trigger))
+                writer.signed(day.trigger)
                 writer.signed(Int64(day.day))
             }
         }
+        writer.bytes += profile.ofGoneRules
         writer.delivery(of: profile, rules)
     }
 }

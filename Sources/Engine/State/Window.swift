@@ -48,14 +48,14 @@ extension SeriesDefinition.Width {
     }
 
     /// The bucket a time falls into (floor, also before 1970).
-    func bucket(_ time: Instant) -> Int32 {
+    package func bucket(_ time: Instant) -> Int32 {
         guard let width = milliseconds else { return 0 }
         let quotient = time / width
         return Int32(clamping: time < 0 && quotient * width != time ? quotient - 1 : quotient)
     }
 
     /// The moment at which the bucket has left a window: a bucket counts as long as its end is later than now - window.
-    func leaves(_ bucket: Int32, window: Milliseconds) -> Instant {
+    package func leaves(_ bucket: Int32, window: Milliseconds) -> Instant {
         guard let width = milliseconds else { return .max }
         return (Instant(bucket) + 1) * width + window
     }

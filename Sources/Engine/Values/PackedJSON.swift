@@ -191,6 +191,69 @@ package struct JSONView: Sendable {
     }
 }
 
+// MARK: Values that are compared
+
+extension JSONView {
+    /// The same bytes for whatever conditions hold equal: `1`, `1.0` and `1e0` are one number, and members stand in one order. Whole numbers that no double
+    /// has are kept as they are, because ids often are such.
+    package var canonical: [UInt8] {
+        switch tag {
+        case .null, .false, .true, .string: return packed
+        default:
+            var writer = PackedJSON.Writer()
+            writeCanonical(to: &writer)
+            return writer.bytes
+        }
+    }
+
+    private func writeCanonical(to writer: inout PackedJSON.Writer) {
+        switch tag {
+        case .null, .false, .true, .string: writer.value(self)
+        case .double, .int, .uint:
+            let number = number ?? 0
+            let isExact: Bool =
+                switch tag {
+                case .int: Int64(exactly: number) == int64
+                case .uint: UInt64(exactly: number) == UInt64(bitPattern: int64)
+                default: true
+                }
+            if isExact { writer.number(number == 0 ? 0 : number) } else { writer.value(self) }
+        case .array:
+            let elements = elements
+            let mark = writer.open(.array)
+            for element in elements { element.writeCanonical(to: &writer) }
+            writer.close(mark, count: elements.count)
+        case .object:
+            let entries = entries.sorted { $0.key.precedes($1.key) }
+            let mark = writer.open(.object)
+            for entry in entries {
+                writer.key(entry.key.utf8)
+                entry.value.writeCanonical(to: &writer)
+            }
+            writer.close(mark, count: entries.count)
+        }
+    }
+
+    /// Order among values: null, false, true, numbers by value, texts by code points, lists, maps.
+    func precedes(_ other: JSONView) -> Bool {
+        if let number, let another = other.number, number != another { return number < another }
+        if let text = stringBytes, let another = other.stringBytes { return text.lexicographicallyPrecedes(another) }
+        return rank != other.rank ? rank < other.rank : packed.lexicographicallyPrecedes(other.packed)
+    }
+
+    private var rank: Int {
+        switch tag {
+        case .null: 0
+        case .false: 1
+        case .true: 2
+        case .double, .int, .uint: 3
+        case .string: 4
+        case .array: 5
+        case .object: 6
+        }
+    }
+}
+
 extension PackedJSON {
     /// Appends packed values to a buffer.
     package struct Writer: Sendable {

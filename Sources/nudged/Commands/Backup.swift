@@ -16,6 +16,10 @@ struct BackupCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The file to write; it must not exist.", valueName: "file"))
     var file: String
 
+    func validate() throws {
+        if file.isEmpty { throw ValidationError("name the file to write") }
+    }
+
     func run() throws {
         try reporting {
             let live = try LiveState(config)

@@ -30,10 +30,14 @@ struct Run: ParsableCommand {
         if let restored, Instant.parse(rfc3339: Array(restored.utf8)) == nil {
             throw ValidationError("--restored takes a time such as 2026-03-01T12:00:00Z, not \"\(restored)\"")
         }
+        if let restored, let time = Instant.parse(rfc3339: Array(restored.utf8)), time > wallClock() {
+            throw ValidationError("--restored takes a time that has been: until \(restored) nothing would be sent")
+        }
         if drain, !once { throw ValidationError("--drain goes with --once") }
     }
 
     func run() throws {
+        Service.holdSignals()
         try reporting {
             let path = absolute(config.path)
             let deploy: () throws -> Deployment = {

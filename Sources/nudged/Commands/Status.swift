@@ -189,7 +189,8 @@ struct Building {
         var result: [Building] = []
         for (series, longest) in zip(rules.series, rules.longest) {
             guard let since = kept[series.name] ?? nil else { continue }
-            let complete = series.width == .lifetime ? nil : since + longest
+            // What was missed of the bucket in which it began counts as long as that does.
+            let complete = series.width == .lifetime ? nil : series.width.leaves(series.width.bucket(since), window: longest)
             if complete.map({ $0 > now }) ?? true {
                 let window = series.width == .lifetime ? "lifetime" : DurationLiteral.text(longest)
                 let property = series.property.isEmpty ? "" : ".\(series.property)"
