@@ -30,6 +30,7 @@ extension Reading {
             error(
                 template.position, "`template` is a name, not a path",
                 hint: "Templates are files NAME.LOCALE.mustache in `templates`.")
+            result.template = nil
         }
         result.retract = flag(fields["retract"]) ?? false
         result.conversion = conversion(fields["conversion"])

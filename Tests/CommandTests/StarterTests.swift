@@ -45,6 +45,7 @@ import Testing
         program.write("templates/thanks.en.mustache", "subject: Thanks\n\nDear {{#customer}}{{id}},\n")
         let broken = program.run("check -c nudged.yaml")
         #expect(broken.code == 78)
-        #expect(broken.errors.contains("templates/thanks.en.mustache:3:1: error: "), "\(broken.errors)")
+        #expect(
+            broken.errors.contains("templates/thanks.en.mustache:3:6: error: this section is never ended\n"), "\(broken.errors)")
     }
 }
