@@ -27,7 +27,7 @@ package struct Configuration: Sendable {
     /// Where metrics are written, or nil for nowhere.
     package var metrics: String?
     /// The key by which erased customers are known again, or nil.
-    package var secretFile: String?
+    package var secretFile: Located<String>?
     package var safety: SafetyDefinition?
     package var retention = RetentionDefinition()
     package var identity = IdentityDefinition()
@@ -117,7 +117,9 @@ extension Reading {
         result.memory = size(fields["memory"], in: (1 << 20)...(1 << 44)) ?? result.memory
         result.templates = self.path(fields["templates"]) ?? result.templates
         result.metrics = self.path(fields["metrics"])
-        result.secretFile = self.path(fields["secret_file"])
+        result.secretFile = self.path(fields["secret_file"]).flatMap { path in
+            fields["secret_file"].map { Located(path, at: $0.value.position) }
+        }
         result.safety = safety(fields["safety"])
         result.retention = retention(fields["retention"])
         result.identity = identity(
