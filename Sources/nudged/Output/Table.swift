@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Glibc
 
 /// How a report is written: for people unless a program asks.
 struct OutputOption: ParsableArguments {
@@ -183,9 +184,13 @@ extension Terminal {
 
 /// Text to standard output, with an error where it can't be written.
 enum StandardOutput {
-    static func write(_ text: String) throws {
+    static func failure(_ code: Int32) -> Failure {
+        Failure(.noOutput, "standard output can't be written (\(String(cString: strerror(code))))")
+    }
+
+    static func write(_ text: String, terminator: String = "\n") throws {
         let output = LineOutput()
-        try output.write(Array((text + "\n").utf8)[...])
+        try output.write(Array((text + terminator).utf8)[...])
         try output.flush()
     }
 }
