@@ -6,7 +6,9 @@ import Simulation
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes the log of a seeded, realistic shop, at once or live at a rate.",
-        discussion: "The same seed and settings give the same bytes on every machine. By default a week of a small shop.")
+        discussion:
+            "The same seed and settings give the same bytes on every machine. By default a week of a small shop, in which every shipped rule finds something to do."
+    )
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The file to append to; - for standard output.", valueName: "file"))
     var output = "-"
