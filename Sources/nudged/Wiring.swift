@@ -76,6 +76,7 @@ struct Loaded {
         if let configuration = draft.configuration {
             var definitions = configuration.definitions
             definitions.renamedEvents = renamedEvents(of: configuration.sources.map { Format($0.format) })
+            definitions.mappedEvents = Set(configuration.sources.flatMap(\.format.mappedEvents))
             let compiled = RuleSet.compile(definitions) { zones.zone($0) }
             // The same fault may be visible to both.
             issues += compiled.issues.filter { issue in
@@ -84,8 +85,8 @@ struct Loaded {
             rules = compiled.rules
             let read = TemplateSet.load(configuration.definitions.rules, from: configuration.templates)
             issues += read.issues
-            templates = read.templates
             if readsSecret, let issue = configuration.secretIssue { issues.append(issue) }
+            templates = read.templates
         }
         let report = IssueReport(issues) { draft.line(of: $0) }
         guard report.errors == 0, draft.isUsable, let configuration = draft.configuration, let rules else { return (nil, report) }

@@ -55,7 +55,7 @@ struct Simulate: ParsableCommand {
     var rotate: Int?
 
     func validate() throws {
-        if let start, Instant.parse(rfc3339: Array(start.utf8)) == nil {
+        if let start, Instant.parse(start) == nil {
             throw ValidationError("--start takes a time such as 2026-03-01T00:00:00Z")
         }
         if let disorder, DurationLiteral.parse(disorder) == nil {
@@ -83,7 +83,7 @@ struct Simulate: ParsableCommand {
         settings.products = products ?? settings.products
         settings.days = days ?? settings.days
         settings.lines = lines ?? settings.lines
-        settings.start = start.flatMap { Instant.parse(rfc3339: Array($0.utf8)) } ?? settings.start
+        settings.start = start.flatMap { Instant.parse($0) } ?? settings.start
         settings.disorder = disorder.flatMap { DurationLiteral.parse($0) } ?? settings.disorder
         settings.duplicates = duplicates ?? settings.duplicates
         settings.malformed = malformed ?? settings.malformed
