@@ -19,7 +19,7 @@ struct DecisionsCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Only from this time on: RFC 3339, or a span back from the engine's time such as 2d.", valueName: "time"))
+            "Only from this time on: RFC 3339, a date, or a span back from the engine's time such as 2d.", valueName: "time"))
     var since: String?
 
     @Option(help: "How many to list.")

@@ -22,7 +22,7 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "After a backup was restored: take what was decided before this time (RFC 3339) as published, and go on.",
+            "After a backup was restored: take what was decided before this time (RFC 3339, or a date) as published, and go on.",
             valueName: "time"))
     var restored: String?
 

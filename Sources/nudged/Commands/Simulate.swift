@@ -28,7 +28,7 @@ struct Simulate: ParsableCommand {
     @Option(help: "End after this many lines.")
     var lines: Int?
 
-    @Option(help: ArgumentHelp("When the first day starts (RFC 3339).", valueName: "time"))
+    @Option(help: ArgumentHelp("When the first day starts (RFC 3339, or a date).", valueName: "time"))
     var start: String?
 
     @Option(help: ArgumentHelp("How long after its time an event is written at most, as 2s or 1m.", valueName: "duration"))

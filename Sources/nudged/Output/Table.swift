@@ -126,7 +126,7 @@ struct Table {
         guard left.isEmpty else {
             let names = left.map { columns[$0].title }.joined(separator: ", ")
             return only(told.filter { !left.contains($0) }).text(on: terminal) + "\n"
-                + terminal.styled("(no room for \(names): --csv and --json have everything)", .faint)
+                + terminal.styled("(no room for \(names): --json has everything)", .faint)
         }
         guard told.count == columns.count else { return only(told).text(on: terminal) }
         let displays = rows.map { $0.map(\.display) }
