@@ -89,9 +89,13 @@ struct Machine {
                     continue
                 }
             case .hasReference:
-                push(.bool(host.has(Int(instruction.a), of: program)))
-                pc += 1
-                continue
+                do throws(Fault) {
+                    push(.bool(try host.has(Int(instruction.a), of: program)))
+                    pc += 1
+                    continue
+                } catch {
+                    fault = error
+                }
             case .hostCall:
                 let (target, arguments) = popCall(instruction)
                 let loaded = host.call(Int(instruction.a), of: program, target: target, arguments: arguments)

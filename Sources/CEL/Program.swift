@@ -90,9 +90,6 @@ package final class Program: Sendable {
     /// The static type of the result.
     package var type: Type { expression.type }
 
-    /// The text of a part of the expression.
-    package func text(of span: Span) -> String { source.text(of: span) }
-
     /// Evaluates the expression.
     /// - Parameter budget: steps of work: one for each instruction, element, and some bytes of text or of regular expression.
     package func evaluate(_ host: some Host, budget: Int = Program.defaultBudget) -> Evaluation {

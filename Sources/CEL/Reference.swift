@@ -37,8 +37,8 @@ package enum Loaded: Sendable {
 package protocol Host {
     /// The value of `program.references[reference]`.
     func load(_ reference: Int, of program: Program) -> Loaded
-    /// Whether the path `program.references[reference]` leads to something.
-    func has(_ reference: Int, of program: Program) -> Bool
+    /// Whether the path `program.references[reference]` leads to something. A host that can't know says why.
+    func has(_ reference: Int, of program: Program) throws(Fault) -> Bool
     /// Calls the host function of `program.calls[call]`; `target` is nil for a global function or a plain variable as target.
     /// An argument whose static type is dyn may be of any type here: ``Value/fits(_:)`` tells.
     func call(_ call: Int, of program: Program, target: Value?, arguments: [Value]) -> Loaded

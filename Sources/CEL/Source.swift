@@ -63,6 +63,27 @@ package struct Source: Sendable {
         for scalar in scalars[start..<end] { bytes.append(contentsOf: scalar.utf8) }
         return String(decoding: bytes, as: UTF8.self)
     }
+
+    /// The text that a span covers, in one line and without comments: a line break and the blanks about it are one blank. A break within a
+    /// literal is written `\n`.
+    func line(of span: Span) -> String {
+        let text = text(of: span)
+        func isBreak(_ scalar: Unicode.Scalar) -> Bool { scalar == "\n" || scalar == "\r" }
+        guard text.unicodeScalars.contains(where: isBreak) else { return text }
+        let part = Source(text)
+        var lexer = Lexer(part)
+        var line = ""
+        var end = 0
+        for token in lexer.tokens() where token.kind != .end {
+            let gap = part.text(of: Span(offset: end, length: token.span.offset - end))
+            line += gap.unicodeScalars.contains(where: isBreak) ? " " : gap
+            for scalar in part.text(of: token.span).unicodeScalars {
+                line += isBreak(scalar) ? (scalar == "\n" ? "\\n" : "\\r") : String(scalar)
+            }
+            end = token.span.end
+        }
+        return line
+    }
 }
 
 /// One thing that is wrong with an expression's text, found before it runs.

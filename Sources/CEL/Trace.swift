@@ -1,7 +1,7 @@
 /// What one part of an expression came to.
 package struct TraceEntry: Sendable {
     package let span: Span
-    /// The text of the part.
+    /// The text of the part, in one line.
     package let text: String
     package let result: Evaluation
     /// Parts that this one lies within.
@@ -25,7 +25,8 @@ extension Program {
         if case .constant = node.kind, depth > 0 { return }
         let part = Program(source: source, expression: node, references: references, calls: calls, timeZone: timeZone)
         result.append(
-            TraceEntry(span: node.span, text: text(of: node.span), result: part.evaluate(host, budget: budget), depth: depth))
+            TraceEntry(
+                span: node.span, text: source.line(of: node.span), result: part.evaluate(host, budget: budget), depth: depth))
         guard node.reference == nil else { return }
         switch node.kind {
         case .loop(_, let operand, _, _, _), .bind(_, let operand, _), .optionalMap(let operand, _, _, _):

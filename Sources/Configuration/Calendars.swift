@@ -16,6 +16,7 @@ extension Reading {
     mutating func calendars(_ entries: [Entry]) -> [CalendarDefinition] {
         entries.map { entry in
             var calendar = CalendarDefinition(name: entry.key, days: [:])
+            let told = issues.count
             for item in named(entry) {
                 let isCountry = item.name.utf8.count == 2 && item.name.utf8.allSatisfy { $0 >= 0x41 && $0 <= 0x5A }
                 guard isCountry || item.name == "default" else {
@@ -27,10 +28,11 @@ extension Reading {
                         hint: upper.utf8.count == 2 && upper != item.name ? "Did you mean `\(printable(upper))`?" : nil)
                     continue
                 }
-                let days = items(item).compactMap { day(Entry(key: item.key, value: $0.value)) }
+                let days = values(item).compactMap { day(Entry(key: item.key, value: $0.value)) }
                 calendar.days[item.name] = Set(days).sorted()
             }
-            if calendar.days.values.allSatisfy({ $0.isEmpty }) {
+            calendar.isFaulty = issues.count > told
+            if !calendar.isFaulty, calendar.days.values.allSatisfy({ $0.isEmpty }) {
                 warn(entry.key.position, "the calendar \"\(printable(entry.name))\" has no dates")
             }
             return calendar
@@ -39,7 +41,7 @@ extension Reading {
 
     private mutating func day(_ entry: Entry) -> Int? {
         guard let text = text(entry) else { return nil }
-        if let days = Self.days(text.value) { return days }
+        if let days = Civil.days(text.value) { return days }
         error(text.position, "\"\(printable(text.value))\" is not a date", hint: "Write for example 2026-05-10.")
         return nil
     }

@@ -27,7 +27,7 @@ package struct Configuration: Sendable {
     /// Where metrics are written, or nil for nowhere.
     package var metrics: String?
     /// The key by which erased customers are known again, or nil.
-    package var secretFile: String?
+    package var secretFile: Located<String>?
     package var safety: SafetyDefinition?
     package var retention = RetentionDefinition()
     package var identity = IdentityDefinition()
@@ -78,6 +78,17 @@ extension Configuration {
         return (draft.isUsable ? draft.configuration : nil, draft.issues)
     }
 
+    /// What a name of an `instance` is made of, in words.
+    package static let instanceRule = "1 to 64 of the characters A-Z a-z 0-9 . _ -"
+
+    package static func isInstance(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy {
+                ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x41 && $0 <= 0x5A) || ($0 >= 0x61 && $0 <= 0x7A) || $0 == 0x2E || $0 == 0x5F
+                    || $0 == 0x2D
+            }
+    }
+
     /// Like `load`, but gives what could be read of a wrong configuration too.
     package static func draft(path: String, environment: [String: String]) -> Draft {
         let absolute = FilePath.absolute(path)
@@ -117,7 +128,9 @@ extension Reading {
         result.memory = size(fields["memory"], in: (1 << 20)...(1 << 44)) ?? result.memory
         result.templates = self.path(fields["templates"]) ?? result.templates
         result.metrics = self.path(fields["metrics"])
-        result.secretFile = self.path(fields["secret_file"])
+        result.secretFile = self.path(fields["secret_file"]).flatMap { path in
+            fields["secret_file"].map { Located(path, at: $0.value.position) }
+        }
         result.safety = safety(fields["safety"])
         result.retention = retention(fields["retention"])
         result.identity = identity(
@@ -140,13 +153,8 @@ extension Reading {
             return
         }
         guard let name = text(entry) else { return }
-        let allowed = name.value.utf8.allSatisfy {
-            ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x41 && $0 <= 0x5A) || ($0 >= 0x61 && $0 <= 0x7A) || $0 == 0x2E || $0 == 0x5F
-                || $0 == 0x2D
-        }
-        guard allowed, (1...64).contains(name.value.utf8.count) else {
-            error(
-                name.position, "`instance` has 1 to 64 of the characters A-Z a-z 0-9 . _ -, unlike \"\(printable(name.value))\"")
+        guard Configuration.isInstance(name.value) else {
+            error(name.position, "`instance` has \(Configuration.instanceRule), unlike \"\(printable(name.value))\"")
             return
         }
         result.instance = name.value

@@ -22,7 +22,7 @@ extension Reading {
                 quiet.key.position, "with `quiet_hours`, `timezone` must say what counts for customers without one",
                 hint: "Add for example timezone: Europe/Istanbul.")
         }
-        result.caps = list(fields["caps"]).compactMap { cap($0.value) }
+        result.caps = items(fields["caps"]).compactMap { cap($0.value) }
         result.holdout = share(fields["holdout"])
         result.salt = text(fields["salt"])?.value ?? ""
         result.sendTime = choice(fields["send_time"])?.value ?? .now

@@ -7,6 +7,12 @@ package enum FormatDefinition: Sendable, Equatable {
 
     /// The formats that are known by name.
     package enum Preset: String, CaseIterable, Sendable { case segment, cloudevents, stripe, revenuecat, shopify }
+
+    /// The names that a mapping gives to events.
+    package var mappedEvents: [String] {
+        guard case .mapping(let mapping) = self else { return [] }
+        return mapping.names.map(\.to) + (mapping.always.map { [$0] } ?? [])
+    }
 }
 
 /// A format as the configuration writes it; paths are JSON paths with dots (`user.id`).

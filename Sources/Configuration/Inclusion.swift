@@ -66,7 +66,7 @@ struct Inclusion {
 
     private mutating func merge(_ fields: Fields, _ reading: inout Reading) -> MergedFile {
         var result = MergedFile()
-        for item in reading.items(fields["include"]) {
+        for item in reading.values(fields["include"]) {
             for path in included(item, &reading) {
                 guard let file = read(path, section: .included, from: item.value.position, &reading) else {
                     reading.isIncomplete = true

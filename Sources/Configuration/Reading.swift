@@ -136,10 +136,9 @@ struct Reading {
         }
     }
 
-    /// Like `items`, where a single value is not allowed to stand for a list.
-    mutating func list(_ entry: Entry?) -> [Entry] {
-        guard let entry, !entry.value.isNull else { return [] }
-        guard case .list = entry.value.content else {
+    /// Like `items`, of a list of single values.
+    mutating func values(_ entry: Entry?) -> [Entry] {
+        if let entry, case .mapping = entry.value.content {
             error(
                 entry.value.position, "`\(entry.name)` is a list, but this is \(entry.value.kind)",
                 hint: "Begin each item with a dash: - …")

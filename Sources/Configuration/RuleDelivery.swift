@@ -3,7 +3,7 @@ import Engine
 extension Reading {
     mutating func ruleDelivery(_ fields: Fields) -> RuleDeliveryDefinition {
         var result = RuleDeliveryDefinition()
-        for item in items(fields["channels"]) {
+        for item in values(fields["channels"]) {
             guard let name = word(item) else { continue }
             check(name, among: channelNames, what: "channel")
             result.channels.append(name.value)
@@ -12,7 +12,7 @@ extension Reading {
         if let tags = fields["tags"], fields["tag"] != nil {
             error(tags.key.position, "give `tag` or `tags`, not both", hint: "`tags` takes a list.")
         }
-        result.tags = items(fields["tags"] ?? fields["tag"]).compactMap { word($0)?.value }
+        result.tags = values(fields["tags"] ?? fields["tag"]).compactMap { word($0)?.value }
         result.exempt = flag(fields["exempt"]) ?? false
         result.uncounted = flag(fields["uncounted"]) ?? false
         if result.uncounted, !result.exempt, fields["exempt"] == nil, let entry = fields["uncounted"] {
@@ -30,6 +30,7 @@ extension Reading {
             error(
                 template.position, "`template` is a name, not a path",
                 hint: "Templates are files NAME.LOCALE.mustache in `templates`.")
+            result.template = nil
         }
         result.retract = flag(fields["retract"]) ?? false
         result.conversion = conversion(fields["conversion"])

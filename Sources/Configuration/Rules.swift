@@ -20,12 +20,12 @@ extension Reading {
         rule.cooldown = duration(fields["cooldown"]) ?? rule.cooldown
         rule.expires = duration(fields["expires"]) ?? rule.expires
         rule.priority = integer(fields["priority"], in: -1_000_000...1_000_000) ?? rule.priority
-        rule.audience = items(fields["audience"]).compactMap { audience($0) }
+        rule.audience = values(fields["audience"]).compactMap { audience($0) }
         if rule.audience.isEmpty, fields["audience"] != nil { faultyAudiences.insert(entry.name) }
         rule.limit = expression(fields["limit"])
         rule.pace = duration(fields["pace"], atLeast: 1)
         rule.data = data(fields["data"])
-        rule.include = items(fields["include"]).compactMap { word($0)?.value }
+        rule.include = values(fields["include"]).compactMap { word($0)?.value }
         rule.outbox = word(fields["outbox"])
         check(rule.outbox, among: outboxNames, what: "outbox")
         rule.delivery = ruleDelivery(fields)

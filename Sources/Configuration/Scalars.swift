@@ -169,31 +169,11 @@ extension Reading {
     /// A moment: RFC 3339, or a date for its midnight in UTC.
     mutating func instant(_ entry: Entry?) -> Instant? {
         guard let text = text(entry), let entry else { return nil }
-        if let instant = Instant.parse(rfc3339: Array(text.value.utf8)) { return instant }
-        if let days = Self.days(text.value) { return Instant(days) * 86_400_000 }
+        if let instant = Instant.parse(text.value) { return instant }
         error(
             text.position, "`\(entry.name)` is a time, not \"\(printable(text.value))\"",
             hint: "Write for example 2026-03-01T00:00:00Z or 2026-03-01.")
         return nil
-    }
-
-    /// `2026-05-10` in days since 1970-01-01.
-    static func days(_ text: String) -> Int? {
-        let bytes = Array(text.utf8)
-        guard bytes.count == 10, bytes[4] == 0x2D, bytes[7] == 0x2D else { return nil }
-        func number(_ range: Range<Int>) -> Int? {
-            var value = 0
-            for byte in bytes[range] {
-                guard byte >= 0x30, byte <= 0x39 else { return nil }
-                value = value * 10 + Int(byte - 0x30)
-            }
-            return value
-        }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), year >= 1, month >= 1, month <= 12,
-            day >= 1,
-            day <= Civil.daysInMonth(year: year, month: month)
-        else { return nil }
-        return Civil.days(year: year, month: month, day: day)
     }
 
     /// `09:30` in minutes since midnight.

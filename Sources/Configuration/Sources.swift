@@ -27,7 +27,7 @@ extension Reading {
         }
         var result: [SourceDefinition] = []
         var places: [String: Position] = [:]
-        let items = list(entry)
+        let items = items(entry)
         if items.isEmpty, case .list = entry.value.content { error(entry.value.position, "`sources` is empty") }
         for item in items {
             guard let source = source(item.value, lateness: lateness) else { continue }

@@ -115,8 +115,6 @@ package struct LogReader: ~Copyable {
     package let sources: [LogSource]
     let lateFor: Milliseconds
     var tailer: Tailer
-    /// The source that each of the tailer's patterns belongs to.
-    let sourceOfTailed: [Int]
     let maxLineBytes: Int
     let decoders: [DecoderCell]
     /// What has been read and is being decoded, in the order of reading.
@@ -156,11 +154,9 @@ package struct LogReader: ~Copyable {
         self.lateFor = lateFor
         self.keepsLines = keepsLines
         self.maxLineBytes = maxLineBytes
-        let tailed = sorted.enumerated().flatMap { index, source in
-            source.patterns.map { (index, TailedSource(name: source.name, pattern: $0, maxLineBytes: maxLineBytes)) }
-        }
-        sourceOfTailed = tailed.map(\.0)
-        tailer = Tailer(sources: tailed.map(\.1), resuming: positions.map(\.checkpoint))
+        tailer = Tailer(
+            sources: sorted.map { TailedSource(name: $0.name, patterns: $0.patterns, maxLineBytes: maxLineBytes) },
+            resuming: positions.map(\.checkpoint))
         decoders = sorted.map { DecoderCell(vocabulary: vocabulary, source: $0) }
         ahead = DecodingQueue(sources: sorted, vocabulary: vocabulary)
         nextNumber = (positions.map(\.number).max() ?? 0) + 1
@@ -168,7 +164,7 @@ package struct LogReader: ~Copyable {
         let resumed = positions.filter { position in sorted.contains { $0.name == position.checkpoint.source } }
         for (file, position) in zip(tailer.files, resumed) {
             states[file.id] = FileState(
-                number: position.number, source: sourceOfTailed[file.source], newest: position.newest, backlog: false,
+                number: position.number, source: file.source, newest: position.newest, backlog: false,
                 isEnded: position.isEnded,
                 head: file.fingerprint.head)
             tailer.setNumber(position.number, of: file.id)
@@ -239,7 +235,7 @@ package struct LogReader: ~Copyable {
             // A first line that can't be shown yet (a long one, a copy being compared) is read first, with the lowest time there is.
             var first = (time: Instant.min, digest: ContentSample.none.digest)
             if case .lines(let offset, let count) = tailer.peek(id, upTo: 1 << 16, into: &peeked) {
-                first = firstLine(peeked, offset: offset, count: count, source: sourceOfTailed[file.source])
+                first = firstLine(peeked, offset: offset, count: count, source: file.source)
             }
             found.append((id, first.time, first.digest))
         }
@@ -248,7 +244,7 @@ package struct LogReader: ~Copyable {
             guard let file = tailer.file(entry.id) else { continue }
             tailer.setNumber(nextNumber, of: entry.id)
             states[entry.id] = FileState(
-                number: nextNumber, source: sourceOfTailed[file.source], newest: nil, backlog: true, head: file.fingerprint.head)
+                number: nextNumber, source: file.source, newest: nil, backlog: true, head: file.fingerprint.head)
             nextNumber += 1
         }
     }
@@ -329,12 +325,11 @@ package struct LogReader: ~Copyable {
     package var lags: [SourceLag] {
         var result = sources.map { SourceLag(name: $0.name) }
         for file in tailer.files where !file.isHeld {
-            let source = sourceOfTailed[file.source]
-            result[source].files += 1
-            if !file.isFinished { result[source].unreadBytes += max(0, file.size - file.offset) }
+            result[file.source].files += 1
+            if !file.isFinished { result[file.source].unreadBytes += max(0, file.size - file.offset) }
             guard let state = states[file.id], let newest = state.newest else { continue }
-            result[source].newest = max(result[source].newest ?? newest, newest)
-            if state.isBehind { result[source].reached = min(result[source].reached ?? newest, newest) }
+            result[file.source].newest = max(result[file.source].newest ?? newest, newest)
+            if state.isBehind { result[file.source].reached = min(result[file.source].reached ?? newest, newest) }
         }
         return result
     }

@@ -8,14 +8,14 @@ package struct FileID: Hashable, Comparable, Sendable {
 package struct TailedSource: Hashable, Sendable {
     /// Unique among the sources.
     package var name: String
-    /// An absolute glob: `*`, `?`, `[…]` within a name, `**` for any number of directories.
-    package var pattern: String
+    /// Absolute globs: `*`, `?`, `[…]` within a name, `**` for any number of directories.
+    package var patterns: [String]
     /// The longest line, in bytes without its ending; longer ones come out as too long.
     package var maxLineBytes: Int
 
-    package init(name: String, pattern: String, maxLineBytes: Int = 1 << 20) {
+    package init(name: String, patterns: [String], maxLineBytes: Int = 1 << 20) {
         self.name = name
-        self.pattern = pattern
+        self.patterns = patterns
         self.maxLineBytes = maxLineBytes
     }
 }

@@ -68,7 +68,7 @@ extension Tailer {
         var failed = Set<Int>()
         var first: [InodeKey: Sighting] = [:]
         directories = []
-        for (index, glob) in globs.enumerated() {
+        for (index, glob) in globs.enumerated().flatMap({ index, globs in globs.map { (index, $0) } }) {
             let walk = glob.walk()
             directories.formUnion(walk.directories)
             for match in walk.matches {

@@ -43,7 +43,8 @@ package struct Tailer: ~Copyable {
     }
 
     package let sources: [TailedSource]
-    let globs: [Glob]
+    /// By source.
+    let globs: [[Glob]]
     private var limits: Limits
     /// Files that were opened; some may have been closed since.
     private var openIDs: Set<FileID> = []
@@ -85,7 +86,7 @@ package struct Tailer: ~Copyable {
     package init(sources: [TailedSource], resuming checkpoints: [FileCheckpoint] = [], limits: Limits = Limits()) {
         self.sources = sources
         self.limits = limits
-        globs = sources.map { Glob(pattern: $0.pattern) }
+        globs = sources.map { $0.patterns.map { Glob(pattern: $0) } }
         for checkpoint in checkpoints {
             guard let source = sources.firstIndex(where: { $0.name == checkpoint.source }) else { continue }
             let file = TrackedFile(id: makeID(), source: source, resuming: checkpoint)

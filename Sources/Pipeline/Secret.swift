@@ -5,24 +5,28 @@ import Ingest
 package enum Secret {
     package static let fileName = "secret"
 
-    /// The bytes of a file without line ends after them; nil if it can't be read or holds less than 16 bytes.
-    package static func read(_ path: String) -> [UInt8]? { (try? load(path)).flatMap { $0 } }
+    /// Why a file gives no key.
+    package enum Fault: Error, Equatable {
+        case unreadable(Int32)
+        /// It holds less than was ever used as a key.
+        case short
+    }
 
-    /// The same; nil if there is no such file, or it holds less than was ever used as a key.
-    private static func load(_ path: String) throws(ControlLogError) -> [UInt8]? {
+    /// The bytes of a file without line ends after them.
+    package static func read(_ path: String) throws(Fault) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            if errno == ENOENT { return nil }
-            throw ControlLogError(path: path, code: errno)
-        }
+        guard file >= 0 else { throw .unreadable(errno) }
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = Glibc.read(file, &bytes, bytes.count)
-        guard count >= 0 else { throw ControlLogError(path: path, code: errno) }
+        guard count >= 0 else { throw .unreadable(errno) }
         bytes.removeLast(bytes.count - count)
         while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
-        return bytes.count >= 16 ? bytes : nil
+        guard bytes.count >= leastBytes else { throw .short }
+        return bytes
     }
+
+    package static let leastBytes = 16
 
     /// Reads the state's own, made at first need. One that is there and can't be read is no first need: with another key nobody who was erased would be
     /// known again.
@@ -30,7 +34,11 @@ package enum Secret {
     /// - Parameter isUsed: somebody was erased under it, so that another one would not do.
     static func own(in directory: String, isUsed: Bool) throws -> [UInt8] {
         let path = directory + "/" + fileName
-        if let known = try load(path) { return known }
+        do {
+            return try read(path)
+        } catch .unreadable(let code) where code != ENOENT {
+            throw ControlLogError(path: path, code: code)
+        } catch {}
         guard !isUsed else { throw SecretLost(path: path) }
         let draft = path + ".new"
         let file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)

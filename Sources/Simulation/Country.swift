@@ -11,8 +11,13 @@ struct Country: Sendable {
     /// A shop in its largest city, in millionths of a degree.
     let latitude: Int
     let longitude: Int
+    /// The store of the shipped rule `nearby-store`, where it has one in this country.
+    let store: (latitude: Int, longitude: Int)?
 
-    private init(_ locale: String, _ zone: String, _ minutes: Int64, _ currency: String, _ rate: Int, _ place: (Int, Int)) {
+    private init(
+        _ locale: String, _ zone: String, _ minutes: Int64, _ currency: String, _ rate: Int, _ place: (Int, Int),
+        store: (Int, Int)? = nil
+    ) {
         let start = "{\"locale\":\"\(locale)\",\"timezone\":\"\(zone)\",\"library\":{\"name\":"
         web = Array((start + "\"web\"}}").utf8)
         phone = Array((start + "\"ios\"}}").utf8)
@@ -20,12 +25,13 @@ struct Country: Sendable {
         self.currency = Array(currency.utf8)
         self.rate = rate
         (latitude, longitude) = place
+        self.store = store
     }
 
     static let all = [
-        Country("tr-TR", "Europe/Istanbul", 180, "TRY", 51_400, (41_036_944, 28_985_833)),
+        Country("tr-TR", "Europe/Istanbul", 180, "TRY", 51_400, (41_036_944, 28_985_833), store: (41_025_630, 28_974_160)),
         Country("en-GB", "Europe/London", 0, "GBP", 867, (51_514_248, -145_278)),
-        Country("de-DE", "Europe/Berlin", 60, "EUR", 1000, (52_502_889, 13_332_500)),
+        Country("de-DE", "Europe/Berlin", 60, "EUR", 1000, (52_502_889, 13_332_500), store: (52_520_040, 13_404_950)),
         Country("en-US", "America/New_York", -300, "USD", 1165, (40_750_580, -73_993_584)),
         Country("en-US", "America/Los_Angeles", -480, "USD", 1165, (34_048_900, -118_258_600)),
         Country("fr-FR", "Europe/Paris", 60, "EUR", 1000, (48_873_200, 2_332_100)),

@@ -23,6 +23,8 @@ struct Customer {
     var sendsBothIDs: Bool { nature >> 12 & 3 == 0 }
     /// Seven of eight have an account, the others buy as guests. Who subscribes or signs up has one.
     var hasAccount: Bool { isSubscriber || newcomerTurn != nil || nature >> 24 & 7 != 0 }
+    /// Begins to sign up and never comes to the end: one newcomer in four.
+    var abandonsSignUp: Bool { nature >> 28 & 3 == 0 }
     /// The parts of the traits.
     var trait: Int { Int(nature >> 16 & 0xFF) }
 
@@ -33,6 +35,8 @@ struct Customer {
     var newcomerTurn: Int? { index % 16 == 3 ? index / 16 : nil }
     static func subscriber(_ turn: Int) -> Int { turn * 12 + 5 }
     static func newcomer(_ turn: Int) -> Int { turn * 16 + 3 }
+    /// Customers who ordered in the two weeks before the first day.
+    static func former(_ turn: Int) -> Int { turn * 16 + 9 }
 
     /// The anonymous id of one of the customer's devices.
     func anonymousID(device: Int) -> (UInt64, UInt64) {

@@ -11,6 +11,8 @@ extension Shop {
         if subscribers > 0 { agenda.add(.renewal(0), at: renewalTime(0)) }
         agenda.add(.outage, at: settings.start + Instant(random.exponential(mean: outageGap)))
         agenda.add(.repricing, at: settings.start + Instant(random.exponential(mean: repricingGap)))
+        if formers > 0 { agenda.add(.former(0), at: formerTime(0)) }
+        if settings.meetsRules { agenda.add(.launch, at: settings.start + Instant(random.exponential(mean: Int(Self.day)))) }
         // A few products are out of stock from the start.
         for _ in 0..<(1 + catalog.count / 40) { agenda.add(.soldOut(catalog.popularItem(&random)), at: settings.start) }
     }
@@ -29,9 +31,14 @@ extension Shop {
         case .review(let order): review(order, at: time)
         case .refund(let order): refund(order, at: time)
         case .cancellation(let order): cancel(order, at: time)
+        case .complaint(let order): complain(order, at: time)
+        case .settlement(let order): settle(order, at: time)
+        case .former(let turn): orderBefore(turn, at: time)
+        case .launch:
+            launch(at: time)
+            agenda.add(.launch, at: time + 1 + Instant(random.exponential(mean: Int(Self.day))))
         case .outage:
-            let item = catalog.anyItem(&random)
-            sellOut(item, at: time)
+            if settings.meetsRules { runLow(at: time) } else { sellOut(catalog.anyItem(&random), at: time) }
             agenda.add(.outage, at: time + 1 + Instant(random.exponential(mean: outageGap)))
         case .soldOut(let item): sellOut(item, at: time)
         case .restock(let item):
@@ -47,8 +54,8 @@ extension Shop {
         }
     }
 
-    /// A product is sold out elsewhere every 20 days on average, and gets a new price every 7.
-    private var outageGap: Int { Int(20 * Self.day) / catalog.count }
+    /// A product is sold out elsewhere every 20 days on average (10, where the shipped rules are to see it), and gets a new price every 7.
+    private var outageGap: Int { Int((settings.meetsRules ? 10 : 20) * Self.day) / catalog.count }
     private var repricingGap: Int { Int(7 * Self.day) / catalog.count }
 
     // MARK: Who comes
@@ -69,6 +76,7 @@ extension Shop {
         var voice = Voice(customer: customer, device: 0, user: false, anonymous: true)
         var mayLogIn = customer.hasAccount
         if let turn = customer.newcomerTurn, turn < newcomers, newcomerTime(turn) + Self.hour > time { mayLogIn = false }
+        if settings.meetsRules, customer.newcomerTurn != nil, customer.abandonsSignUp { mayLogIn = false }
         if mayLogIn {
             voice = Voice(customer: customer, device: random.below(4) == 0 ? 1 : 0, user: false, anonymous: true)
             if random.chance(750) {
@@ -95,6 +103,26 @@ extension Shop {
     private func newcomerTime(_ turn: Int) -> Instant {
         let span = Int(Self.day) * settings.days
         return settings.start + Instant(span / newcomers * turn + span / 1000)
+    }
+
+    private mutating func orderBefore(_ turn: Int, at time: Instant) {
+        let customer = Customer(Customer.former(turn), seed: settings.seed)
+        let item = catalog.popularItem(&random)
+        // Some buy for a firm.
+        let line = Cart.Line(item: item, quantity: turn % 8 == 3 ? 25 : 1, price: price(of: item, for: customer))
+        orders += 1
+        let order = Order(
+            customer: UInt32(customer.index), number: UInt32(clamping: orders),
+            total: Int32(clamping: line.quantity * line.price),
+            product: item.product, user: customer.hasAccount)
+        postOrder(order, [line], cart: random.next() | 1, namesProducts: true, .server(customer), at: time)
+        follow(order, at: time)
+        if turn + 1 < formers { agenda.add(.former(turn + 1), at: formerTime(turn + 1)) }
+    }
+
+    /// Evenly over the two weeks before the first day.
+    private func formerTime(_ turn: Int) -> Instant {
+        settings.start - 14 * Self.day + Instant(14 * Int(Self.day) / formers * turn)
     }
 
     private mutating func begin(_ visit: Visit, at time: Instant) {

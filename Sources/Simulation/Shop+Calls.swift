@@ -71,6 +71,19 @@ extension Shop {
         endLine()
     }
 
+    mutating func postSignUpStart(_ voice: Voice, at time: Instant) {
+        beginLine("{\"type\":\"track\",\"event\":\"Sign Up Started\"", voice, at: time)
+        line.text("\"steps\":3")
+        endLine()
+    }
+
+    mutating func postSignUpStep(_ step: Int, _ voice: Voice, at time: Instant) {
+        beginLine("{\"type\":\"track\",\"event\":\"Sign Up Step Completed\"", voice, at: time)
+        line.text("\"step\":")
+        line.integer(step)
+        endLine()
+    }
+
     mutating func postOnboarding(_ step: Int, _ voice: Voice, at time: Instant) {
         beginLine("{\"type\":\"track\",\"event\":\"Onboarding Step Completed\"", voice, at: time)
         line.text("\"step\":")
@@ -92,11 +105,16 @@ extension Shop {
     mutating func ping(_ voice: Voice, at time: Instant) {
         let country = Country.all[voice.customer.country]
         let reach = random.chance(100) ? 300 : 20_000
-        beginLine("{\"type\":\"track\",\"event\":\"Location Updated\"", voice, at: time)
-        line.text("\"lat\":")
-        line.degrees(country.latitude + random.between(-reach, reach))
-        line.text(",\"lon\":")
-        line.degrees(country.longitude + random.between(-reach, reach))
+        var (latitude, longitude) = (country.latitude, country.longitude)
+        if settings.meetsRules { (latitude, longitude) = country.store ?? (latitude, longitude) }
+        beginLine(
+            settings.meetsRules
+                ? "{\"type\":\"track\",\"event\":\"Location Reported\"" : "{\"type\":\"track\",\"event\":\"Location Updated\"",
+            voice, at: time)
+        line.text(settings.meetsRules ? "\"latitude\":" : "\"lat\":")
+        line.degrees(latitude + random.between(-reach, reach))
+        line.text(settings.meetsRules ? ",\"longitude\":" : ",\"lon\":")
+        line.degrees(longitude + random.between(-reach, reach))
         line.text(",\"accuracy\":")
         line.integer(random.between(5, 60))
         endLine()

@@ -121,6 +121,19 @@ extension Shop {
         endLine()
     }
 
+    /// Half of the complaints are settled within the hour.
+    mutating func complain(_ order: Order, at time: Instant) {
+        beginAbout(order, "{\"type\":\"track\",\"event\":\"Complaint Submitted\"", at: time)
+        line.text(",\"about\":\"delivery\"")
+        endLine()
+        if random.chance(500) { agenda.add(.settlement(order), at: time + Instant(random.between(10, 50)) * 60_000) }
+    }
+
+    mutating func settle(_ order: Order, at time: Instant) {
+        beginAbout(order, "{\"type\":\"track\",\"event\":\"Complaint Resolved\"", at: time)
+        endLine()
+    }
+
     mutating func refund(_ order: Order, at time: Instant) {
         postReversal(order, "{\"type\":\"track\",\"event\":\"Order Refunded\"", at: time)
     }

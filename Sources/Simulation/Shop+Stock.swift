@@ -8,6 +8,14 @@ extension Shop {
         planRestock(of: item, at: time)
     }
 
+    /// Of what sells a few pieces are left, and none some hours later.
+    mutating func runLow(at time: Instant) {
+        let item = catalog.popularItem(&random)
+        guard catalog.stock(of: item) > 3 else { return }
+        changeStock(of: item, to: random.between(1, 3), at: time)
+        agenda.add(.soldOut(item), at: time + Instant(random.between(6, 18)) * 3_600_000)
+    }
+
     mutating func planRestock(of item: Item, at time: Instant) {
         agenda.add(.restock(item), at: time + Instant(random.between(180, 3600)) * 60_000)
     }
@@ -37,6 +45,17 @@ extension Shop {
             line.text(",\"currency\":\"EUR\"")
             endLine()
         }
+    }
+
+    /// By whoever looks after the catalogue: Segment wants to know who calls.
+    mutating func launch(at time: Instant) {
+        let item = catalog.anyItem(&random)
+        beginLine("{\"type\":\"track\",\"event\":\"Product Launched\",\"userId\":\"editor\"", nil, at: time)
+        writeItem(item)
+        line.text(",\"price\":")
+        line.amount(Int(catalog.prices[Int(item.product)]))
+        line.text(",\"currency\":\"EUR\"")
+        endLine()
     }
 
     /// `"product_id":…,"name":…,"category":…` and the variant, if it has one.

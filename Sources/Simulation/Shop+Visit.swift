@@ -18,7 +18,7 @@ extension Shop {
         let voice = visits[place].voice
         switch visits[place].place {
         case .browsing:
-            if voice.customer.isTracked, random.chance(150) {
+            if settings.meetsRules ? voice.customer.usesPhone : voice.customer.isTracked, random.chance(150) {
                 ping(voice, at: time)
             } else if random.chance(3) {
                 changeConsent(voice, at: time)
@@ -63,7 +63,7 @@ extension Shop {
     }
 
     /// What a customer pays for a product, in hundredths of their currency.
-    private func price(of item: Item, for customer: Customer) -> Int {
+    func price(of item: Item, for customer: Customer) -> Int {
         let price = Int(catalog.prices[Int(item.product)])
         return settings.localPrices ? price * Country.all[customer.country].rate / 1000 : price
     }
@@ -158,9 +158,19 @@ extension Shop {
     }
 
     /// What an order brings with it: mail, now and then a rating, a refund or a cancellation.
-    private mutating func follow(_ order: Order, at time: Instant) {
+    mutating func follow(_ order: Order, at time: Instant) {
         let hour: Instant = 3_600_000
         if order.user { agenda.add(.mail(order), at: time + Instant(random.between(5_000, 90_000))) }
+        if settings.meetsRules {
+            switch random.below(100) {
+            case ..<4: agenda.add(.cancellation(order), at: time + Instant(random.between(1, 12)) * hour)
+            case ..<24: agenda.add(.refund(order), at: time + Instant(random.between(12, 48)) * hour)
+            case ..<48: agenda.add(.review(order), at: time + Instant(random.between(12, 72)) * hour)
+            case ..<58: agenda.add(.complaint(order), at: time + Instant(random.between(6, 48)) * hour)
+            default: break
+            }
+            return
+        }
         switch random.below(100) {
         case ..<2: agenda.add(.cancellation(order), at: time + Instant(random.between(1, 12)) * hour)
         case ..<6: agenda.add(.refund(order), at: time + Instant(random.between(48, 200)) * hour)
@@ -180,6 +190,7 @@ extension Shop {
     private mutating func signUp(_ place: Int, at time: Instant) {
         let stage = visits[place].signUp
         visits[place].signUp += 1
+        if settings.meetsRules { return signUpByRules(place, stage, at: time) }
         switch stage {
         case 1, 2: postPage(stage == 1 ? 0 : 4, visits[place].voice, at: time)
         case 3:
@@ -195,6 +206,27 @@ extension Shop {
             }
             postOnboarding(stage - 3, visits[place].voice, at: time)
             if stage == 7 { visits[place].signUp = 0 }
+        }
+    }
+    /// A newcomer begins to sign up, goes through three steps, and is signed up then. Who gives up does so after the first or second step.
+    private mutating func signUpByRules(_ place: Int, _ stage: Int, at time: Instant) {
+        let voice = visits[place].voice
+        switch stage {
+        case 1: postPage(4, voice, at: time)
+        case 2: postSignUpStart(voice, at: time)
+        case 3...5:
+            if voice.customer.abandonsSignUp, stage > 3, stage == 5 || random.chance(500) {
+                visits[place].signUp = 0
+                visits[place].steps = min(visits[place].steps, random.below(4))
+                return postPage(0, voice, at: time)
+            }
+            postSignUpStep(stage - 2, voice, at: time)
+        default:
+            visits[place].voice.user = true
+            postIdentity(visits[place].voice, isNew: true, at: time)
+            postSignUp(visits[place].voice, at: time + 5)
+            visits[place].voice.anonymous = voice.customer.sendsBothIDs
+            visits[place].signUp = 0
         }
     }
 }

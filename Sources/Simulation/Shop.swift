@@ -29,9 +29,10 @@ package struct Shop {
     private var events: UInt64 = 0
     var orders = 0
     let stride: Int
-    /// Customers who sign up within the days, and who are subscribed from the start.
+    /// Customers who sign up within the days, who are subscribed from the start, and who ordered before the first day.
     let newcomers: Int
     let subscribers: Int
+    let formers: Int
     /// Between two drawn visits on average, in milliseconds times 2¹⁶, and the clock they are drawn on.
     let visitGap: UInt64
     var visitClock: UInt64 = 0
@@ -64,6 +65,7 @@ package struct Shop {
         let visits = settings.visitsPerDay * settings.days / 1000
         newcomers = min((settings.customers + 12) / 16, visits / 20)
         subscribers = min((settings.customers + 6) / 12, visits / 4)
+        formers = settings.meetsRules ? min((settings.customers + 6) / 16, max(1, visits / 20)) : 0
         visitGap = max(1, day / max(1, visitsPerDay))
         open()
     }

@@ -70,6 +70,12 @@ enum Task {
     case review(Order)
     case refund(Order)
     case cancellation(Order)
+    /// Somebody complains about an order; the service settles it.
+    case complaint(Order)
+    case settlement(Order)
+    /// The order from before the first day of this turn; a new product.
+    case former(Int)
+    case launch
     /// A product is sold out elsewhere; a few pieces come back; the full delivery comes.
     case outage
     case soldOut(Item)

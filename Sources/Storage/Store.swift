@@ -139,6 +139,9 @@ package final class Store {
         let database = try Database(path: path, flags: SQLITE_OPEN_READONLY)
         try database.execute("PRAGMA busy_timeout=2000", doing: "open the database")
         let version = try database.integer("PRAGMA user_version") ?? 0
+        guard version > 0, try database.integer("PRAGMA application_id") == Int64(Schema.applicationID) else {
+            throw foreign(path)
+        }
         guard version <= Int64(Schema.migrations.count) else { throw newer(path, version) }
         return Store(database, directory: directory, lock: nil)
     }
@@ -162,19 +165,20 @@ package final class Store {
                 + "another `state` directory")
     }
 
+    private static func foreign(_ path: String) -> StoreError {
+        StoreError(
+            .corrupt, "\(path): empty, or a database of another program; give nudged a `state` directory of its own")
+    }
+
     private static func migrate(_ database: Database) throws(StoreError) {
         let version = try database.integer("PRAGMA user_version") ?? 0
         let application = try database.integer("PRAGMA application_id") ?? 0
         guard version <= Int64(Schema.migrations.count) else { throw newer(database.path, version) }
         if version == 0 {
             let tables = try database.integer("SELECT count(*) FROM sqlite_master") ?? 0
-            guard tables == 0 else {
-                throw StoreError(
-                    .corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
-            }
+            guard tables == 0 else { throw foreign(database.path) }
         } else if application != Int64(Schema.applicationID) {
-            throw StoreError(
-                .corrupt, "\(database.path): a database of another program; give nudged a `state` directory of its own")
+            throw foreign(database.path)
         }
         for (index, migration) in Schema.migrations.enumerated() where index >= Int(version) {
             try database.execute("BEGIN IMMEDIATE")

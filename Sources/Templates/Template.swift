@@ -15,7 +15,17 @@ import Mustache
 package struct Template: Sendable {
     package struct Fault: Error, Equatable {
         package let line: Int
+        /// In characters, from 1.
+        package let column: Int
         package let message: String
+        package let hint: String
+
+        init(line: Int, column: Int = 1, message: String, hint: String) {
+            self.line = line
+            self.column = column
+            self.message = message
+            self.hint = hint
+        }
     }
 
     private let fields: [(name: String, template: MustacheTemplate)]
@@ -32,19 +42,27 @@ package struct Template: Sendable {
             let name = String(parts[0])
             let isName = !name.isEmpty && name.utf8.allSatisfy { $0 >= 0x61 && $0 <= 0x7A || $0 == 0x5F || $0 == 0x2D }
             guard parts.count == 2, isName else {
-                throw Fault(line: next + 1, message: "a field is written `name: text`; a blank line ends the fields")
+                throw Fault(
+                    line: next + 1,
+                    message: "this is no field: fields come first, each in a line of its own, and a blank line ends them",
+                    hint: "Write it as `name: text`, with a name of small letters, or put a blank line before it.")
             }
             let value = String(parts[1].drop { $0 == " " })
+            let column = lines[next].unicodeScalars.count - value.unicodeScalars.count + 1
             guard name != "body", !fields.contains(where: { $0.name == name }) else {
-                throw Fault(line: next + 1, message: "`\(name)` is given twice; the body is what follows the blank line")
+                throw Fault(
+                    line: next + 1, message: "`\(name)` is given twice",
+                    hint: "Keep one of them; the body is what follows the blank line.")
             }
             if name == "content-type" {
                 guard value == "text/plain" || value == "text/html" else {
-                    throw Fault(line: next + 1, message: "the content type is text/plain or text/html, not \"\(value)\"")
+                    throw Fault(
+                        line: next + 1, column: column, message: "there is no content type \"\(value)\" here",
+                        hint: "Write text/plain or text/html.")
                 }
                 contentType = value
             } else {
-                fields.append((name, try Self.parse(value, type: "TEXT", line: next + 1)))
+                fields.append((name, try Self.parse(value, type: "TEXT", line: next + 1, column: column)))
             }
             next += 1
         }
@@ -54,14 +72,14 @@ package struct Template: Sendable {
         self.body = try Self.parse(body, type: contentType == "text/html" ? "HTML" : "TEXT", line: next + 2)
     }
 
-    private static func parse(_ text: String, type: String, line: Int) throws(Fault) -> MustacheTemplate {
-        for mark in ["{{>", "{{<", "{{$", "{{%", "{{="] where text.contains(mark) {
-            throw Fault(line: line, message: "`\(mark)` is not supported: write the text where it belongs")
-        }
+    private static func parse(_ text: String, type: String, line: Int, column: Int = 1) throws(Fault) -> MustacheTemplate {
+        if let fault = fault(in: text, line: line, column: column) { throw fault }
         do {
             return try MustacheTemplate(string: "{{% CONTENT_TYPE:\(type) }}" + text)
         } catch {
-            throw Fault(line: line, message: "this is no Mustache template: \(error)")
+            throw Fault(
+                line: line, column: column, message: "this is no Mustache template",
+                hint: "Compare it with those that ship: tags are written {{name}}, sections {{#name}} … {{/name}}.")
         }
     }
 

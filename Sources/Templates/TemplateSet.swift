@@ -46,11 +46,13 @@ package struct TemplateSet: Sendable {
                     let locale = file.dropFirst(name.value.count + 1).dropLast(".mustache".count).lowercased()
                     guard !locale.isEmpty, !locale.contains("."), found.templates[locale] == nil else { continue }
                     do {
-                        read[locale] = try Template(try text(directory + "/" + file))
-                    } catch let fault as Template.Fault {
-                        isWhole = false
-                        issues.append(
-                            Issue(at: Position(file: directory + "/" + file, line: fault.line, column: 1), fault.message))
+                        let text = try text(directory + "/" + file)
+                        do throws(Template.Fault) {
+                            read[locale] = try Template(text)
+                        } catch {
+                            isWhole = false
+                            issues.append(error.issue(in: directory + "/" + file, text))
+                        }
                     } catch {
                         isWhole = false
                         issues.append(Issue(at: name.position, "\(directory)/\(file) can't be read: \(error)"))
@@ -121,5 +123,16 @@ package struct TemplateSet: Sendable {
         while case let count = fread(&room, 1, room.count, stream), count > 0 { bytes += room[..<count] }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw Unreadable(code: 0) }
         return text
+    }
+}
+
+extension Template.Fault {
+    /// With the place marked in the text of the file.
+    fileprivate func issue(in file: String, _ text: String) -> Issue {
+        let lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
+        let marked = lines.indices.contains(line - 1) ? lines[line - 1] : ""
+        return Issue(
+            at: Position(file: file, line: line, column: column),
+            "\(message)\n    \(marked)\n    " + String(repeating: " ", count: column - 1) + "^", hint: hint)
     }
 }

@@ -58,9 +58,12 @@ func complain(_ text: String) {
     }
 }
 
-/// Runs a command's body; an error becomes one sentence and an exit code.
+/// Runs a command's body; an error becomes one sentence and an exit code, also that what it printed can't be written.
 func reporting(_ body: () throws -> Void) throws {
-    do { try body() } catch let error as ExitCode { throw error } catch {
+    do {
+        try body()
+        guard fflush(nil) == 0 else { throw StandardOutput.failure(errno) }
+    } catch let error as ExitCode { throw error } catch {
         let failure = Failure(error)
         ServiceLog()(.error, failure.description)
         throw ExitCode(failure.code.rawValue)

@@ -18,7 +18,8 @@ struct HistoryOption: ParsableArguments {
     var source: String?
 
     @Option(
-        help: ArgumentHelp("End at this time (RFC 3339): later events are left out, timers due up to it fire.", valueName: "time")
+        help: ArgumentHelp(
+            "End at this time (RFC 3339, or a date): later events are left out, timers due up to it fire.", valueName: "time")
     )
     var until: String?
 
@@ -30,13 +31,13 @@ struct HistoryOption: ParsableArguments {
     var progress = ProgressStyle.auto
 
     func validate() throws {
-        if let until, Instant.parse(rfc3339: Array(until.utf8)) == nil {
-            throw ValidationError("--until takes a time such as 2026-03-01T12:00:00Z, not \"\(until)\"")
+        if let until, Instant.parse(until) == nil {
+            throw ValidationError("--until takes a time such as 2026-03-01T12:00:00Z or a date, not \"\(until)\"")
         }
         if let format, Format(preset: format) == nil { throw ValidationError("--format: there is no format \"\(format)\"") }
     }
 
-    var end: Instant? { until.flatMap { Instant.parse(rfc3339: Array($0.utf8)) } }
+    var end: Instant? { until.flatMap { Instant.parse($0) } }
     var controlLog: ControlLog? { control.map { ControlLog(path: absolute($0)) } }
 
     /// The configured sources, or the given logs in their place; nothing is published, and who was erased stays erased.

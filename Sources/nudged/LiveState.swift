@@ -58,11 +58,12 @@ struct LiveState {
         if let name { _ = try loaded.source(name) }
     }
 
-    /// A time as people give it: RFC 3339, or a duration back from the engine's time.
+    /// A time as people give it: RFC 3339, a date, or a duration back from the engine's time.
     func time(_ text: String, option: String) throws -> Instant {
-        if let time = Instant.parse(rfc3339: Array(text.utf8)) { return time }
+        if let time = Instant.parse(text) { return time }
         if let span = DurationLiteral.parse(text) { return max(try now, 0) - span }
-        throw Failure(.usage, "\(option) takes a time such as 2026-03-01T12:00:00Z or a span such as 2d, not \"\(text)\"")
+        throw Failure(
+            .usage, "\(option) takes a time such as 2026-03-01T12:00:00Z, a date, or a span such as 2d, not \"\(text)\"")
     }
 }
 

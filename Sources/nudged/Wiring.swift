@@ -52,7 +52,7 @@ struct Loaded {
     ///
     /// - Parameter readsLogs: whether the key of `secret_file` is needed, which not everybody may read.
     static func load(_ path: String, readsLogs: Bool = true) throws -> Loaded {
-        let (loaded, report) = examine(path)
+        let (loaded, report) = examine(path, readsSecret: readsLogs)
         if !report.text.isEmpty { complain(report.text) }
         guard var loaded else {
             throw Failure(
@@ -60,12 +60,14 @@ struct Loaded {
                 "\(path): the configuration has \(report.errors) error\(report.errors == 1 ? "" : "s"); correct \(report.errors == 1 ? "it" : "them") and try again"
             )
         }
-        if readsLogs { loaded.secret = try loaded.configuration.readSecret() }
+        if readsLogs { loaded.secret = try loaded.configuration.addressKey() }
         return loaded
     }
 
     /// As `load`, giving the report instead of printing it.
-    static func examine(_ path: String) -> (loaded: Loaded?, report: IssueReport) {
+    ///
+    /// - Parameter readsSecret: whether the key of `secret_file` is looked at, which not everybody may read.
+    static func examine(_ path: String, readsSecret: Bool = false) -> (loaded: Loaded?, report: IssueReport) {
         let zones = ZoneDatabase()
         let draft = Configuration.draft(path: path, environment: environment)
         var issues = draft.issues
@@ -74,6 +76,7 @@ struct Loaded {
         if let configuration = draft.configuration {
             var definitions = configuration.definitions
             definitions.renamedEvents = renamedEvents(of: configuration.sources.map { Format($0.format) })
+            definitions.mappedEvents = Set(configuration.sources.flatMap(\.format.mappedEvents))
             let compiled = RuleSet.compile(definitions) { zones.zone($0) }
             // The same fault may be visible to both.
             issues += compiled.issues.filter { issue in
@@ -82,6 +85,7 @@ struct Loaded {
             rules = compiled.rules
             let read = TemplateSet.load(configuration.definitions.rules, from: configuration.templates)
             issues += read.issues
+            if readsSecret, let issue = configuration.secretIssue { issues.append(issue) }
             templates = read.templates
         }
         let report = IssueReport(issues) { draft.line(of: $0) }
@@ -103,14 +107,13 @@ struct Loaded {
 
     /// The configured secret, else the one that the state has made for itself; empty if there is neither.
     func erasureKey() throws -> [UInt8] {
-        guard let file = configuration.secretFile else { return Secret.read(configuration.state + "/" + Secret.fileName) ?? [] }
-        guard let secret = Secret.read(file) else {
+        do {
+            return try configuration.secret()
+                ?? (try? Secret.read(configuration.state + "/" + Secret.fileName)) ?? []
+        } catch {
             throw Failure(
-                .configuration,
-                "\(file): the `secret_file` can't be read or holds less than 16 bytes; write random text into it, for example: openssl rand -hex 32"
-            )
+                .configuration, "\(configuration.secretFile?.value ?? ""): \(error.message); \(configuration.secretHint)")
         }
-        return secret
     }
 
     var settings: Settings {

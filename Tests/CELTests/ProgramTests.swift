@@ -87,7 +87,17 @@ import Testing
         let program = try CompileErrorTests.environment.compile("profile.count('x', '7d') >= 5")
         guard case .binary(.greaterOrEqual, let left, let right) = program.expression.kind else { throw Unexpected() }
         #expect(left.reference == 0 && left.type == .int && right.constant == .int(5) && program.type == .bool)
-        #expect(program.text(of: left.span) == "profile.count('x', '7d')")
+        #expect(program.source.text(of: left.span) == "profile.count('x', '7d')")
+    }
+
+    @Test("a trace shows a part in one line, without its comments") func traceOfLines() throws {
+        var environment = Environment()
+        environment.declare("a", .string)
+        let program = try environment.compile("a == 'x' // enough\n  \t|| a   == \"\"\"b\nc\"\"\"\r\n")
+        #expect(
+            program.trace(Bindings(variables: ["a": .string("x")])).map(\.text) == [
+                "a == 'x' || a   == \"\"\"b\\nc\"\"\"", "a == 'x'", "a", "a   == \"\"\"b\\nc\"\"\"", "a",
+            ])
     }
 
     @Test("a trace shows each part") func trace() throws {

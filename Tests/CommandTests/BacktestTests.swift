@@ -54,6 +54,32 @@ import Testing
         #expect(channel.output.contains("welcome   moved  channel"))
     }
 
+    /// What each side sent is counted by its own variants and segments, whatever the other one made of it.
+    @Test func eachSideCountsByItsOwnVariantsAndSegments() {
+        for number in 1...40 {
+            let line = Shop.line("Signed Up", at: "2026-03-01T10:00:00Z", user: "u\(number)", id: "u\(number)")
+            shop.program.write("logs/u\(number).ndjson", line)
+        }
+        func rows(_ result: Program.Result) -> [String: [Int]] {
+            var rows: [String: [Int]] = [:]
+            for line in result.lines where line.hasPrefix("welcome ") {
+                let cells = line.split(separator: " ").map { String($0) }
+                if cells.count == 8 { rows[cells[1]] = cells.dropFirst(2).compactMap { Int($0) } }
+            }
+            return rows
+        }
+        let old = Shop.configuration.replacing("wait: 1h", with: "wait: 1h\n    variants: { A: 50, B: 50 }")
+        shop.program.write("nudged.yaml", old)
+        let new = old.replacing("{ A: 50, B: 50 }", with: "{ B: 60, C: 40 }\n    holdout: 20%")
+            .replacing("  regular:", with: "  everybody: profile.first_seen <= profile.last_seen\n  regular:")
+        shop.program.write("other.yaml", new)
+        let own = rows(shop.run("backtest --against nudged.yaml --until 2026-03-02T00:00:00Z"))
+        let compared = rows(shop.run("backtest --against other.yaml --until 2026-03-02T00:00:00Z"))
+        #expect(own["A"]?[0] == compared["A"]?[0] && own["B"]?[0] == compared["B"]?[0], "\(own) \(compared)")
+        #expect(compared["A"]?[1] == 0 && compared["C"]?[0] == 0)
+        #expect(compared["everybody"]?[0] == 0 && (compared["everybody"]?[1] ?? 0) > 0)
+    }
+
     @Test func messagesAreCountedBySegmentOfTheirCustomer() {
         let result = compare(("wait: 1h", "wait: 90m"), arguments: "--json")
         #expect(

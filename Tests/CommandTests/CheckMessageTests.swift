@@ -43,6 +43,64 @@ import Testing
         #expect(result.errors.contains(hint), "\(result.errors)")
     }
 
+    @Test(arguments: [
+        ("rules: { a: { start: Product Stock Changed } }\n", "needs an `audience`"),
+        ("rules: { a: { start: Product Stock Changed, audience: waitlits } }\n", "is no audience"),
+        ("rules: { a: { start: Order Completed, limit: 3 } }\n", "`limit` needs an `audience`"),
+        ("rules: { a: { start: Order Completed, template: ../x } }\n", "`template` is a name, not a path"),
+        (
+            "calendars: { c: { TR: 2026-13-01 } }\nrules: { a: { start: { calendar: c, before: 7d, at: \"10:00\" } } }\n",
+            "is not a date"
+        ),
+    ])
+    func oneMistakeIsToldOnce(text: String, message: String) {
+        let result = Self.check(text)
+        #expect(result.code == 78)
+        #expect(result.errors.contains(message) && result.errors.contains(": 1 error\n"), "\(result.errors)")
+        #expect(!result.errors.contains("warning"), "\(result.errors)")
+    }
+
+    /// What `run` would refuse.
+    @Test func aSecretThatCanNotBeUsedIsAnErrorWithItsPlace() {
+        let program = Program()
+        defer { program.remove() }
+        program.write("nudged.yaml", "instance: shop\nsources: { name: web, path: events.ndjson }\nstate: s\nsecret_file: key\n")
+        let missing = program.run("check -c nudged.yaml")
+        #expect(missing.code == 78, "\(missing)")
+        #expect(
+            missing.errors.contains("nudged.yaml:4:14: error: the `secret_file` can't be read (No such file"), "\(missing.errors)"
+        )
+        #expect(missing.errors.contains("make one with head -c 32 /dev/urandom | base64 > "), "\(missing.errors)")
+        #expect(program.run("run --once -c nudged.yaml").code == 78)
+        program.write("key", "short\n")
+        let short = program.run("check -c nudged.yaml")
+        #expect(short.code == 78)
+        #expect(
+            short.errors.contains("nudged.yaml:4:14: error: the key in `secret_file` has fewer than 16 bytes"), "\(short.errors)")
+        program.write("key", "0123456789abcdef\n")
+        #expect(program.run("check -c nudged.yaml").code == 0)
+        guard program.shell("test $(id -u) = 0 && setpriv --version").code == 0 else { return }
+        _ = program.shell("chmod 600 key; chmod 755 .")
+        let hidden = program.shell("setpriv --reuid 65534 --clear-groups nudged check -c nudged.yaml")
+        #expect(hidden.code == 0 && hidden.errors.contains(":4:14: warning: the `secret_file` can't be read"), "\(hidden)")
+    }
+
+    @Test func aNameThatTheSourcesOwnMappingGivesIsKnown() {
+        let program = Program()
+        defer { program.remove() }
+        program.write(
+            "nudged.yaml",
+            """
+            instance: shop
+            sources:
+              - { name: web, path: e, format: { customer: u, event: e, time: t, names: { pv: Product View, x: Order Complete } } }
+            rules: { a: { start: [Product View, Order Complete] } }
+
+            """)
+        let result = program.run("check -c nudged.yaml")
+        #expect(result.code == 0 && result.errors.isEmpty, "\(result.errors)")
+    }
+
     /// Other segments, rules and members name segments by their place.
     @Test func aBrokenSegmentIsOneErrorBesideTheOthers() {
         let result = Self.check(

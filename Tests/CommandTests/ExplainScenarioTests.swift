@@ -258,6 +258,151 @@ import Testing
         #expect(served.contains("decided to send the message (stood in line), 1h after it was due"), "\(served)")
     }
 
+    private static let fans = """
+        segments:
+          buyer: profile.ever("Order Completed")
+          fan: |
+            profile.member("buyer")   // has bought
+              && profile.count("Product Viewed", "7d") >= 2
+
+        """
+
+    @Test func sheNeverEnteredTheSegmentThatStartsIt() {
+        let shop = Self.shop(
+            Self.fans + "rules: { hello: { start: { enters: fan } }, bye: { start: { leaves: buyer } } }\n",
+            Shop.line("Product Viewed", at: "2026-03-01T10:00:00Z", user: "ada", id: "v1"),
+            Shop.line("Order Completed", at: "2026-03-01T10:30:00Z", user: "bob", id: "o1"), Self.end("2026-03-01T11:00:00Z"))
+        defer { shop.program.remove() }
+        let hello = shop.run("explain ada hello").output
+        #expect(hello.contains("it starts on entering segment fan, in which the customer is not\n"), "\(hello)")
+        #expect(hello.contains("segment buyer: does not hold\n  profile.ever(\"Order Completed\")  =  false\n"), "\(hello)")
+        #expect(
+            hello.contains(
+                """
+                segment fan: does not hold
+                  profile.member("buyer") && profile.count("Product Viewed", "7d") >= 2  =  false
+                    profile.member("buyer")  =  false
+                    profile.count("Product Viewed", "7d") >= 2  =  false
+                      profile.count("Product Viewed", "7d")  =  1
+
+                """), "\(hello)")
+        let bye = shop.run("explain bob bye").output
+        #expect(
+            bye.contains("it starts on leaving segment buyer, in which the customer has been since 2026-03-01T10:30:00.000Z\n"),
+            "\(bye)")
+        #expect(bye.contains("segment buyer: holds\n"), "\(bye)")
+        #expect(
+            shop.run("explain bob bye --json").output.contains(
+                #""starts":[{"on":"leaves","segment":"buyer","since":"2026-03-01T10:30:00.000Z"}]"#))
+    }
+
+    @Test func theCalendarsMomentIsStillToComeOrFoundHerOutsideOfItsAudience() {
+        let shop = Self.shop(
+            Self.fans
+                + """
+                calendars: { md: { TR: [2026-03-10], default: [2026-06-01] } }
+                rules: { md: { start: { calendar: md, before: 7d, at: "10:00" }, audience: segment fan } }
+
+                """,
+            #"{"type":"identify","userId":"ada","messageId":"i1","timestamp":"2026-03-01T10:00:00Z","#
+                + #""context":{"locale":"tr-TR","timezone":"Europe/Istanbul"}}"# + "\n",
+            Shop.line("Product Viewed", at: "2026-03-01T10:00:00Z", user: "bob", id: "v1"), Self.end("2026-03-02T11:00:00Z"))
+        defer { shop.program.remove() }
+        let before = shop.run("explain ada md").output
+        #expect(
+            before.contains(
+                "it starts at 10:00, 7d before a day of calendar md; the next for this customer (country TR, time zone Europe/Istanbul) is at "
+                    + "2026-03-03T07:00:00.000Z\n"), "\(before)")
+        #expect(before.contains("its audience is segment fan, in which the customer is not\n"), "\(before)")
+        #expect(before.contains("segment fan: does not hold\n"), "\(before)")
+        #expect(
+            shop.run("explain bob md").output.contains(
+                "the next for this customer (no country known, no time zone known) is at 2026-05-25T10:00:00.000Z"))
+        shop.program.write("logs/more.ndjson", Self.end("2026-03-05T11:00:00Z"))
+        #expect(shop.run("run --once").code == 0)
+        let after = shop.run("explain ada md").output
+        #expect(after.contains("was at 2026-03-03T07:00:00.000Z, and was taken\n"), "\(after)")
+        #expect(
+            shop.run("explain ada md --json").output.contains(
+                #""starts":[{"at":"10:00","before":"7d","calendar":"md","country":"TR","moment":"2026-03-03T07:00:00.000Z","on":"calendar","#
+                    + #""taken":true,"timezone":"Europe/Istanbul"}]"#))
+    }
+
+    @Test func sheIsNotInTheSegmentThatIsAProductsAudience() {
+        let shop = Self.shop(
+            Self.fans + "rules: { drop: { start: Product Price Changed, audience: segment fan } }\n",
+            Shop.line("Product Viewed", at: "2026-03-01T10:00:00Z", user: "ada", id: "v1"), Self.end("2026-03-01T11:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain ada drop").output
+        #expect(
+            result.contains("it starts on Product Price Changed\nits audience is segment fan, in which the customer is not\n"),
+            "\(result)")
+        #expect(result.contains("segment fan: does not hold\n"), "\(result)")
+        #expect(shop.run("explain ada drop --json").output.contains(#""audience":[{"segment":"fan","since":null}]"#))
+    }
+
+    /// An empty cart that was touched last is not the current one.
+    @Test func theCartIsTheCurrentOne() {
+        func cart(_ event: String, at time: String, _ cart: String, _ products: String) -> String {
+            Shop.line(event, at: time, user: "ada", id: time, #"{"cart_id":"\#(cart)","products":[\#(products)]}"#)
+        }
+        let shop = Self.shop(
+            "rules: { gap: { start: Checkout Started, if: size(cart.items) > 0 } }\n",
+            cart("Cart Updated", at: "2026-03-01T10:00:00Z", "full", #"{"product_id":"tea"}"#),
+            cart("Cart Updated", at: "2026-03-01T10:30:00Z", "empty", ""), Self.end("2026-03-01T11:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain ada gap").output
+        #expect(result.contains("if: holds\n"), "\(result)")
+    }
+
+    @Test func whatIsMissingIsNoNullAndWhatTheEventBringsIsOpen() {
+        let shop = Self.shop(
+            """
+            rules:
+              mark:
+                start: { event: Liked, where: has(event.properties.src) }
+                if: event.properties.?src.orValue("") == "" && profile.traits.?name.orValue("") == "x"
+
+            """,
+            Shop.line("Liked", at: "2026-03-01T10:00:00Z", user: "ada", id: "l1", #"{"src":null}"#),
+            Shop.line("Liked", at: "2026-03-01T10:00:00Z", user: "bob", id: "l2", #"{}"#), Self.end("2026-03-01T11:00:00Z"))
+        defer { shop.program.remove() }
+        let null = shop.run("explain ada mark").output
+        #expect(null.contains("(it saw event.properties.?src = null, profile.traits.?name = missing)"), "\(null)")
+        let open = shop.run("explain bob mark").output
+        #expect(
+            open.contains(
+                "where of start on Liked: depends on the event\n  has(event.properties.src)  =  depends on the event\n"),
+            "\(open)")
+        #expect(open.contains("if: does not hold\n"), "\(open)")
+        #expect(open.contains("event.properties.?src  =  depends on the event\n"), "\(open)")
+        #expect(open.contains("profile.traits.?name  =  missing\n"), "\(open)")
+        #expect(shop.run("explain bob mark --json").output.contains(#""holds":null"#))
+    }
+
+    @Test func whatIsRunningBringsItsEvent() {
+        let shop = Self.shop(
+            """
+            rules:
+              mark:
+                start: { event: Liked, where: event.properties.?src.orValue("web") == "web" }
+                wait: 2h
+                if: has(event.properties.src) && event.properties.?src.orValue("") == "web"
+
+            """,
+            Shop.line("Liked", at: "2026-03-01T10:00:00Z", user: "bob", id: "l2", #"{"n":1}"#), Self.end("2026-03-01T11:00:00Z"))
+        defer { shop.program.remove() }
+        let result = shop.run("explain bob mark").output
+        #expect(result.contains("where of start on Liked: holds\n"), "\(result)")
+        #expect(result.contains("event.properties.?src  =  missing\n"), "\(result)")
+        #expect(result.contains("if: does not hold\n") && result.contains("has(event.properties.src)  =  false\n"), "\(result)")
+        shop.program.write("logs/more.ndjson", Self.end("2026-03-01T13:00:00Z"))
+        #expect(shop.run("run --once").code == 0)
+        let ended = shop.run("explain bob mark").output
+        #expect(ended.contains("where of start on Liked: depends on the event\n"), "\(ended)")
+        #expect(ended.contains("(it saw has(event.properties.src) = false, event.properties.?src = missing)"), "\(ended)")
+    }
+
     @Test func idsThatAreUnknownErasedOrMerged() {
         let shop = Shop()
         defer { shop.program.remove() }

@@ -63,6 +63,21 @@ import Testing
         #expect(result.errors.contains("web.gz ends in the middle of compressed data"), "\(result.errors)")
     }
 
+    /// Whether a pattern or the command line names them.
+    @Test(arguments: [
+        "logs/web.ndjson logs/web.ndjson.gz", "logs/web.ndjson.gz logs/web.ndjson", "logs/web.ndjson logs/web.ndjson",
+    ])
+    func aCompressedCopyOfALogIsReadOnce(logs: String) {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        let once = shop.run("replay logs/web.ndjson")
+        _ = shop.program.shell("gzip -k logs/web.ndjson")
+        let both = shop.run("replay " + logs)
+        #expect(both.output == once.output && !once.output.isEmpty)
+        #expect(both.errors.hasPrefix(once.errors.prefix { $0 != " " } + " lines in "), "\(both.errors)")
+        #expect(!both.errors.contains("duplicates"), "\(both.errors)")
+    }
+
     /// As after a truncation under a writer that goes on where it was.
     @Test func aFileThatBeginsWithAHoleIsRead() {
         let shop = Shop(runs: false)

@@ -48,46 +48,38 @@ import Testing
         if command != "status" { #expect(onTerminal(shop, command, "env -u NO_COLOR TERM=xterm").contains("\u{1B}[")) }
     }
 
-    /// Columns that give way where a line is too long; times, numbers and what names something are never cut.
-    private static let elastic = ["customer", "key", "cause", "condition", "message"]
-
-    /// How wide a table is uncut, and how wide on a terminal of `columns`: elastic columns give way, down to eight each.
-    private func widths(_ shop: Shop, _ command: String, columns: Int) -> (whole: Int, kept: Int) {
-        shop.program.write("rows.csv", shop.run(command + " --csv").output)
-        shop.program.write(
-            "widths.py",
-            """
-            import csv, sys
-            elastic, columns = sys.argv[1].split(), int(sys.argv[2])
-            rows = list(csv.reader(open("rows.csv", newline="")))
-            told = [(name, max(len(row[i]) for row in rows)) for i, name in enumerate(rows[0]) if any(row[i] for row in rows[1:])]
-            gaps = 2 * (len(told) - 1)
-            whole = sum(width for _, width in told) + gaps
-            least = sum(min(width, 8) if name in elastic else width for name, width in told) + gaps
-            print(whole, min(whole, max(columns, least)))
-            """)
-        let elastic = Self.elastic + (command == "decisions" ? ["id"] : [])
-        let numbers = shop.program.shell("python3 widths.py '\(elastic.joined(separator: " "))' \(columns)").output
-            .split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        #expect(numbers.count == 2, "\(command)")
-        return (numbers.first ?? 0, numbers.last ?? 0)
-    }
-
+    /// The narrowest terminal on which everything that never leaves has room: no line is longer than any wider one. What has no room is named, and ids that
+    /// other commands take are whole or left out.
     @Test(arguments: tables) func tablesKeepToTheWidth(_ command: String) {
         let shop = Shop()
         defer { shop.program.remove() }
         guard shop.program.shell("script --version").code == 0 else { return }
         let wide = onTerminal(shop, command, "NO_COLOR=1 COLUMNS=400").split(whereSeparator: \.isNewline)
-        #expect(wide.allSatisfy { !$0.contains("…") })
-        for columns in [30, 60, 100] {
-            let (whole, kept) = widths(shop, command, columns: columns)
-            #expect((wide.map(\.count).max() ?? 0) <= whole)
+        #expect(wide.allSatisfy { !$0.contains("…") && !$0.contains("no room for") })
+        let whole = wide.map(\.count).max() ?? 0
+        for columns in [80, 100, 132] {
             let narrow = onTerminal(shop, command, "NO_COLOR=1 COLUMNS=\(columns)").split(whereSeparator: \.isNewline)
-            #expect(narrow.count == wide.count)
-            #expect((narrow.map(\.count).max() ?? 0) <= kept, "\(columns) columns: \(narrow)")
+            #expect(narrow.allSatisfy { $0.count <= columns }, "\(columns) columns: \(narrow)")
+            let named = narrow.count { $0.hasPrefix("(no room for ") }
+            #expect(narrow.count == wide.count + named)
             #expect(
-                narrow.contains { $0.contains("…") } == (kept < (wide.map(\.count).max() ?? 0)), "\(columns) columns: \(narrow)")
+                (named > 0 || narrow.contains { $0.contains("…") }) == (columns < whole), "\(columns) columns: \(narrow)")
         }
+    }
+
+    @Test func anIdIsWholeOrLeftOut() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        let ids = shop.run("decisions --csv").output.split(separator: "\r\n").dropFirst().compactMap {
+            $0.split(separator: ",").last
+        }
+        #expect(!ids.isEmpty)
+        let piped = shop.program.shell("COLUMNS=40 nudged decisions -c nudged.yaml").output
+        #expect(ids.allSatisfy { piped.contains($0) })
+        guard shop.program.shell("script --version").code == 0 else { return }
+        let narrow = onTerminal(shop, "decisions", "NO_COLOR=1 COLUMNS=80")
+        #expect(narrow.contains("(no room for started at, due at, id: --json has everything)"), "\(narrow)")
+        #expect(ids.allSatisfy { onTerminal(shop, "decisions", "NO_COLOR=1 COLUMNS=140").contains($0) })
     }
 
     /// A reader that never ends its look keeps the daemon from nothing: it goes on reading, committing and publishing.

@@ -201,6 +201,26 @@ import Testing
         #expect(shop.program.run("decisions --csv -c other.yaml").output == shop.run("decisions --csv").output)
     }
 
+    /// Neither SQL nor another code: it is no state of nudged's.
+    @Test(arguments: ["profile ada", "status", "decisions", "backup copy.db"])
+    func aDatabaseOfAnotherProgramIsBadData(command: String) {
+        for content in ["CREATE TABLE t (a); INSERT INTO t VALUES (1)", "PRAGMA user_version=3; CREATE TABLE t (a)", ""] {
+            _ = shop.program.shell("rm -f state/nudged.db*; sqlite3 state/nudged.db '\(content)'; touch state/nudged.db")
+            let result = shop.run(command)
+            #expect(result.code == 65, "\(content): \(result)")
+            #expect(
+                result.errors.contains("nudged.db: empty, or a database of another program; "), "\(content): \(result.errors)")
+        }
+    }
+
+    @Test func aDateIsATime() {
+        let since = shop.run("decisions --csv --since 2026-03-01").output
+        #expect(since == shop.run("decisions --csv").output)
+        #expect(since != shop.run("decisions --csv --since 2026-03-02").output)
+        #expect(shop.run("replay --until 2026-03-02").output == shop.run("replay --until 2026-03-02T00:00:00Z").output)
+        #expect(shop.run("decisions --since 2026-03-32").code == 64)
+    }
+
     @Test func jsonAndCSVExcludeEachOther() { #expect(shop.run("timers --json --csv").code == 64) }
 
     @Test func readingWorksWhileTheDaemonRuns() {

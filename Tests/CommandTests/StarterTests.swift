@@ -26,6 +26,40 @@ import Testing
         #expect(own.output.contains(#""content":{"body":"Çay","content_type":"text/plain","subject":"Unuttunuz mu?"}"#))
     }
 
+    /// Whoever tries the shipped rules on the simulated week sees what each of them does.
+    @Test func everyShippedRuleComesToAVerdictInASimulatedWeek() {
+        _ = program.shell("nudged simulate --output week.ndjson")
+        let here = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+        program.write(
+            "nudged.yaml",
+            "instance: shop\nstate: state\noutbox: outbox\nclock: log\nsources: { name: web, path: week.ndjson }\n"
+                + "include: \(here)/share/rules/*.yaml\n")
+        let replay = program.run("replay -c nudged.yaml --state replayed --progress none")
+        #expect(replay.code == 0, "\(replay.errors)")
+        let rules = program.shell("cd '\(here)/share/rules' && grep -l '^rules:' *.yaml | sed 's/.yaml//'").lines
+        #expect(rules.count == 19)
+        let decided = program.shell("sqlite3 replayed/nudged.db 'SELECT DISTINCT rule FROM decisions ORDER BY 1'").lines
+        #expect(decided == rules.sorted())
+    }
+
+    @Test func aNameThatCheckWouldRefuseIsRefused() {
+        let refused = program.run("init --instance 'a b'")
+        #expect(refused.code == 64, "\(refused)")
+        #expect(refused.errors.contains("--instance takes 1 to 64 of the characters"), "\(refused.errors)")
+        #expect(program.shell("ls").output.isEmpty)
+    }
+
+    @Test(arguments: ["init -", "init new.yaml", "check -c nudged.yaml", "segments -c nudged.yaml"])
+    func whatCanNotBeWrittenIsAnError(command: String) {
+        program.write(
+            "nudged.yaml", "instance: shop\nsources: { name: web, path: e.ndjson }\nstate: state\noutbox: outbox\nclock: log\n")
+        program.write("e.ndjson", "")
+        #expect(program.run("run --once -c nudged.yaml").code == 0)
+        let result = program.shell("nudged \(command) > /dev/full")
+        #expect(result.code == 73, "\(result)")
+        #expect(result.errors.contains("standard output can't be written (No space left on device)"), "\(result.errors)")
+    }
+
     @Test func missingAndBrokenTemplatesAreShownWithTheirPlace() {
         program.write(
             "nudged.yaml",
@@ -45,6 +79,7 @@ import Testing
         program.write("templates/thanks.en.mustache", "subject: Thanks\n\nDear {{#customer}}{{id}},\n")
         let broken = program.run("check -c nudged.yaml")
         #expect(broken.code == 78)
-        #expect(broken.errors.contains("templates/thanks.en.mustache:3:1: error: "), "\(broken.errors)")
+        #expect(
+            broken.errors.contains("templates/thanks.en.mustache:3:6: error: this section is never ended\n"), "\(broken.errors)")
     }
 }

@@ -208,7 +208,6 @@ let head = "instance: shop\nsources: [{ name: shop, path: shop.ndjson }]\n"
         // Calendars and segments.
         Mistake(
             "calendars: { c: { tr: 2026-01-01 } }\n",
-            "?3:14 the calendar \"c\" has no dates",
             "3:19 \"tr\" is no country: a calendar's keys are ISO 3166 codes of two capital letters, or default | Did you mean `TR`?"
         ),
         Mistake(

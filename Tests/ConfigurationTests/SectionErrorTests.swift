@@ -12,8 +12,8 @@ import Testing
     static let sources: [Mistake] = [
         Mistake("sources: []\n", "2:10 `sources` is empty"),
         Mistake(
-            "sources: { name: a, path: b }\n",
-            "2:10 `sources` is a list, but this is a mapping (key: value) | Begin each item with a dash: - …"),
+            "sources: a\n",
+            "2:10 a source is a mapping, but this is a single value | Its keys are name, path, format, lateness."),
         Mistake(
             "sources: [a]\n",
             "2:11 a source is a mapping, but this is a single value | Its keys are name, path, format, lateness."),
@@ -42,6 +42,18 @@ import Testing
             "2:48 `event` is a path of field names with dots, not \"x..y\" | Write for example user.id.",
             "2:70 `names` is a mapping of names, but this is a list"),
     ]
+
+    /// A single one where a list of one is meant.
+    @Test func oneSourceAndOneCapNeedNoList() throws {
+        let folder = try Folder()
+        let path = try folder.write(
+            "nudged.yaml",
+            "instance: shop\nsources: { name: a, path: b }\ndelivery: { caps: { at_most: 1, per: 24h } }\n")
+        let (configuration, issues) = Configuration.load(path: path, environment: [:])
+        #expect(issues.isEmpty)
+        #expect(configuration?.sources.map(\.name.value) == ["a"])
+        #expect(configuration?.definitions.delivery.caps.map(\.atMost) == [1])
+    }
 
     @Test(arguments: delivery) func mistakesInDelivery(mistake: Mistake) throws {
         let (_, issues) = try load(head + mistake.yaml)
@@ -79,6 +91,12 @@ import Testing
         Mistake(
             "rules: { r: { start: A, on_cap: deferr } }\n",
             "3:33 `on_cap` is defer or drop, not \"deferr\" | Did you mean `defer`?"),
+        Mistake(
+            "rules: { r: { start: A, tags: { a: b } } }\n",
+            "3:31 `tags` is a list, but this is a mapping (key: value) | Begin each item with a dash: - …"),
+        Mistake(
+            "include: {}\n",
+            "3:10 `include` is a list, but this is a mapping (key: value) | Begin each item with a dash: - …"),
         Mistake("rules: { r: { start: A, tag: a, tags: [b] } }\n", "3:33 give `tag` or `tags`, not both | `tags` takes a list."),
         Mistake(
             "rules: { r: { start: A, uncounted: true } }\n",

@@ -76,7 +76,7 @@ import Testing
         let etc = folder.path + "/etc/"
         #expect(
             configuration.instance == "shop-2_x.y" && configuration.state == etc + "lib" && configuration.templates == etc + "t")
-        #expect(configuration.metrics == etc + "m" && configuration.secretFile == "/s")
+        #expect(configuration.metrics == etc + "m" && configuration.secretFile?.value == "/s")
         #expect(configuration.outboxes.map(\.name) == ["a", "b"] && configuration.outboxes.map(\.path) == ["/a", etc + "b"])
         #expect(configuration.outboxes[0].claimTimeout == 60_000 && configuration.outboxes[0].maxPending == 7)
         #expect(configuration.outboxes[0].keep == 2 * day)

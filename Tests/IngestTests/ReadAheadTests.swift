@@ -32,7 +32,7 @@ import Testing
     @Test(arguments: UInt64(1)...6) func theSameLinesComeOut(seed: UInt64) throws {
         let expected = lines(2000, seed)
         directory.append(expected.map { $0 + "\n" }.joined(), to: "app.log")
-        var tailer = Tailer(sources: [TailedSource(name: "app", pattern: directory.file("app.log"))])
+        var tailer = Tailer(sources: [TailedSource(name: "app", patterns: [directory.file("app.log")])])
         _ = tailer.scan()
         let id = try #require(tailer.files.first?.id)
         var random = SeededGenerator(seed: seed)
@@ -53,7 +53,7 @@ import Testing
         let old = lines(1000, 7)
         let new = lines(1000, 8).map { "new " + $0 }
         directory.append(old.map { $0 + "\n" }.joined(), to: "app.log")
-        var tailer = Tailer(sources: [TailedSource(name: "app", pattern: directory.file("app.log"))])
+        var tailer = Tailer(sources: [TailedSource(name: "app", patterns: [directory.file("app.log")])])
         _ = tailer.scan()
         let id = try #require(tailer.files.first?.id)
         var blocks = 0

@@ -8,7 +8,7 @@ import Testing
 
     func tailer(resuming: [FileCheckpoint] = [], limits: Tailer.Limits = .init()) -> Tailer {
         Tailer(
-            sources: [TailedSource(name: "app", pattern: directory.file("app.log*"))], resuming: resuming, limits: limits)
+            sources: [TailedSource(name: "app", patterns: [directory.file("app.log*")])], resuming: resuming, limits: limits)
     }
 
     func text(_ prefix: String, _ lines: Range<Int>) -> String {

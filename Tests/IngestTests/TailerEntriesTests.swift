@@ -8,7 +8,7 @@ import Testing
 
     func tailer(_ patterns: String..., resuming: [FileCheckpoint] = [], limits: Tailer.Limits = .init()) -> Tailer {
         let sources = patterns.enumerated().map {
-            TailedSource(name: "source\($0.offset)", pattern: directory.file($0.element), maxLineBytes: 1000)
+            TailedSource(name: "source\($0.offset)", patterns: [directory.file($0.element)], maxLineBytes: 1000)
         }
         return Tailer(sources: sources, resuming: resuming, limits: limits)
     }
@@ -211,7 +211,7 @@ import Testing
                 for index in 0..<100 { directory.append("f\(index)\n", to: "\(index).log") }
                 var limit = rlimit(rlim_cur: 40, rlim_max: 40)
                 setrlimit(__rlimit_resource_t(7), &limit)  // RLIMIT_NOFILE
-                var tailer = Tailer(sources: [TailedSource(name: "s", pattern: directory.file("*.log"))])
+                var tailer = Tailer(sources: [TailedSource(name: "s", patterns: [directory.file("*.log")])])
                 var out = Collector()
                 out.drain(&tailer)
                 out.drain(&tailer)

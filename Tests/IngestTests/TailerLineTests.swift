@@ -8,7 +8,7 @@ import Testing
 
     func tailer(maxLineBytes: Int = 1 << 20, resuming: [FileCheckpoint] = []) -> Tailer {
         Tailer(
-            sources: [TailedSource(name: "app", pattern: directory.file("app.log"), maxLineBytes: maxLineBytes)],
+            sources: [TailedSource(name: "app", patterns: [directory.file("app.log")], maxLineBytes: maxLineBytes)],
             resuming: resuming)
     }
 

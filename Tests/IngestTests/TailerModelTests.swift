@@ -67,7 +67,7 @@ private struct TailerModel {
             limits.decompressors = 1
         }
         let sources = [
-            TailedSource(name: "app", pattern: directory.file("app.log*"), maxLineBytes: 16384)
+            TailedSource(name: "app", patterns: [directory.file("app.log*")], maxLineBytes: 16384)
         ]
         var tailer = Tailer(sources: sources, resuming: [], limits: limits)
         startLive()

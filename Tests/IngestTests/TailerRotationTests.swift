@@ -7,7 +7,7 @@ import Testing
     let directory = TestDirectory()
 
     func sources(_ pattern: String = "app.log*") -> [TailedSource] {
-        [TailedSource(name: "app", pattern: directory.file(pattern))]
+        [TailedSource(name: "app", patterns: [directory.file(pattern)])]
     }
 
     @Test func `a growing file gives each line once`() {

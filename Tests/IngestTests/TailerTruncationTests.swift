@@ -21,7 +21,7 @@ import Testing
     @Test func `an unchanged status is trusted only once another file of the device changed later`() throws {
         for isSettled in [false, true] {
             let directory = TestDirectory()
-            var tailer = Tailer(sources: [TailedSource(name: "app", pattern: directory.file("*.log"))])
+            var tailer = Tailer(sources: [TailedSource(name: "app", patterns: [directory.file("*.log")])])
             var out = Collector()
             directory.append("old\n", to: "app.log")
             let before = try #require(FileStatus(linkAt: directory.file("app.log")))
@@ -41,7 +41,7 @@ import Testing
     }
 
     func tailer(_ pattern: String = "app.log*", resuming: [FileCheckpoint] = []) -> Tailer {
-        Tailer(sources: [TailedSource(name: "app", pattern: directory.file(pattern))], resuming: resuming)
+        Tailer(sources: [TailedSource(name: "app", patterns: [directory.file(pattern)])], resuming: resuming)
     }
 
     @Test(arguments: ["", "n\n", "new1\nnew\n", "new1\nnew2\nnew3\n"])

@@ -105,7 +105,7 @@ struct Case {
         guard let rules = compiled.rules, compiled.issues.isEmpty else { throw Failure(description: "\(compiled.issues)") }
         var settings = Settings(
             sources: configuration.sources.map { source in
-                let secret = configuration.secretFile.flatMap { Self.text($0) }.map { Array($0.utf8) }
+                let secret = configuration.secretFile.flatMap { Self.text($0.value) }.map { Array($0.utf8) }
                 return LogSource(
                     name: source.name.value, patterns: [source.path], format: Format(source.format),
                     lateness: source.lateness,

@@ -36,8 +36,8 @@ struct LoggedEvent: Decodable, Sendable {
         let decline: String?
         let nextAttempt: String?
         let subscriptionId: String?
-        let lat: Double?
-        let lon: Double?
+        let latitude: Double?
+        let longitude: Double?
         var item: String { (productId ?? "") + "/" + (variant ?? "") }
     }
 
@@ -68,7 +68,9 @@ struct LoggedEvent: Decodable, Sendable {
     }
 
     var time: Instant { Instant.parse(rfc3339: Array(timestamp.utf8)) ?? .min }
-    var isAboutProduct: Bool { event == "Product Stock Changed" || event == "Product Price Changed" }
+    var isAboutProduct: Bool {
+        ["Product Stock Changed", "Product Price Changed", "Product Launched"].contains(event ?? "")
+    }
 }
 
 /// A log read whole: the lines in the order of writing.

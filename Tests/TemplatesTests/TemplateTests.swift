@@ -41,10 +41,25 @@ import Testing
     }
 
     @Test(arguments: [
-        ("subject: {{#a}}\n\nx", 1), ("subject: x\n\n{{/a}}", 3), ("\n{{> other}}", 2), ("content-type: text/xml\n\nx", 1),
-        ("Hello\n\nx", 1), ("a: 1\na: 2\n\nx", 2), ("\n{{*{", 2),
-    ]) func brokenTemplatesNameTheirLine(text: String, line: Int) {
-        #expect { try Template(text) } throws: { ($0 as? Template.Fault)?.line == line }
+        ("subject: é {{#a}}\n\nx", "1:12 this section is never ended"),
+        ("subject: x\n\na\n  {{/a}}", "4:3 there is no section `a` to end here"),
+        ("\n{{#a}}{{^b}}\n{{/a}}", "3:1 the section to end here is `b`, which was begun in line 2"),
+        ("\n{{> other}}", "2:1 `{{>` is not supported"),
+        ("content-type: text/xml\n\nx", "1:15 there is no content type \"text/xml\" here"),
+        ("Hello\n\nx", "1:1 this is no field: fields come first, each in a line of its own, and a blank line ends them"),
+        ("a: 1\na: 2\n\nx", "2:1 `a` is given twice"), ("\n{{*{", "2:1 this tag is not closed: `}}` is missing"),
+        ("\nx\ny {{name\n{{other}}", "3:3 this tag is not closed: `}}` is missing"),
+        ("\n{{{name}}", "2:1 this tag is not closed: `}}}` is missing"),
+        ("\n{{! {{x}}\n {{customer.first name}}", "3:2 `customer.first name` is no name"),
+        ("\n{{ }}", "2:1 this tag has no name"),
+        ("\n{{a(b}}", "2:1 this is no Mustache template"),
+    ]) func whatIsWrongIsSaidWithItsPlace(text: String, expected: String) {
+        #expect {
+            try Template(text)
+        } throws: {
+            guard let fault = $0 as? Template.Fault else { return false }
+            return "\(fault.line):\(fault.column) \(fault.message)" == expected && !fault.hint.isEmpty
+        }
     }
 
     @Test func fallsBackFromLocaleToLanguageToDefault() throws {
@@ -74,7 +89,9 @@ import Testing
             #expect(rendered.contains(#""id":"x""#))
         }
         #expect(templates.render(rule: "other", Array(Self.data.utf8)) == Array(Self.data.utf8))
-        try write("cart.tr.mustache", "\n{{#a}}")
-        #expect(TemplateSet.load([rule], from: directory).issues.map(\.position.file) == [directory + "/cart.tr.mustache"])
+        try write("cart.tr.mustache", "\r\nx\r\n {{#a}}\r\n")
+        let issue = try #require(TemplateSet.load([rule], from: directory).issues.first)
+        #expect(issue.position == Position(file: directory + "/cart.tr.mustache", line: 3, column: 2))
+        #expect(issue.message == "this section is never ended\n     {{#a}}\n     ^")
     }
 }

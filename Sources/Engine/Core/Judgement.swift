@@ -1,23 +1,6 @@
 import CEL
 
 extension Engine {
-    /// The cart, product and subscription an instance is about: its key's, else those its starting event named.
-    func subject(_ slot: Int, _ instance: Instance) -> (cart: String?, product: ProductKey?, subscription: String?) {
-        let per = rules.rules[instance.rule].per
-        let properties = instance.properties.isEmpty ? nil : JSONView(bytes: instance.properties, offset: 0)
-        func target() -> String {
-            instance.eventName.same(as: StateEvent.orderCompleted.name)
-                ? profiles[slot].carts.target(afterOrder: properties) : profiles[slot].carts.target(of: properties)
-        }
-        return (
-            cart: per == .cart ? instance.key : target(),
-            product: per == .product
-                ? instance.product
-                : properties.flatMap { ProductMention($0)?.product ?? ProductMention.list($0)?.first?.product },
-            subscription: per == .subscription ? instance.key : Subscription.id(properties) ?? ""
-        )
-    }
-
     /// Evaluates one of a rule's conditions for an instance.
     mutating func evaluate(_ condition: Condition, _ slot: Int, _ instance: Instance) -> Evaluation {
         let result = inScope(condition, slot, instance) { condition.program.evaluate($0) }
@@ -30,7 +13,7 @@ extension Engine {
         _ condition: Condition, _ slot: Int, _ instance: Instance, _ body: (Scope) -> Result
     ) -> Result {
         pruneCarts(slot)
-        let subject = subject(slot, instance)
+        let subject = profiles[slot].subject(of: instance, rules)
         let facts = subject.product.flatMap { productIndex[$0] }.map { products[$0].facts }
         let now = clock.now
         let rules = rules
@@ -86,6 +69,25 @@ extension Engine {
             return
         }
         deliver(slot, place, rule)
+    }
+}
+
+extension Profile {
+    /// The cart, product and subscription an instance is about: its key's, else those its starting event named.
+    func subject(of instance: Instance, _ rules: RuleSet) -> (cart: String?, product: ProductKey?, subscription: String?) {
+        let per = rules.rules[instance.rule].per
+        let properties = instance.properties.isEmpty ? nil : JSONView(bytes: instance.properties, offset: 0)
+        func target() -> String {
+            instance.eventName.same(as: StateEvent.orderCompleted.name)
+                ? carts.target(afterOrder: properties) : carts.target(of: properties)
+        }
+        return (
+            cart: per == .cart ? instance.key : target(),
+            product: per == .product
+                ? instance.product
+                : properties.flatMap { ProductMention($0)?.product ?? ProductMention.list($0)?.first?.product },
+            subscription: per == .subscription ? instance.key : Subscription.id(properties) ?? ""
+        )
     }
 }
 

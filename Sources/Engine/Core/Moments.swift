@@ -91,7 +91,9 @@ extension Engine {
                     profiles[slot].instances[place].phase != .queued, profiles[slot].instances[place].due <= moment.at
                 else { break }
                 if let product = profiles[slot].instances[place].product { _ = require(product, &missing) }
-                if rules.rules[rule].readsProduct, let product = subject(slot, profiles[slot].instances[place]).product {
+                if rules.rules[rule].readsProduct,
+                    let product = profiles[slot].subject(of: profiles[slot].instances[place], rules).product
+                {
                     _ = require(product, &missing)
                 }
                 guard missing.isEmpty else { return false }
@@ -157,39 +159,14 @@ extension Engine {
 
     // MARK: Calendars
 
-    /// Where a customer is, for calendars.
-    struct Whereabouts: Equatable {
-        let timezone: String?
-        let country: String?
-    }
-
-    func whereabouts(_ slot: Int) -> Whereabouts {
-        Whereabouts(timezone: profiles[slot].timezone?.value, country: profiles[slot].country)
-    }
-
-    /// The moments of calendars' days for somebody who is there.
-    private func calendarStarts(_ place: Whereabouts) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
-        let zone = rules.delivery.zone(named: place.timezone)
-        var result: [(trigger: CalendarTrigger, day: Int, at: Instant)] = []
-        for trigger in rules.triggers.calendars {
-            for day in place.country.flatMap({ trigger.days[$0] }) ?? trigger.days["default"] ?? [] {
-                let whole = trigger.before / 86_400_000
-                let local =
-                    (Int64(day) - whole) * 86_400_000 + Int64(trigger.minuteOfDay) * 60_000
-                    - (trigger.before - whole * 86_400_000)
-                let at = Instant(zone.moments(ofLocal: Int(local / 1000)).first) * 1000
-                result.append((trigger, day, at))
-            }
-        }
-        return result
-    }
+    func whereabouts(_ slot: Int) -> Whereabouts { profiles[slot].whereabouts }
 
     private func calendarStarts(_ slot: Int) -> [(trigger: CalendarTrigger, day: Int, at: Instant)] {
-        calendarStarts(whereabouts(slot))
+        rules.calendarStarts(whereabouts(slot))
     }
 
     private func isTaken(_ slot: Int, _ trigger: CalendarTrigger, _ day: Int) -> Bool {
-        profiles[slot].calendarDays.contains { $0.rule == trigger.rule && $0.trigger == trigger.id && $0.day == day }
+        profiles[slot].hasTaken(trigger, day)
     }
 
     func nextCalendarStart(_ slot: Int) -> Instant {
@@ -210,7 +187,7 @@ extension Engine {
     /// - Parameter place: where the customer was before the event at hand.
     mutating func startPassedOver(_ slot: Int, since place: Whereabouts) {
         guard whereabouts(slot) != place else { return }
-        let awaited = calendarStarts(place).filter { $0.at >= clock.now && !isTaken(slot, $0.trigger, $0.day) }
+        let awaited = rules.calendarStarts(place).filter { $0.at >= clock.now && !isTaken(slot, $0.trigger, $0.day) }
         for (trigger, day, at) in calendarStarts(slot)
         where at < clock.now
             && awaited.contains(where: {
@@ -226,19 +203,5 @@ extension Engine {
         profiles[slot].calendarDays.append(CalendarDay(rule: trigger.rule, trigger: trigger.id, day: day))
         guard trigger.segments.isEmpty || trigger.segments.contains(where: { profiles[slot].isMember(of: $0) }) else { return }
         start(slot, trigger.rule, key: keyWithoutEvent(slot, trigger.rule), product: nil, at: time, id: "", name: "")
-    }
-}
-
-extension Profile {
-    /// The region of the locale (`tr-TR`), else the trait `country`, in upper case.
-    package var country: String? {
-        if let locale = locale?.value {
-            // After a single letter come extensions (`en-u-ca-gregory`), among which no region stands.
-            for part in locale.split(whereSeparator: { "-_.@".contains($0) }).dropFirst().prefix(while: { $0.utf8.count > 1 })
-            where part.utf8.count == 2 && part.utf8.allSatisfy({ ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }) {
-                return part.uppercased()
-            }
-        }
-        return trait("country")?.string?.uppercased()
     }
 }

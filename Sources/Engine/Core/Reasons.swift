@@ -48,9 +48,21 @@ extension [TraceEntry] {
 extension TraceEntry {
     /// Nil for what is no plain value.
     fileprivate var plain: String? {
-        switch result {
+        guard case .value(var value) = result else { return result.shown }
+        while case .optional(let inner?) = value { value = inner }
+        switch value {
+        case .list, .map, .type: return nil
+        default: return result.shown
+        }
+    }
+}
+
+extension Evaluation {
+    /// For people, who are told an optional without a value from a null.
+    var shown: String {
+        switch self {
         case .error(let error): "error: \(error.message)"
-        case .value(.list), .value(.map), .value(.type): nil
+        case .value(.optional(let value)): value.map { Evaluation.value($0).shown } ?? "missing"
         case .value(let value): CanonicalJSON(value)?.text ?? "null"
         }
     }

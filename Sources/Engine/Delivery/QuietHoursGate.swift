@@ -68,11 +68,7 @@ struct QuietWindow {
         return found
     }
 
-    func clock(at time: Instant) -> String {
-        let minute = LocalTime(time, in: zone).second / 60
-        func two(_ number: Int) -> String { (number < 10 ? "0" : "") + String(number) }
-        return two(minute / 60) + ":" + two(minute % 60)
-    }
+    func clock(at time: Instant) -> String { LocalTime.text(minuteOfDay: LocalTime(time, in: zone).second / 60) }
 }
 
 /// What the clocks of a zone show.
@@ -90,5 +86,11 @@ struct LocalTime {
         let local = moment + zone.offset(at: moment)
         day = local >= 0 ? local / 86_400 : (local - 86_399) / 86_400
         second = local - day * 86_400
+    }
+
+    /// `HH:MM`.
+    static func text(minuteOfDay: Int) -> String {
+        func two(_ number: Int) -> String { (number < 10 ? "0" : "") + String(number) }
+        return two(minuteOfDay / 60) + ":" + two(minuteOfDay % 60)
     }
 }

@@ -92,6 +92,8 @@ package struct Definitions: Sendable {
     package var delivery = DeliveryDefinition()
     /// Names under which no event comes, because all logs' formats call such events otherwise, and what they are called.
     package var renamedEvents: [String: String] = [:]
+    /// Names that a source's own mapping gives to events.
+    package var mappedEvents: Set<String> = []
 
     package init(instance: String) { self.instance = instance }
 }
@@ -110,6 +112,8 @@ package struct SegmentDefinition: Sendable {
 package struct CalendarDefinition: Sendable {
     package var name: Located<String>
     package var days: [String: [Int]]
+    /// Some of it is wrong, and was told of: it may have dates that are not here.
+    package var isFaulty = false
 
     package init(name: Located<String>, days: [String: [Int]]) {
         self.name = name

@@ -87,6 +87,15 @@ enum KeptProperties: Sendable, Equatable {
         self = .named(names.sorted { $0.precedes($1) })
     }
 
+    /// Whether a condition finds all that it reads.
+    func covers(_ condition: Condition) -> Bool {
+        switch (self, KeptProperties([condition], findSubject: false)) {
+        case (.all, _): true
+        case (.named, .all): false
+        case (.named(let kept), .named(let read)): read.allSatisfy { name in kept.contains { $0.same(as: name) } }
+        }
+    }
+
     /// Packed; empty if there is nothing.
     func packed(of properties: JSONView, but left: String? = nil) -> [UInt8] {
         func isKept(_ name: String) -> Bool {

@@ -103,7 +103,7 @@ extension RuleCompiler {
                 Issue(
                     .warning, at: text.position(ofCharacter: asked.span.offset),
                     "a field taken with '.' is not optional: this is an error each time",
-                    hint: "Write \(program.text(of: operand.span)).?\(field)."))
+                    hint: "Write \(program.source.text(of: operand.span)).?\(field)."))
         }
         for child in expression.children { warnOfPlainFields(in: child, of: program, text) }
     }

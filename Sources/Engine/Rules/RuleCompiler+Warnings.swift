@@ -14,7 +14,7 @@ extension RuleCompiler {
                     hint: "Write `\(renamed)`."))
             return
         }
-        guard Self.knownEvents[name] == nil, name.utf8.count <= 40 else { return }
+        guard Self.knownEvents[name] == nil, !definitions.mappedEvents.contains(name), name.utf8.count <= 40 else { return }
         let letters = Self.letters(of: name)
         guard letters.count >= 8,
             let meant = Self.knownEvents.filter({
@@ -84,7 +84,8 @@ extension RuleCompiler {
         case .enters(let name): return fixed(name) != false
         case .leaves(let name): return fixed(name) == nil
         case .calendar(let name, _, _):
-            return definitions.calendars.first { $0.name.value.same(as: name.value) }?.days.contains { !$0.value.isEmpty } ?? true
+            guard let calendar = definitions.calendars.first(where: { $0.name.value.same(as: name.value) }) else { return true }
+            return calendar.isFaulty || calendar.days.contains { !$0.value.isEmpty }
         }
     }
 }

@@ -112,7 +112,8 @@ struct RuleCompiler {
             }
             found.calendars.append(
                 CalendarTrigger(
-                    rule: rule, id: Int64(bitPattern: StableHash.of("\(name.value) \(before) \(minute)")), days: calendar.days,
+                    rule: rule, id: CalendarTrigger.id(calendar: name.value, before: before, minuteOfDay: minute),
+                    days: calendar.days,
                     before: before, minuteOfDay: minute,
                     segments: definition.audience.compactMap {
                         if case .segment(let name) = $0 { self.segment(name) } else { nil }
@@ -180,28 +181,17 @@ struct RuleCompiler {
         }
     }
 
-    /// What of a rule does not go together with its audience, or with having none.
+    /// What of a rule does not go together with its audience. That it has none and needs one is seen where the configuration is read.
     private mutating func checkAudience(of definition: RuleDefinition, hasAudience: Bool, _ per: KeyKind) {
-        let productStart = definition.start.contains {
-            guard case .event(let name, _) = $0 else { return false }
-            return StateEvent.isAboutAProduct(name.value)
-        }
-        if productStart, definition.audience.isEmpty {
-            issues.append(
-                Issue(
-                    at: definition.name.position,
-                    "rule \"\(definition.name.value)\" is started by a product event, so it needs an audience",
-                    hint: "add `audience: waitlist` (or wishlist, cart, viewed 30d, segment NAME)"))
-        }
         if hasAudience, per != .product, let position = definition.per?.position {
             issues.append(
                 Issue(at: position, "a rule with an audience has one instance for each customer and product: `per: product`"))
         }
-        if !hasAudience, definition.limit != nil || definition.pace != nil {
+        if !hasAudience, !definition.audience.isEmpty, definition.limit != nil || definition.pace != nil {
             issues.append(
                 Issue(
                     at: definition.limit?.position ?? definition.name.position,
-                    "`limit` and `pace` share out a product among an audience, and this rule has none"))
+                    "`limit` and `pace` share out a product among an audience, and a calendar has no product"))
         }
     }
 

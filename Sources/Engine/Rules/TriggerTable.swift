@@ -33,7 +33,7 @@ struct TriggerGroup: Sendable {
 /// A start at a moment before each of a calendar's dates.
 package struct CalendarTrigger: Sendable {
     package let rule: Int
-    /// Made of the calendar's name, `before` and `minuteOfDay`: it tells apart several starts of one rule, wherever they stand in its list.
+    /// Tells apart several starts of one rule, wherever they stand in its list.
     package let id: Int64
     /// As in `CalendarDefinition`.
     package let days: [String: [Int]]
@@ -43,6 +43,10 @@ package struct CalendarTrigger: Sendable {
     package let minuteOfDay: Int
     /// Whose members start; empty: everybody.
     package let segments: [Int]
+
+    static func id(calendar: String, before: Milliseconds, minuteOfDay: Int) -> Int64 {
+        Int64(bitPattern: StableHash.of("\(calendar) \(before) \(minuteOfDay)"))
+    }
 }
 
 /// Which rules events, changes of segments and calendars start or cancel.

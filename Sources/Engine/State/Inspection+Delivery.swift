@@ -62,7 +62,11 @@ extension Inspection {
 
     /// The product a rule would be about: that of a running instance, else of the newest interest that its audience asks for.
     package func product(of rule: Int) -> ProductKey? {
-        if let running = profile.instances.first(where: { $0.rule == rule })?.product { return running }
+        if let running = running(of: rule), rules.rules[rule].per == .product || rules.rules[rule].readsProduct,
+            let product = profile.subject(of: running, rules).product
+        {
+            return product
+        }
         guard rules.rules[rule].per == .product else { return nil }
         let kinds = rules.rules[rule].interestKinds
         let interests = profile.interests.filter { kinds.isEmpty || kinds.contains($0.kind) }

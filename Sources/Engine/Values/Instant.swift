@@ -16,6 +16,24 @@ package enum Civil {
         return era * 146_097 + dayOfEra - 719_468
     }
 
+    /// Of a date as `2026-05-10`; nil if there is none such.
+    package static func days(_ text: String) -> Int? {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 10, bytes[4] == 0x2D, bytes[7] == 0x2D else { return nil }
+        func number(_ range: Range<Int>) -> Int? {
+            var value = 0
+            for byte in bytes[range] {
+                guard byte >= 0x30, byte <= 0x39 else { return nil }
+                value = value * 10 + Int(byte - 0x30)
+            }
+            return value
+        }
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), year >= 1, month >= 1, month <= 12,
+            day >= 1, day <= daysInMonth(year: year, month: month)
+        else { return nil }
+        return days(year: year, month: month, day: day)
+    }
+
     package static func date(days: Int) -> (year: Int, month: Int, day: Int) {
         let z = days + 719_468
         let era = (z >= 0 ? z : z - 146_096) / 146_097
@@ -75,6 +93,11 @@ extension Instant {
             text[23] = 0x5A
             return body(UnsafeRawBufferPointer(text))
         }
+    }
+
+    /// A time as people give it: RFC 3339, or a date for its midnight in UTC.
+    package static func parse(_ text: String) -> Instant? {
+        parse(rfc3339: Array(text.utf8)) ?? Civil.days(text).map { Instant($0) * 86_400_000 }
     }
 
     /// Reads RFC 3339 with any offset and up to any number of decimals (kept to the millisecond, the rest cut off). A leap second

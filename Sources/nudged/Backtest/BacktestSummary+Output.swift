@@ -45,7 +45,7 @@ extension BacktestSummary {
     var exampleTable: Table {
         var table = Table([
             Column("rule"), Column("kind"), Column("customer", isElastic: true), Column("key", isElastic: true),
-            Column("started_at"),
+            Column("started_at", leaves: 1),
             Column("before", isElastic: true), Column("after", isElastic: true),
         ])
         for example in examples {

@@ -10,15 +10,18 @@ enum BacktestChange: String, CaseIterable {
 /// the history alone.
 struct BacktestSummary {
     struct Counts {
+        var before = 0
+        var after = 0
         var same = 0
         var moved = 0
         var lost = 0
         var gained = 0
 
-        var before: Int { same + moved + lost }
-        var after: Int { same + moved + gained }
-
-        mutating func add(_ change: BacktestChange) {
+        /// - Parameters:
+        ///   - wasBefore, isAfter: whether it is counted here of what each side sent: one may have sent it in another variant.
+        mutating func add(_ change: BacktestChange, wasBefore: Bool, isAfter: Bool) {
+            before += wasBefore ? 1 : 0
+            after += isAfter ? 1 : 0
             switch change {
             case .same: same += 1
             case .moved: moved += 1
@@ -95,14 +98,17 @@ struct BacktestSummary {
     mutating func add(_ instance: ComparedInstance) -> BacktestChange {
         let change = Self.change(instance)
         let (old, new) = (Self.sent(instance.before), Self.sent(instance.after))
-        total.add(change)
-        rules[instance.rule, default: Counts()].add(change)
-        if let variant = (new ?? old)?.variant {
-            variants[Part(rule: instance.rule, name: variant), default: Counts()].add(change)
+        total.add(change, wasBefore: old != nil, isAfter: new != nil)
+        rules[instance.rule, default: Counts()].add(change, wasBefore: old != nil, isAfter: new != nil)
+        func count(_ change: BacktestChange, in parts: inout [Part: Counts], _ old: [String], _ new: [String]) {
+            for name in Set(old + new) {
+                parts[Part(rule: instance.rule, name: name), default: Counts()].add(
+                    change, wasBefore: old.contains(name), isAfter: new.contains(name))
+            }
         }
-        for segment in Set((old?.segments ?? []) + (new?.segments ?? [])) {
-            segments[Part(rule: instance.rule, name: segment), default: Counts()].add(change)
-        }
+        func variant(_ judged: Judged?) -> [String] { judged?.variant.map { [$0] } ?? [] }
+        count(change, in: &variants, variant(old), variant(new))
+        count(change, in: &segments, old?.segments ?? [], new?.segments ?? [])
         if let old { days[Self.day(old.at), default: (0, 0)].before += 1 }
         if let new { days[Self.day(new.at), default: (0, 0)].after += 1 }
         guard change != .same else { return change }

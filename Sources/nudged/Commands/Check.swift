@@ -36,7 +36,7 @@ struct Check: ParsableCommand {
                         receivedBefore: settings?.clock == .log ? nil : future))
                 return
             }
-            let (loaded, report) = Loaded.examine(absolute(config.path))
+            let (loaded, report) = Loaded.examine(absolute(config.path), readsSecret: true)
             if !report.text.isEmpty { complain(report.text) }
             guard let loaded else {
                 throw Failure(.configuration, "\(config.path): \(report.errors) error\(report.errors == 1 ? "" : "s")")

@@ -33,8 +33,9 @@ struct DeadLetterList: ParsableCommand {
         try reporting {
             let live = try LiveState(config)
             var table = Table([
-                Column("number", isNumber: true), Column("at"), Column("source"), Column("offset", isNumber: true),
-                Column("length", isNumber: true), Column("reason", style: { _ in .notable }), Column("message", isElastic: true),
+                Column("number", isNumber: true), Column("at", leaves: 3), Column("source"),
+                Column("offset", isNumber: true, leaves: 2), Column("length", isNumber: true, leaves: 1),
+                Column("reason", style: { _ in .notable }), Column("message", isElastic: true),
             ])
             let rows = try live.store.deadLetters(reason: reason, source: source, limit: limit)
             // One that is not configured any more has its dead letters still.

@@ -19,7 +19,7 @@ struct DecisionsCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Only from this time on: RFC 3339, or a span back from the engine's time such as 2d.", valueName: "time"))
+            "Only from this time on: RFC 3339, a date, or a span back from the engine's time such as 2d.", valueName: "time"))
     var since: String?
 
     @Option(help: "How many to list.")
@@ -58,8 +58,8 @@ enum DecisionTable {
         var table = Table([
             Column("decided_at"), Column("verdict", style: Terminal.verdictStyle), Column("rule"),
             Column("customer", isElastic: true),
-            Column("key", isElastic: true), Column("started_at"), Column("due_at"), Column("cause", isElastic: true),
-            Column("channel"), Column("variant"), Column("id", isElastic: true),
+            Column("key", isElastic: true, leaves: 6), Column("started_at", leaves: 2), Column("due_at", leaves: 1),
+            Column("cause", isElastic: true), Column("channel", leaves: 5), Column("variant", leaves: 4), Column("id", leaves: 3),
         ])
         for decision in rows {
             table.add([

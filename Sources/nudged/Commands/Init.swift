@@ -18,11 +18,17 @@ struct Init: ParsableCommand {
     @Option(help: ArgumentHelp("The directory that holds the shipped rules.", valueName: "directory"))
     var share: String?
 
+    func validate() throws {
+        guard Configuration.isInstance(instance) else {
+            throw ValidationError("--instance takes \(Configuration.instanceRule), not \"\(instance)\"")
+        }
+    }
+
     func run() throws {
         try reporting {
             let text = Starter.text(instance: instance, share: share.map(absolute) ?? ShareDirectory.path)
             guard file != "-" else {
-                print(text, terminator: "")
+                try StandardOutput.write(text, terminator: "")
                 return
             }
             let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)

@@ -14,8 +14,8 @@ struct OutboxCommand: ParsableCommand {
 enum MessageTable {
     static func make(_ rows: [MessageRow]) -> Table {
         var table = Table([
-            Column("decided_at"), Column("state", style: Terminal.verdictStyle), Column("rule"), Column("outbox"), Column("id"),
-            Column("expires_at"),
+            Column("decided_at", leaves: 3), Column("state", style: Terminal.verdictStyle), Column("rule"),
+            Column("outbox", leaves: 2), Column("id"), Column("expires_at", leaves: 1),
         ])
         for row in rows {
             table.add([

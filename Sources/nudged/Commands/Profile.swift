@@ -163,7 +163,7 @@ struct CustomerReport {
             marks.add([.text(inspection.rules.marks[mark.definition]), .time(mark.first), .time(mark.last)])
         }
         var running = Table([
-            Column("rule"), Column("key", isElastic: true), Column("phase"), Column("started_at"), Column("due"),
+            Column("rule"), Column("key", isElastic: true), Column("phase"), Column("started_at", leaves: 1), Column("due"),
         ])
         for timer in CanonicalJSON(stored: record.timers).elements {
             running.add([

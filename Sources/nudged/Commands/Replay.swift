@@ -114,9 +114,7 @@ final class LineOutput {
         while start < buffer.count {
             let count = buffer.withUnsafeBytes { Glibc.write(1, $0.baseAddress.map { $0 + start }, buffer.count - start) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                throw Failure(.noOutput, "standard output can't be written (\(String(cString: strerror(errno))))")
-            }
+            guard count > 0 else { throw StandardOutput.failure(errno) }
             start += count
         }
         buffer.removeAll(keepingCapacity: true)

@@ -19,7 +19,7 @@ struct ReportCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Only from this time on: RFC 3339, or a span back from the engine's time such as 30d.", valueName: "time"))
+            "Only from this time on: RFC 3339, a date, or a span back from the engine's time such as 30d.", valueName: "time"))
     var since = "90d"
 
     @Flag(help: "The figures behind it as JSON, for programs.")

@@ -22,12 +22,12 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "After a backup was restored: take what was decided before this time (RFC 3339) as published, and go on.",
+            "After a backup was restored: take what was decided before this time (RFC 3339, or a date) as published, and go on.",
             valueName: "time"))
     var restored: String?
 
     func validate() throws {
-        if let restored, Instant.parse(rfc3339: Array(restored.utf8)) == nil {
+        if let restored, Instant.parse(restored) == nil {
             throw ValidationError("--restored takes a time such as 2026-03-01T12:00:00Z, not \"\(restored)\"")
         }
         if let restored, let time = Instant.parse(rfc3339: Array(restored.utf8)), time > wallClock() {
@@ -44,7 +44,7 @@ struct Run: ParsableCommand {
                 let loaded = try Loaded.load(path)
                 var settings = loaded.settings
                 if loaded.configuration.secretFile != nil { settings.secret = try loaded.erasureKey() }
-                settings.restored = restored.flatMap { Instant.parse(rfc3339: Array($0.utf8)) }
+                settings.restored = restored.flatMap { Instant.parse($0) }
                 return Deployment(settings: settings, rules: loaded.rules, state: loaded.configuration.state)
             }
             var service = try Service(try deploy(), version: Nudged.version, reload: deploy)

@@ -6,7 +6,9 @@ import Simulation
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes the log of a seeded, realistic shop, at once or live at a rate.",
-        discussion: "The same seed and settings give the same bytes on every machine. By default a week of a small shop.")
+        discussion:
+            "The same seed and settings give the same bytes on every machine. By default a week of a small shop, in which every shipped rule finds something to do."
+    )
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The file to append to; - for standard output.", valueName: "file"))
     var output = "-"
@@ -26,7 +28,7 @@ struct Simulate: ParsableCommand {
     @Option(help: "End after this many lines.")
     var lines: Int?
 
-    @Option(help: ArgumentHelp("When the first day starts (RFC 3339).", valueName: "time"))
+    @Option(help: ArgumentHelp("When the first day starts (RFC 3339, or a date).", valueName: "time"))
     var start: String?
 
     @Option(help: ArgumentHelp("How long after its time an event is written at most, as 2s or 1m.", valueName: "duration"))
@@ -53,7 +55,7 @@ struct Simulate: ParsableCommand {
     var rotate: Int?
 
     func validate() throws {
-        if let start, Instant.parse(rfc3339: Array(start.utf8)) == nil {
+        if let start, Instant.parse(start) == nil {
             throw ValidationError("--start takes a time such as 2026-03-01T00:00:00Z")
         }
         if let disorder, DurationLiteral.parse(disorder) == nil {
@@ -81,7 +83,7 @@ struct Simulate: ParsableCommand {
         settings.products = products ?? settings.products
         settings.days = days ?? settings.days
         settings.lines = lines ?? settings.lines
-        settings.start = start.flatMap { Instant.parse(rfc3339: Array($0.utf8)) } ?? settings.start
+        settings.start = start.flatMap { Instant.parse($0) } ?? settings.start
         settings.disorder = disorder.flatMap { DurationLiteral.parse($0) } ?? settings.disorder
         settings.duplicates = duplicates ?? settings.duplicates
         settings.malformed = malformed ?? settings.malformed

@@ -22,7 +22,7 @@ struct TimersCommand: ParsableCommand {
             let state = try LiveState(config)
             var table = Table([
                 Column("due"), Column("rule"), Column("customer", isElastic: true), Column("key", isElastic: true),
-                Column("phase", style: Terminal.verdictStyle), Column("started_at"),
+                Column("phase", style: Terminal.verdictStyle), Column("started_at", leaves: 1),
             ])
             let timers = try state.store.timers(rule: rule, limit: limit)
             // What runs of one that is not configured any more is there until the daemon goes by the configuration.

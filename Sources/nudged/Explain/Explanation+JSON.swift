@@ -4,14 +4,16 @@ import Storage
 /// For programs.
 extension Explanation {
     var json: CanonicalJSON {
-        .object([
-            ("customer", .string(customer)), ("asked", alias.map { .string($0) } ?? .null),
-            ("erased_until", erasedUntil.map { .string($0.rfc3339) } ?? .null), ("rule", rule.map { .string($0) } ?? .null),
-            ("pauses", .array(pauses.map(\.json))),
-            ("decisions", decisionList), ("running", .array(running.map(Self.json))),
-            ("judged_at", .string(inspection.now.rfc3339)), ("product", productObject),
-            ("conditions", .array(conditions.map(Self.json))),
-            ("gates", .array(gates.map(Self.json))),
+        let conditions = conditions.map { Self.json($0) }
+        let starts = starts.map { Self.json($0) }
+        let audience = audience.map { CanonicalJSON.object(Self.members($0)) }
+        return .object([
+            ("customer", .string(customer)), ("asked", Self.optional(alias)),
+            ("erased_until", Self.optional(erasedUntil?.rfc3339)),
+            ("rule", Self.optional(rule)), ("pauses", .array(pauses.map(\.json))), ("decisions", decisionList),
+            ("running", .array(running.map { Self.json($0) })), ("starts", .array(starts)), ("audience", .array(audience)),
+            ("judged_at", .string(inspection.now.rfc3339)), ("product", productObject), ("conditions", .array(conditions)),
+            ("gates", .array(gates.map { Self.json($0) })),
         ])
     }
 
@@ -64,9 +66,40 @@ extension Explanation {
         }
     }
 
+    private static func json(_ start: Inspection.Start) -> CanonicalJSON {
+        let kind: String
+        let members: [(key: String, value: CanonicalJSON)]
+        switch start {
+        case .event(let name, let last):
+            (kind, members) = ("event", [("event", .string(name)), ("last", optional(last?.rfc3339))])
+        case .enters(let standing): (kind, members) = ("enters", Self.members(standing))
+        case .leaves(let standing): (kind, members) = ("leaves", Self.members(standing))
+        case .calendar(let appointment): (kind, members) = ("calendar", Self.members(appointment))
+        }
+        return .object([("on", .string(kind))] + members)
+    }
+
+    private static func members(_ standing: Inspection.Standing) -> [(key: String, value: CanonicalJSON)] {
+        [("segment", .string(standing.segment)), ("since", optional(standing.since?.rfc3339))]
+    }
+
+    private static func members(_ appointment: Inspection.Appointment) -> [(key: String, value: CanonicalJSON)] {
+        [
+            ("calendar", .string(appointment.calendar)), ("before", .string(DurationLiteral.text(appointment.before))),
+            ("at", .string(appointment.time)), ("country", optional(appointment.country)),
+            ("timezone", optional(appointment.timezone)), ("moment", optional(appointment.moment?.rfc3339)),
+            ("taken", .bool(appointment.isTaken)),
+        ]
+    }
+
+    private static func optional(_ text: String?) -> CanonicalJSON {
+        guard let text else { return .null }
+        return .string(text)
+    }
+
     private static func json(_ condition: Inspection.Judged) -> CanonicalJSON {
         .object([
-            ("place", .string(condition.place)), ("holds", .bool(condition.holds)),
+            ("place", .string(condition.place)), ("holds", condition.holds.map { .bool($0) } ?? .null),
             (
                 "parts",
                 .array(

@@ -21,12 +21,40 @@ extension Explanation {
         }
         guard let ruleIndex else { return lines.joined(separator: "\n") }
         if decisions.isEmpty, running.isEmpty {
-            for start in inspection.starts(of: ruleIndex) {
-                lines.append("it starts on \(start.event)" + (start.last.map { ", which last happened at \($0.rfc3339)" } ?? ""))
-            }
+            lines += starts.map { DisplayText.safe("it starts \(Self.text($0))") }
+            lines += audience.map { DisplayText.safe("its audience is segment \(Self.text($0))") }
         }
         lines += productLines(ruleIndex, terminal) + conditionLines(terminal) + gateLines(terminal)
         return lines.joined(separator: "\n")
+    }
+
+    private static func text(_ start: Inspection.Start) -> String {
+        switch start {
+        case .event(let name, let last): "on \(name)" + (last.map { ", which last happened at \($0.rfc3339)" } ?? "")
+        case .enters(let standing): "on entering segment \(text(standing))"
+        case .leaves(let standing): "on leaving segment \(text(standing))"
+        case .calendar(let appointment): text(appointment)
+        }
+    }
+
+    private static func text(_ standing: Inspection.Standing) -> String {
+        standing.segment
+            + (standing.since.map { ", in which the customer has been since \($0.rfc3339)" } ?? ", in which the customer is not")
+    }
+
+    private static func text(_ appointment: Inspection.Appointment) -> String {
+        let before = appointment.before == 0 ? "on" : "\(DurationLiteral.text(appointment.before)) before"
+        let place =
+            (appointment.country.map { "country \($0)" } ?? "no country known") + ", "
+            + (appointment.timezone.map { "time zone \($0)" } ?? "no time zone known")
+        let moment =
+            switch appointment.moment {
+            case nil: "it has no day for this customer (\(place))"
+            case let moment? where appointment.isToCome: "the next for this customer (\(place)) is at \(moment.rfc3339)"
+            case let moment?:
+                "the last for this customer (\(place)) was at \(moment.rfc3339), and was \(appointment.isTaken ? "" : "not ")taken"
+            }
+        return "at \(appointment.time), \(before) a day of calendar \(appointment.calendar); \(moment)"
     }
 
     private func timeline(_ row: DecisionRow, _ terminal: Terminal) -> [String] {
@@ -122,13 +150,21 @@ extension Explanation {
         }
         for condition in conditions {
             lines.append(
-                "\(condition.place): "
-                    + terminal.styled(condition.holds ? "holds" : "does not hold", condition.holds ? .good : .notable))
+                DisplayText.safe("\(condition.place): ")
+                    + terminal.styled(Self.text(condition.holds), condition.holds == true ? .good : .notable))
             for part in condition.parts {
                 lines.append(String(repeating: "  ", count: part.depth + 1) + DisplayText.safe("\(part.text)  =  \(part.value)"))
             }
         }
         return lines
+    }
+
+    private static func text(_ holds: Bool?) -> String {
+        switch holds {
+        case true?: "holds"
+        case false?: "does not hold"
+        case nil: "depends on the event"
+        }
     }
 
     private func gateLines(_ terminal: Terminal) -> [String] {

@@ -29,6 +29,8 @@ struct Explanation {
     let product: (key: ProductKey, inspection: ProductInspection?)?
     let gates: [GateStep]
     let conditions: [Inspection.Judged]
+    let starts: [Inspection.Start]
+    let audience: [Inspection.Standing]
 
     init(_ live: LiveState, _ record: CustomerRecord, asked: String, rule: String?, limit: Int) throws {
         let store = live.store
@@ -64,12 +66,14 @@ struct Explanation {
                 place: product.flatMap { inspection.place(of: instance, at: $0) })
         }
         guard let index else {
-            (product, gates, conditions) = (nil, [], [])
+            (product, gates, conditions, starts, audience) = (nil, [], [], [], [])
             return
         }
         let key = inspection.product(of: index)
         product = try key.map { ($0, try inspected($0)) }
         gates = inspection.gates(of: index, running.first?.instance, sha256: Digest.sha256)
+        starts = inspection.starts(of: index)
+        audience = inspection.audience(of: index)
         conditions = inspection.conditions(of: index, product: product?.inspection)
     }
 

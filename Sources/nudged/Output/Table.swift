@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Glibc
 
 /// How a report is written: for people unless a program asks.
 struct OutputOption: ParsableArguments {
@@ -69,15 +70,18 @@ struct Column {
     let isNumber: Bool
     /// Its cells are cut first where a line is too long.
     let isElastic: Bool
+    /// In which turn it is left out where a line is too long all the same; nil: never.
+    let leaves: Int?
     let style: @Sendable (Cell) -> Terminal.Style
 
     init(
-        _ name: String, isNumber: Bool = false, isElastic: Bool = false,
+        _ name: String, isNumber: Bool = false, isElastic: Bool = false, leaves: Int? = nil,
         style: @escaping @Sendable (Cell) -> Terminal.Style = { _ in .plain }
     ) {
         self.name = name
         self.isNumber = isNumber
         self.isElastic = isElastic
+        self.leaves = leaves
         self.style = style
     }
 
@@ -118,22 +122,22 @@ struct Table {
     func text(on terminal: Terminal) -> String {
         // What is empty in every row tells a person nothing.
         let told = columns.indices.filter { column in rows.isEmpty || rows.contains { !$0[column].display.isEmpty } }
-        if told.count < columns.count {
-            var table = Table(told.map { columns[$0] })
-            for row in rows { table.add(told.map { row[$0] }) }
-            return table.text(on: terminal)
+        let left = leaving(told, terminal)
+        guard left.isEmpty else {
+            let names = left.map { columns[$0].title }.joined(separator: ", ")
+            return only(told.filter { !left.contains($0) }).text(on: terminal) + "\n"
+                + terminal.styled("(no room for \(names): --json has everything)", .faint)
         }
+        guard told.count == columns.count else { return only(told).text(on: terminal) }
         let displays = rows.map { $0.map(\.display) }
-        var widths = columns.indices.map { column in
-            displays.reduce(DisplayText.width(columns[column].name)) { max($0, DisplayText.width($1[column])) }
-        }
+        var widths = columns.indices.map { width(of: $0) }
         if let width = terminal.width { shrink(&widths, to: width) }
         func line(_ cells: [String], _ style: (Int) -> Terminal.Style) -> String {
             var line = ""
             for (column, cell) in cells.enumerated() {
                 let cut = DisplayText.cut(cell, to: widths[column])
                 let padding = String(repeating: " ", count: max(0, widths[column] - DisplayText.width(cut)))
-                if column > 0 { line += "  " }
+                if column > 0 { line += String(repeating: " ", count: Self.gap) }
                 let styled = terminal.styled(cut, style(column))
                 // No spaces at the end of a line.
                 if columns[column].isNumber {
@@ -150,11 +154,40 @@ struct Table {
             separator: "\n")
     }
 
+    private func only(_ places: [Int]) -> Table {
+        var table = Table(places.map { columns[$0] })
+        for row in rows { table.add(places.map { row[$0] }) }
+        return table
+    }
+
+    private func width(of column: Int) -> Int {
+        rows.reduce(DisplayText.width(columns[column].name)) { max($0, DisplayText.width($1[column].display)) }
+    }
+
+    /// Those of some columns that a line has no room for, although others give way.
+    private func leaving(_ told: [Int], _ terminal: Terminal) -> [Int] {
+        guard let width = terminal.width else { return [] }
+        let least = told.map { columns[$0].isElastic ? min(Self.leastWidth, self.width(of: $0)) : self.width(of: $0) }
+        var over = least.reduce(0, +) + Self.gap * (told.count - 1) - width
+        var left: [Int] = []
+        let mayLeave = zip(told, least).filter { columns[$0.0].leaves != nil }
+        for (column, width) in mayLeave.sorted(by: { columns[$0.0].leaves ?? 0 < columns[$1.0].leaves ?? 0 }) where over > 0 {
+            left.append(column)
+            over -= width + Self.gap
+        }
+        return left.sorted()
+    }
+
+    private static let leastWidth = 8
+    private static let gap = 2
+
     /// Elastic columns give way, the widest first, down to eight columns each.
     private func shrink(_ widths: inout [Int], to width: Int) {
-        var over = widths.reduce(0, +) + 2 * (widths.count - 1) - width
+        var over = widths.reduce(0, +) + Self.gap * (widths.count - 1) - width
         while over > 0,
-            let widest = columns.indices.filter({ columns[$0].isElastic && widths[$0] > 8 }).max(by: { widths[$0] < widths[$1] })
+            let widest = columns.indices.filter({ columns[$0].isElastic && widths[$0] > Self.leastWidth }).max(by: {
+                widths[$0] < widths[$1]
+            })
         {
             widths[widest] -= 1
             over -= 1
@@ -183,9 +216,13 @@ extension Terminal {
 
 /// Text to standard output, with an error where it can't be written.
 enum StandardOutput {
-    static func write(_ text: String) throws {
+    static func failure(_ code: Int32) -> Failure {
+        Failure(.noOutput, "standard output can't be written (\(String(cString: strerror(code))))")
+    }
+
+    static func write(_ text: String, terminator: String = "\n") throws {
         let output = LineOutput()
-        try output.write(Array((text + "\n").utf8)[...])
+        try output.write(Array((text + terminator).utf8)[...])
         try output.flush()
     }
 }
