@@ -6,7 +6,7 @@ import Engine
 /// {"at":1772359200000,"type":"pause"}                              {"at":…,"rule":"vip","type":"resume"}
 /// {"at":…,"number":12,"type":"retry"}                              {"at":…,"line":{…a Segment call…},"type":"event"}
 /// {"at":…,"ids":["<HMAC of an id>",…],"number":7,"type":"forget","until":…}
-/// {"at":…,"ids":[…],"type":"erased","until":…}                       by the daemon: all ids an erasure covered
+/// {"at":…,"before":0,"ids":[…],"type":"erased","until":…}            by the daemon: all ids an erasure covered; lines from that byte on stand after it
 /// ```
 /// `at` is the engine's time when it was written. When the daemon applies a line it notes where in the order that was
 /// (`{"at":…,"line":<byte offset of the line>,"type":"applied"}`), durably and before the commit, so that a restart and a replay apply it

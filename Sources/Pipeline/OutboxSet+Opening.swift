@@ -53,18 +53,30 @@ extension OutboxSet {
                 try store.setMeta(key, "open \(id) \(settings.path)")
                 try store.commit()
             } else {
+                let last = try store.meta(key).flatMap { FormerOutbox(name: settings.name, place: $0) }
                 if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
-                // Its id is committed before it is created, so that a crash in between leads back here with the same id.
-                let known = try store.meta(key).flatMap { text in
-                    text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
+                let former = try FormerOutbox.all(settings.name, store, isConfigured: true).first { $0.path == settings.path }
+                if let former {
+                    directory = try OutboxDirectory.open(path: former.path, expecting: former.id, observer: observer)
+                } else {
+                    // Its id is committed before it is created, so that a crash in between leads back here with the same id.
+                    let known = try store.meta(key).flatMap { text in
+                        text.hasPrefix("new ") && text.hasSuffix(" " + settings.path)
+                            ? String(text.split(separator: " ")[1]) : nil
+                    }
+                    let id = known ?? Digest.randomID()
+                    try store.begin()
+                    if let last { try store.setMeta(last.key, last.path) }
+                    try store.setMeta(key, "new \(id) \(settings.path)")
+                    try store.commit()
+                    directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
                 }
-                let id = known ?? Digest.randomID()
                 try store.begin()
-                try store.setMeta(key, "new \(id) \(settings.path)")
-                try store.commit()
-                directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
-                try store.begin()
-                try store.setMeta(key, "open \(id) \(settings.path)")
+                if let former {
+                    if let last { try store.setMeta(last.key, last.path) }
+                    try store.dropMeta(former.key)
+                }
+                try store.setMeta(key, "open \(directory.id) \(settings.path)")
                 try store.commit()
             }
             try recover(index, &directory, store)
@@ -91,6 +103,7 @@ extension OutboxSet {
             }
         }
         return unusable + unclaimed(try store.pendingCounts(), settings.map(\.name))
+            + (try unreached(try store.leavingFiles(), store, settings.map(\.name)))
     }
 
     /// The directory that the database knows under another path, if somebody has moved it here with all it holds.

@@ -21,6 +21,7 @@ extension Pipeline {
     /// Looks for new lines of the control log and applies those whose turn it is.
     package mutating func obey(wallNow: Instant?) throws {
         guard isFollowing else { return }
+        try eraseAgain()
         try control?.poll()
         while let (line, turn) = control?.next(now: engine.clock.now), turn <= engine.clock.now {
             try apply(line, at: turn, wallNow: wallNow)
@@ -41,6 +42,8 @@ extension Pipeline {
     /// Applies one line, now that everything before `turn` has been applied.
     mutating func apply(_ line: ControlLine, at turn: Instant, wallNow: Instant?) throws {
         try finishCommit()
+        notePlace(of: line)
+        defer { notePlace(of: line) }
         // Before its first event the engine has no time yet.
         let now = max(turn, engine.clock.now) == .min ? line.at : max(turn, engine.clock.now)
         if isFollowing, control?.isNoted == false { work.notes.append(ControlLine.applied(line, at: now)) }

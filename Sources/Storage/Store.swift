@@ -206,6 +206,16 @@ package final class Store {
         return number
     }
 
+    /// Those whose keys begin so.
+    package func metaEntries(prefix: String) throws(StoreError) -> [(key: String, value: String)] {
+        let statement = try database.statement("SELECT key, value FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")
+        defer { statement.reset() }
+        statement.bind(1, prefix)
+        var result: [(key: String, value: String)] = []
+        while try statement.step() { result.append((statement.text(0) ?? "", statement.text(1) ?? "")) }
+        return result
+    }
+
     /// What `meta` holds under a key can't be what the program wrote.
     func damaged(_ key: String) -> StoreError {
         StoreError(
@@ -232,12 +242,8 @@ package final class Store {
 
     /// By name of a series or mark: the engine time from which it is kept; nil inside: from the very beginning.
     package func keptSince() throws(StoreError) -> [String: Instant?] {
-        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'kept|%'")
-        defer { statement.reset() }
         var result: [String: Instant?] = [:]
-        while try statement.step() {
-            let key = statement.text(0) ?? ""
-            let text = statement.text(1) ?? ""
+        for (key, text) in try metaEntries(prefix: "kept|") {
             let since = Instant(text)
             guard since != nil || text.isEmpty else { throw damaged(key) }
             result[String(key.dropFirst(5))] = .some(since)
