@@ -320,6 +320,25 @@ import Testing
         #expect(files("outbox outbx", in: shop) == "")
     }
 
+    // MARK: The secret
+
+    @Test func withoutTheSecretNothingIsReplayed() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        forgetAda(shop)
+        _ = shop.program.shell("mv state/secret kept")
+        for arguments in ["run --once", "replay", "backtest --against nudged.yaml", "forget bob"] {
+            let refused = shop.run(arguments)
+            #expect(refused.code == 65 && refused.errors.contains("customers were erased under it"), "\(arguments): \(refused)")
+        }
+        // Its control log alone tells.
+        _ = shop.program.shell("mkdir other; sed 's/state: state/state: other/' nudged.yaml > other.yaml")
+        let refused = shop.program.run("replay -c other.yaml --control state/control.ndjson")
+        #expect(refused.code == 65 && refused.output == "", "\(refused)")
+        _ = shop.program.shell("mv kept state/secret")
+        #expect(shop.run("replay").code == 0)
+    }
+
     // MARK: Consent by hand
 
     private static let withChannel = Shop.configuration + "delivery: { channels: [email], consent: { default: granted } }\n"
