@@ -53,6 +53,7 @@ package final class Store {
         }
         do {
             let path = directory + "/" + fileName
+            try refuseEmpty(path, in: directory)
             let isNew = access(path, F_OK) != 0
             let database = try Database(path: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs: vfs)
             if isNew { chmod(path, 0o600) }
@@ -82,6 +83,22 @@ package final class Store {
         try database.gatherLog()
         database.countLog()
         return Store(database, directory: directory, lock: nil, checkpointer: checkpointer)
+    }
+
+    /// A database that has lost all it had is not begun anew, as an empty one would be: who was erased would come back. What lies beside it tells that it
+    /// was used.
+    private static func refuseEmpty(_ path: String, in directory: String) throws(StoreError) {
+        func size(_ path: String) -> Int {
+            var status = stat()
+            return stat(path, &status) == 0 ? Int(status.st_size) : 0
+        }
+        guard access(path, F_OK) == 0, size(path) == 0,
+            let witness = ["nudged.db-wal", "control.ndjson", "secret"].first(where: { size(directory + "/" + $0) > 0 })
+        else { return }
+        throw StoreError(
+            .corrupt,
+            "\(path): the database is empty, but the state has been used (there is \(witness)); restore a backup, or remove the empty file and replay the logs"
+        )
     }
 
     /// Makes the state directory, durably: whatever is committed in it is promised to senders.
@@ -117,6 +134,7 @@ package final class Store {
         guard access(path, F_OK) == 0 else {
             throw StoreError(.missing, "\(path): there is no state here yet; has the daemon run with this `state` directory?")
         }
+        try refuseEmpty(path, in: directory)
         let database = try Database(path: path, flags: SQLITE_OPEN_READONLY)
         try database.execute("PRAGMA busy_timeout=2000", doing: "open the database")
         let version = try database.integer("PRAGMA user_version") ?? 0

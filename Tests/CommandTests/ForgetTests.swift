@@ -367,4 +367,19 @@ import Testing
         #expect(shop.run("decisions --customer ada --csv").output.contains(",suppressed,"))
         #expect(shop.run("replay --control state/control.ndjson").output == "")
     }
+
+    // MARK: A database that lost everything
+
+    @Test func anEmptyDatabaseInAUsedStateIsRefused() {
+        let shop = Shop()
+        defer { shop.program.remove() }
+        forgetAda(shop)
+        _ = shop.program.shell("rm -f state/nudged.db-*; : > state/nudged.db")
+        for arguments in ["run --once", "status", "export bob"] {
+            let refused = shop.run(arguments)
+            #expect(
+                refused.code == 65 && refused.errors.contains("the database is empty, but the state has been used"), "\(refused)")
+        }
+        #expect(shop.program.shell("stat -c %s state/nudged.db").output == "0\n")
+    }
 }
