@@ -54,8 +54,7 @@ extension Pipeline {
             work.resumed.append(rule)
             changeOutboxes { $0.resume(rule) }
         case .event(let text): try applyByHand(text, at: now)
-        case .forget(let hashes, let customer, let until, let letters):
-            try forget(hashes, customer, until: until, deadLetters: letters)
+        case .forget(let order): try forget(order, givenAt: line.at)
         case .retry(let number): if isFollowing { try retry(number, at: now, wallNow: wallNow) }
         }
         control?.removeFirst()

@@ -4,25 +4,46 @@ import Storage
 
 /// Erasure (`operations.md`, Privacy): out of the engine, out of the database with its log of changes, out of the outboxes, out of the control log.
 extension Pipeline {
-    /// Whom a control line means: the customer of that number if it is one of the ids (after a rebuild of the state it may be another's), with or
-    /// without a profile, else whoever is at hand and is.
-    mutating func forget(_ hashes: [String], _ number: Int64?, until: Instant, deadLetters: [[Int64]]) throws {
-        let wanted = Set(hashes)
+    /// Erases whom a control line means: the customer of that number if it is one of the ids (after a rebuild of the state it may be another's), with or
+    /// without a profile, else whoever is at hand and is, else whoever has come into the state since the line was written.
+    mutating func forget(_ order: ControlLine.Forgetting, givenAt: Instant) throws {
+        let wanted = Set(order.hashes)
+        let tombstones = engine.tombstones
         var found: Int64?
         var keys: [CustomerKey] = []
-        if let number, isFollowing {
+        if let number = order.customer, isFollowing {
             if !engine.isResident(number), !engine.isGone(number), try store?.customer(number) != nil {
                 try bringIn(number: number)
             }
             if engine.isCustomer(number, hashes: wanted) { found = number }
             let known = try store?.keys(of: number) ?? []
-            if known.contains(where: { wanted.contains(engine.tombstones.hash($0)) }) { keys = known }
+            if known.contains(where: { wanted.contains(tombstones.hash($0)) }) { keys = known }
         }
         found = found ?? engine.residentCustomer(hashes: wanted)
-        if let found { try erase(found, hashes: hashes, until: until) } else { engine.entomb(hashes, keys: keys, until: until) }
-        try eraseProfiles(of: keys, until: until)
-        for entry in deadLetters where entry.count == 2 {
+        if found == nil, isFollowing {
+            // Who was known then may have become somebody else, whose number may be any.
+            let first = order.customer == nil ? order.nextCustomer ?? 0 : 0
+            try store?.forEachKey(from: first) { key, _ in if wanted.contains(tombstones.hash(key)) { keys.append(key) } }
+        }
+        if let found {
+            try erase(found, hashes: order.hashes, until: order.until)
+        } else {
+            engine.entomb(order.hashes, keys: keys, until: order.until)
+        }
+        try eraseProfiles(of: keys, until: order.until)
+        try forgetDeadLetters(order, givenAt: givenAt)
+    }
+
+    /// Those that the order names, and such as have come since it was given, whose ids only the hashes tell.
+    private mutating func forgetDeadLetters(_ order: ControlLine.Forgetting, givenAt: Instant) throws {
+        for entry in order.deadLetters where entry.count == 2 {
             if let row = try store?.deadLetter(entry[0]), row.offset == entry[1] { work.retried.append(entry[0]) }
+        }
+        guard isFollowing else { return }
+        let tombstones = engine.tombstones
+        deadLetters.removeAll { tombstones.drops(holding: $0.head, at: order.until) }
+        for row in try store?.deadLetters(since: givenAt) ?? [] where tombstones.drops(holding: row.head, at: order.until) {
+            work.retried.append(row.number)
         }
     }
 
@@ -45,7 +66,7 @@ extension Pipeline {
         missedErasures = [:]
         var found: [(key: CustomerKey, customer: Int64, hash: String)] = []
         let tombstones = engine.tombstones
-        try store.forEachKey { key, customer in
+        try store.forEachKey(from: 0) { key, customer in
             let hash = tombstones.hash(key)
             if missed[hash] != nil { found.append((key, customer, hash)) }
         }

@@ -126,14 +126,16 @@ extension Store {
         return keys
     }
 
-    /// Goes through the ids of all customers, also of those whose profile is gone.
-    package func forEachKey(_ body: (_ key: CustomerKey, _ customer: Int64) -> Void) throws(StoreError) {
+    /// Goes through the ids of all customers from a number on, also of those whose profile is gone.
+    package func forEachKey(from number: Int64, _ body: (_ key: CustomerKey, _ customer: Int64) -> Void) throws(StoreError) {
         let statement = try database.statement(
             """
-            SELECT id, anonymous, number FROM customer UNION ALL SELECT anonymous_id, 1, customer FROM link
-            UNION ALL SELECT id, anonymous, customer FROM former_customer
+            SELECT id, anonymous, number FROM customer WHERE number >= ?1
+            UNION ALL SELECT anonymous_id, 1, customer FROM link WHERE customer >= ?1
+            UNION ALL SELECT id, anonymous, customer FROM former_customer WHERE customer >= ?1
             """)
         defer { statement.reset() }
+        statement.bind(1, number)
         while try statement.step() {
             body(CustomerKey(isAnonymous: statement.integer(1) != 0, id: statement.bytes(0) ?? []), statement.integer(2))
         }

@@ -244,6 +244,16 @@ extension Store {
         return try statement.step() ? letter(statement) : nil
     }
 
+    /// Those that were stored at this engine time or later.
+    package func deadLetters(since: Instant) throws(StoreError) -> [DeadLetterRow] {
+        let statement = try database.statement("SELECT \(Self.letterColumns) FROM dead_letter WHERE at >= ? ORDER BY number")
+        defer { statement.reset() }
+        statement.bind(1, since)
+        var rows: [DeadLetterRow] = []
+        while try statement.step() { rows.append(letter(statement)) }
+        return rows
+    }
+
     package func deadLetterCounts() throws(StoreError) -> [(source: String, reason: String, count: Int)] {
         let statement = try database.statement(
             "SELECT source, reason, count(*) FROM dead_letter GROUP BY source, reason ORDER BY count(*) DESC, source, reason")

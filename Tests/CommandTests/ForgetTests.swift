@@ -193,6 +193,23 @@ import Testing
         #expect(traces(of: "ada", in: shop).contains("nudged.db"))
     }
 
+    /// The order was given before the state knew of the customer, and is obeyed after: as if the daemon had been killed in between.
+    @Test func whoComesInAfterTheOrderIsErasedByIt() {
+        let shop = Shop(runs: false)
+        defer { shop.program.remove() }
+        shop.program.write("logs/web.ndjson", Shop.line("Other", at: "2026-03-01T23:00:00Z", user: "zed", id: "first"))
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(shop.run("forget ada").output.contains("of whom nothing is in the state"))
+        _ = shop.program.shell("mv state/control.ndjson order")
+        shop.program.write("logs/more.ndjson", Shop.log + Self.broken)
+        #expect(shop.run("run --once --drain").code == 0)
+        #expect(traces(of: "ada", in: shop) != "")
+        _ = shop.program.shell("cat state/control.ndjson >> order; mv order state/control.ndjson")
+        #expect(shop.run("run --once").code == 0)
+        #expect(traces(of: "ada", in: shop) == "")
+        #expect(traces(of: "zelda", in: shop).contains("nudged.db"))
+    }
+
     @Test func aLineThatIsTooLateBringsNobodyBack() {
         let shop = Shop()
         defer { shop.program.remove() }

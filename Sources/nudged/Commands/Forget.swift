@@ -36,10 +36,10 @@ struct ForgetCommand: ParsableCommand {
             // Up to this moment: by the clock, or by the newest event where the log is the clock.
             let newest = try live.store.sourceFiles().compactMap(\.watermark).max() ?? 0
             let until = max(try live.now, newest, live.loaded.configuration.clock == .wall ? wallClock() : 0)
-            try orders.give([
-                .forget(hashes: keys.map { hashing.hash($0) }, customer: numbers.first, until: until, deadLetters: letters)
-            ]
-            )
+            let order = ControlLine.Forgetting(
+                hashes: keys.map { hashing.hash($0) }, customer: numbers.first,
+                nextCustomer: try live.store.engineClock()?.nextCustomer, until: until, deadLetters: letters)
+            try orders.give([.forget(order)])
             print(
                 "Forgetting \(DisplayText.safe(id.text))"
                     + (numbers.isEmpty ? ", of whom nothing is in the state: only its events are dropped" : "")
