@@ -1,3 +1,5 @@
+import Engine
+
 /// A line that can't become an event, and why. It is stored, counted and never stops the stream.
 package struct DeadLetter: Sendable, Equatable {
     /// The contract's reasons, in its spelling.
@@ -29,6 +31,9 @@ package struct DeadLetter: Sendable, Equatable {
     package var head: [UInt8]
     /// Name of the source: filled in by the reader, which knows it.
     package var sourceName = ""
+    /// Whose event it is and when it happened, of a line that is refused for its time alone.
+    package var customers: [CustomerKey] = []
+    package var time: Instant?
 
     package static let headLimit = 4096
 

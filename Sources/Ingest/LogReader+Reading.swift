@@ -119,7 +119,7 @@ extension LogReader {
         let latest = wallLimit ?? .max
         let name = sources[state.source].name
         var newest = state.newest
-        var refused: [DeadLetter] = []
+        var refused: [(letter: DeadLetter, event: Event)] = []
         var batch = EventBatch()
         swap(&batch, &lines.batch)
         let text = lines.text
@@ -163,14 +163,15 @@ extension LogReader {
                     if note?.kind != .retried { newest = max(newest ?? time, time) }
                     keep(order)
                 case .refused(let reason, let message):
-                    refused.append(deadLetter(reason, message, events[first], in: text, of: state))
+                    refused.append((deadLetter(reason, message, events[first], in: text, of: state), events[first]))
                 }
             }
         }
         batch.events.removeLast(count - kept)
         chunk.deadLetters += lines.deadLetters
         if !refused.isEmpty {
-            chunk.deadLetters = (chunk.deadLetters + refused).sorted { ($0.file, $0.offset) < ($1.file, $1.offset) }
+            for index in refused.indices { refused[index].letter.customers = batch.customers(of: refused[index].event) }
+            chunk.deadLetters = (chunk.deadLetters + refused.map(\.letter)).sorted { ($0.file, $0.offset) < ($1.file, $1.offset) }
         }
         states[id]?.newest = newest
         if keepsLines {
@@ -218,6 +219,7 @@ extension LogReader {
                 line: UnsafeRawBufferPointer(rebasing: bytes[Int(event.raw.offset)..<Int(event.raw.offset + event.raw.length)]),
                 source: UInt32(state.source), file: UInt32(state.number), offset: event.offset, length: event.length)
             letter.sourceName = sources[state.source].name
+            letter.time = event.time
             return letter
         }
     }

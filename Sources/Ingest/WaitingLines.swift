@@ -8,6 +8,30 @@ package struct WaitingLines: Sendable {
     package var lastOrder = Instant.min
     /// They take the place of all that is kept, and are not added to it.
     package var replacesKept: Bool
+
+    /// One of the lines that a store keeps, for people.
+    package struct Line: Sendable {
+        package let source: String
+        package let file: UInt32
+        package let offset: UInt64
+        /// When its turn is.
+        package let order: Instant
+        package let text: [UInt8]
+    }
+
+    /// The lines of what a store keeps.
+    package static func lines(of chunks: [[UInt8]]) -> [Line] {
+        var result: [Line] = []
+        for chunk in chunks {
+            var position = 0
+            while let line = KeptLine(in: chunk, at: &position) {
+                result.append(
+                    Line(
+                        source: line.source, file: line.file, offset: line.offset, order: line.order, text: Array(line.text)))
+            }
+        }
+        return result
+    }
 }
 
 /// One waiting line, and where it stands.

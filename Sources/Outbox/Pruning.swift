@@ -60,20 +60,21 @@ extension OutboxDirectory {
         return removed
     }
 
-    /// The messages of some customers in all five directories, of which the database knows no more (its rows have a retention of their own). Each file
-    /// is opened for it.
+    /// The messages of erased customers in all five directories, of which the database knows no more (its rows have a retention of their own). Each
+    /// file is opened for it.
     ///
     /// - Parameters:
-    ///   - subjects: the customers as messages name them.
+    ///   - isErased: asked of the customer as messages name it, and of the message's sequence number.
     ///   - isKnown: whether there is a row of a file's name.
-    package func strays(of subjects: [String], isKnown: (String) throws -> Bool) throws -> [String] {
+    package func strays(isErased: (String, Int64) -> Bool, isKnown: (String) throws -> Bool) throws -> [String] {
         try check()
         var found: Set<String> = []
         for folder in Folder.allCases {
             for name in try entries(folder) where MessageName.isMessage(name) && !found.contains(name) {
-                guard try !isKnown(name), let bytes = contents(folder, name), let packed = JSONText.pack(bytes),
-                    let subject = JSONView(bytes: packed, offset: 0)["subject"]?.string,
-                    subjects.contains(where: { $0.utf8.elementsEqual(subject.utf8) })
+                guard try !isKnown(name), let bytes = contents(folder, name), let packed = JSONText.pack(bytes) else { continue }
+                let message = JSONView(bytes: packed, offset: 0)
+                guard let subject = message["subject"]?.string, let sequence = message["sequence"]?.string.flatMap({ Int64($0) }),
+                    isErased(subject, sequence)
                 else { continue }
                 found.insert(name)
             }

@@ -5,8 +5,8 @@ import Engine
 /// ```
 /// {"at":1772359200000,"type":"pause"}                              {"at":…,"rule":"vip","type":"resume"}
 /// {"at":…,"number":12,"type":"retry"}                              {"at":…,"line":{…a Segment call…},"type":"event"}
-/// {"at":…,"ids":["<HMAC of an id>",…],"number":7,"type":"forget","until":…}
-/// {"at":…,"ids":[…],"type":"erased","until":…}                       by the daemon: all ids an erasure covered
+/// {"at":…,"ids":["<HMAC of an id>",…],"next":12,"number":7,"type":"forget","until":…}
+/// {"at":…,"before":0,"ids":[…],"type":"erased","until":…}            by the daemon: all ids an erasure covered; lines from that byte on stand after it
 /// ```
 /// `at` is the engine's time when it was written. When the daemon applies a line it notes where in the order that was
 /// (`{"at":…,"line":<byte offset of the line>,"type":"applied"}`), durably and before the commit, so that a restart and a replay apply it
@@ -18,11 +18,31 @@ package struct ControlLine: Sendable, Equatable {
         case resume(rule: String?)
         /// A dead letter, by number.
         case retry(Int64)
-        /// Keyed hashes of ids, the customer's number if it was known, and until when events are dropped. The dead letters that held the id, by
-        /// number and offset, which the daemon could not find by a hash.
-        case forget(hashes: [String], customer: Int64?, until: Instant, deadLetters: [[Int64]])
+        case forget(Forgetting)
         /// An event made by hand: the JSON text of a Segment call.
         case event([UInt8])
+    }
+
+    /// An erasure, which must not name whom it is about.
+    package struct Forgetting: Sendable, Equatable {
+        /// Keyed hashes of ids.
+        package var hashes: [String]
+        /// The customer's number, if there was one.
+        package var customer: Int64?
+        /// The first number that nobody had yet: who came in after the order was given has this one or a later.
+        package var nextCustomer: Int64?
+        /// Until when events are dropped.
+        package var until: Instant
+        /// The dead letters that held the id, by number and offset.
+        package var deadLetters: [[Int64]]
+
+        package init(hashes: [String], customer: Int64?, nextCustomer: Int64?, until: Instant, deadLetters: [[Int64]]) {
+            self.hashes = hashes
+            self.customer = customer
+            self.nextCustomer = nextCustomer
+            self.until = until
+            self.deadLetters = deadLetters
+        }
     }
 
     package var order: Order
@@ -51,13 +71,14 @@ package struct ControlLine: Sendable, Equatable {
         case .retry(let number):
             name("retry", nil)
             members.append(("number", .number(Double(number))))
-        case .forget(let hashes, let customer, let until, let letters):
+        case .forget(let order):
             name("forget", nil)
-            members.append(("ids", .array(hashes.map { .string($0) })))
-            members.append(("until", .number(Double(until))))
-            if let customer { members.append(("number", .number(Double(customer)))) }
-            if !letters.isEmpty {
-                members.append(("dead_letters", .array(letters.map { .array($0.map { .number(Double($0)) }) })))
+            members.append(("ids", .array(order.hashes.map { .string($0) })))
+            members.append(("until", .number(Double(order.until))))
+            if let customer = order.customer { members.append(("number", .number(Double(customer)))) }
+            if let next = order.nextCustomer { members.append(("next", .number(Double(next)))) }
+            if !order.deadLetters.isEmpty {
+                members.append(("dead_letters", .array(order.deadLetters.map { .array($0.map { .number(Double($0)) }) })))
             }
         case .event(let text):
             name("event", nil)
@@ -80,9 +101,9 @@ package struct ControlLine: Sendable, Equatable {
                 return nil
             }
             order = .forget(
-                hashes: ids, customer: view["number"]?.whole, until: until,
-                deadLetters: (view["dead_letters"]?.elements ?? []).map { $0.elements.compactMap(\.whole) }
-            )
+                Forgetting(
+                    hashes: ids, customer: view["number"]?.whole, nextCustomer: view["next"]?.whole, until: until,
+                    deadLetters: (view["dead_letters"]?.elements ?? []).map { $0.elements.compactMap(\.whole) }))
         case "event":
             guard let line = view["line"], line.tag == .object else { return nil }
             order = .event(JSONText.text(of: line))

@@ -40,6 +40,12 @@ struct ControlTail: Sendable {
     /// The whole lines that were not read yet and are JSON.
     private mutating func lines() throws(ControlLogError) -> [(start: Int, end: Int, view: JSONView)] {
         let bytes = try log.read(from: offset)
+        defer { offset += bytes.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0 }
+        return Self.lines(of: bytes, at: offset)
+    }
+
+    /// Whole lines that are JSON, with the offsets where they begin and where the next does.
+    static func lines(of bytes: [UInt8], at offset: Int) -> [(start: Int, end: Int, view: JSONView)] {
         var result: [(start: Int, end: Int, view: JSONView)] = []
         var start = 0
         while let end = bytes[start...].firstIndex(of: 0x0A) {
@@ -48,7 +54,6 @@ struct ControlTail: Sendable {
             }
             start = end + 1
         }
-        offset += start
         return result
     }
 

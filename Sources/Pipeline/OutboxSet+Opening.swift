@@ -52,27 +52,31 @@ extension OutboxSet {
                 try store.begin()
                 try store.setMeta(key, "open \(id) \(settings.path)")
                 try store.commit()
-            } else if let (id, former) = try former(of: settings.name, at: settings.path, store) {
-                if let known = try store.meta(key) { try settle(known, index, store) }
-                directory = former
-                try store.begin()
-                try leave(try store.meta(key), settings.name, store)
-                try store.setMeta(key, "open \(id) \(settings.path)")
-                try store.commit()
             } else {
+                let last = try store.meta(key).flatMap { FormerOutbox(name: settings.name, place: $0) }
                 if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
-                // Its id is committed before it is created, so that a crash in between leads back here with the same id.
-                let known = try store.meta(key).flatMap { text in
-                    text.hasPrefix("new ") && text.hasSuffix(" " + settings.path) ? String(text.split(separator: " ")[1]) : nil
+                let former = try FormerOutbox.all(settings.name, store, isConfigured: true).first { $0.path == settings.path }
+                if let former {
+                    directory = try OutboxDirectory.open(path: former.path, expecting: former.id, observer: observer)
+                } else {
+                    // Its id is committed before it is created, so that a crash in between leads back here with the same id.
+                    let known = try store.meta(key).flatMap { text in
+                        text.hasPrefix("new ") && text.hasSuffix(" " + settings.path)
+                            ? String(text.split(separator: " ")[1]) : nil
+                    }
+                    let id = known ?? Digest.randomID()
+                    try store.begin()
+                    if let last { try store.setMeta(last.key, last.path) }
+                    try store.setMeta(key, "new \(id) \(settings.path)")
+                    try store.commit()
+                    directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
                 }
-                let id = known ?? Digest.randomID()
                 try store.begin()
-                try leave(try store.meta(key), settings.name, store)
-                try store.setMeta(key, "new \(id) \(settings.path)")
-                try store.commit()
-                directory = try OutboxDirectory.create(path: settings.path, id: id, observer: observer)
-                try store.begin()
-                try store.setMeta(key, "open \(id) \(settings.path)")
+                if let former {
+                    if let last { try store.setMeta(last.key, last.path) }
+                    try store.dropMeta(former.key)
+                }
+                try store.setMeta(key, "open \(directory.id) \(settings.path)")
                 try store.commit()
             }
             try recover(index, &directory, store)
@@ -99,6 +103,7 @@ extension OutboxSet {
             }
         }
         return unusable + unclaimed(try store.pendingCounts(), settings.map(\.name))
+            + (try unreached(try store.leavingFiles(), store, settings.map(\.name)))
     }
 
     /// The directory that the database knows under another path, if somebody has moved it here with all it holds.
@@ -107,30 +112,6 @@ extension OutboxSet {
         do {
             return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]), observer: observer))
         } catch { return nil }
-    }
-
-    private static func formerKey(_ name: String) -> String { "outbox_former.\(name)" }
-    /// So many directories that an outbox had are known again.
-    private static let mostFormer = 16
-
-    /// The directory that the outbox had before the one it has now: a path that was mistyped and corrected leads back to it.
-    private func former(of name: String, at path: String, _ store: Store) throws -> (id: String, directory: OutboxDirectory)? {
-        for line in try store.meta(Self.formerKey(name))?.split(separator: "\n") ?? [] {
-            let parts = line.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, parts[1] == path else { continue }
-            return (
-                String(parts[0]), try OutboxDirectory.open(path: path, expecting: String(parts[0]), observer: observer)
-            )
-        }
-        return nil
-    }
-
-    /// Notes the directory that the outbox leaves.
-    private func leave(_ known: String?, _ name: String, _ store: Store) throws {
-        guard let parts = known?.split(separator: " ", maxSplits: 2), parts.count == 3, parts[0] == "open" else { return }
-        let kept = try (store.meta(Self.formerKey(name)) ?? "").split(separator: "\n").filter { !$0.hasSuffix(" " + parts[2]) }
-        let lines = (kept + ["\(parts[1]) \(parts[2])"]).suffix(Self.mostFormer)
-        try store.setMeta(Self.formerKey(name), lines.joined(separator: "\n"))
     }
 
     /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it

@@ -5,7 +5,8 @@ import Storage
 /// The configured outboxes, and the messages that are on their way into them (`outbox.md`, Exactly once).
 ///
 /// This file: what is known of them, pauses and the valve. `+Opening`: what a crash left. `+Staging`: step 1, and files that are written ahead.
-/// `+Publishing`: steps 3 and 4, taking back, and trying again.
+/// `+Publishing`: steps 3 and 4, taking back, and trying again. `+Erasure`: files of
+/// erased customers.
 package struct OutboxSet {
     struct Box {
         let settings: Settings.OutboxSettings
@@ -55,6 +56,8 @@ package struct OutboxSet {
     var tripped: Pause?
     /// What was decided before this was published before a backup was restored.
     var restored: Instant?
+    /// Why directories that are no outboxes any more can't be rid of the files of erased customers.
+    var unreached: [String] = []
     /// Told of every change in an outbox's directories.
     var observer: OutboxDirectory.Observer?
     let ahead = StagingAhead()
@@ -69,41 +72,7 @@ package struct OutboxSet {
 
     package func name(of message: Message) -> String { boxes.isEmpty ? "" : boxes[box(of: message)].settings.name }
 
-    // MARK: Erasure
-
-    /// Files of customers' messages of which the database has no row any more.
-    package mutating func strays(of subjects: [String], _ store: Store) -> [MessageFile] {
-        var found: [MessageFile] = []
-        for index in boxes.indices {
-            let outbox = boxes[index].settings.name
-            do {
-                let names = try boxes[index].directory?.strays(of: subjects) {
-                    try store.state(ofFile: $0, outbox: outbox) != nil
-                }
-                found += (names ?? []).map { MessageFile(outbox: outbox, file: $0) }
-            } catch {
-                boxes[index].trouble = "\(error)"
-            }
-        }
-        return found
-    }
-
-    /// Removes messages' files wherever they are; gives those that are gone. What was on its way is not published any more.
-    package mutating func erase(_ files: [MessageFile]) -> [MessageFile] {
-        var gone: [MessageFile] = []
-        for index in boxes.indices {
-            let mine = files.filter { $0.outbox == boxes[index].settings.name }
-            staged.removeAll { entry in entry.box == index && mine.contains { $0.file == entry.file } }
-            do {
-                guard try boxes[index].directory?.erase(mine.map(\.file)) != nil else { continue }
-                gone += mine
-            } catch {
-                boxes[index].trouble = "\(error)"
-            }
-        }
-        // An outbox that is not configured any more is out of reach.
-        return gone + files.filter { file in !boxes.contains { $0.settings.name == file.outbox } }
-    }
+    // MARK: What is kept of them
 
     /// After rows were deleted.
     package mutating func recount(_ store: Store) throws(StoreError) {
@@ -165,7 +134,7 @@ package struct OutboxSet {
     package var troubles: [String] {
         boxes.compactMap(\.trouble) + boxes.flatMap(\.alarms)
             + pauses.filter { $0.reason.hasPrefix("safety") }.map { "paused by \($0.reason)" }
-            + Self.unclaimed(pending, boxes.map(\.settings.name))
+            + Self.unclaimed(pending, boxes.map(\.settings.name)) + unreached
     }
 
     /// What waits for outboxes that the configuration has no more.

@@ -39,6 +39,7 @@ extension Pipeline {
         // What has been read is applied, or its lines are kept: a position lies behind both.
         if isDurable { while reader.isAhead { guard read(wallNow: wallNow) else { break } } }
         let began = hooks.seconds()
+        try completeErasures()
         var changes = isWhole ? engine.takeChanges(records: store != nil) : engine.takeOutput()
         let written = settledStaging()
         if let render = settings.render {
@@ -74,7 +75,7 @@ extension Pipeline {
         self.flight = flight
         if isAlone { try finishCommit() }
         if !withdrawals.isEmpty { try takeBack(store, wallNow: wallNow) }
-        if !erasures.isEmpty { try finishErasures(erasures) }
+        if erasures.contains(where: \.isForgotten) { try finishErasures() }
     }
 
     /// Notes in the control log what a replay could not know: when lines had their turn, and who was erased.
@@ -85,7 +86,7 @@ extension Pipeline {
             notes.removeAll()
         }
         guard isFollowing else { return }
-        work.notes += changes.output.erasures.filter(\.isForgotten).map { ControlLog.erased($0, at: engine.clock.now) }
+        work.notes += erasureNotes(changes.output.erasures)
         if !work.notes.isEmpty { try controlLog?.append(lines: work.notes) }
     }
 
@@ -125,12 +126,6 @@ extension Pipeline {
         }
         if isFollowing, let control { contents.control = .init(applied: control.applied, work: work) }
         work = ControlWork()
-        let forgotten = changes.output.erasures.filter(\.isForgotten).flatMap(\.keys).map(\.text)
-        if !forgotten.isEmpty, let store {
-            // What was decided after the erasure has files already, and gets its rows with this transaction.
-            let decided = rows.map { MessageFile(outbox: $0.outbox, file: $0.file) }
-            changeOutboxes { contents.strays = $0.strays(of: forgotten, store).filter { !decided.contains($0) } }
-        }
         changeOutboxes { contents.marks = $0.takeMarks() }
         return contents
     }

@@ -21,6 +21,7 @@ extension Pipeline {
     /// Looks for new lines of the control log and applies those whose turn it is.
     package mutating func obey(wallNow: Instant?) throws {
         guard isFollowing else { return }
+        try eraseAgain()
         try control?.poll()
         while let (line, turn) = control?.next(now: engine.clock.now), turn <= engine.clock.now {
             try apply(line, at: turn, wallNow: wallNow)
@@ -41,6 +42,8 @@ extension Pipeline {
     /// Applies one line, now that everything before `turn` has been applied.
     mutating func apply(_ line: ControlLine, at turn: Instant, wallNow: Instant?) throws {
         try finishCommit()
+        notePlace(of: line)
+        defer { notePlace(of: line) }
         // Before its first event the engine has no time yet.
         let now = max(turn, engine.clock.now) == .min ? line.at : max(turn, engine.clock.now)
         if isFollowing, control?.isNoted == false { work.notes.append(ControlLine.applied(line, at: now)) }
@@ -51,8 +54,7 @@ extension Pipeline {
         case .pause(let rule): pause(Pause(rule: rule, since: now, reason: Pause.asked))
         case .resume(let rule): resume(rule)
         case .event(let text): try applyByHand(text, at: now)
-        case .forget(let hashes, let customer, let until, let letters):
-            try forget(hashes, customer, until: until, deadLetters: letters)
+        case .forget(let order): try forget(order, givenAt: line.at)
         case .retry(let number): if isFollowing { try retry(number, at: now, wallNow: wallNow) }
         }
         control?.removeFirst()

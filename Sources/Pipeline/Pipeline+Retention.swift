@@ -31,7 +31,7 @@ extension Pipeline {
             throw error
         }
         try store.commit()
-        try commitOrders(wallNow: wallNow)
+        try commitAll(wallNow: wallNow)
         return isMoreLeft
     }
 }

@@ -86,6 +86,11 @@ package struct Pipeline: ~Copyable {
     var work = ControlWork()
     /// Up to here the control log is older than the backup's restoring, whose pause stands (`Store.controlBeforeRestore`).
     var controlBeforeRestore = 0
+    /// For each erasure since the last commit, in order, the byte of the control log from which on lines stand after it; of the last ones it may not
+    /// be known yet.
+    var erasurePlaces: [Int] = []
+    /// Erasures that the control log has and the state, which was restored from a backup, has not: hashes of ids, and until when.
+    var missedErasures: [String: Instant] = [:]
     /// Who is stored and due before this has been brought in.
     var wakesTaken = Instant.min {
         didSet { if wakesTaken != oldValue { storedWake = nil } }
@@ -130,6 +135,7 @@ package struct Pipeline: ~Copyable {
         }
         let clock = try store?.engineClock() ?? EngineClock()
         let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
+        if follows { missedErasures = try controlLog?.erasures(missingIn: tombstones) ?? [:] }
         let prescribed = try controlLog?.prescriptions() ?? [:]
         let waiting = try store?.waiting() ?? []
         // As long as nothing that is stored has left the memory, nobody has to be looked for.
@@ -281,6 +287,7 @@ package struct Pipeline: ~Copyable {
     }
 
     private mutating func refuse(_ letters: [DeadLetter]) {
+        let letters = letters.filter { !isErased($0) }
         guard !letters.isEmpty else { return }
         for letter in letters { tally.deadLetters[letter.reason.rawValue, default: 0] += 1 }
         deadLetters += letters

@@ -58,8 +58,10 @@ package enum Secret {
 package struct SecretLost: Error, Sendable, CustomStringConvertible {
     package let path: String
 
+    package init(path: String) { self.path = path }
+
     package var description: String {
-        "\(path): is missing or too short, and customers were erased under it: with another key old logs would bring them back. Restore it from a "
+        "\(path): is missing or too short, and customers were erased under it: without that key old logs bring them back. Restore it from a "
             + "backup; to give it up for good, write a new one of at least 16 bytes"
     }
 }

@@ -122,13 +122,17 @@ package struct Service: ~Copyable {
             publishFrom = first
         }
         var settings = deployment.settings
-        if settings.secret.isEmpty { settings.secret = try Secret.own(in: deployment.state, isUsed: !store.tombstones().isEmpty) }
+        let controlLog = ControlLog(path: deployment.state + "/" + ControlLog.fileName)
+        if settings.secret.isEmpty {
+            settings.secret = try Secret.own(
+                in: deployment.state, isUsed: !store.tombstones().isEmpty || !controlLog.tombstones().isEmpty)
+        }
         return try Pipeline(
             settings: settings, rules: deployment.rules, store: store,
             destination: .outboxes(
                 try OutboxSet.open(
                     deployment.settings.outboxes, store: store, safety: settings.safety, restored: settings.restored)),
-            controlLog: ControlLog(path: deployment.state + "/" + ControlLog.fileName), publishFrom: publishFrom, follows: true,
+            controlLog: controlLog, publishFrom: publishFrom, follows: true,
             committer: try Committer(beside: store))
     }
 
@@ -201,6 +205,7 @@ package struct Service: ~Copyable {
         try pipeline.step(wallNow: wallNow)
         if drain { try pipeline.finish(until: nil, wallNow: wallNow) }
         try pipeline.tendOutboxes(wallNow: Self.wallClock(), clockIsWall: deployment.settings.clock == .wall)
+        try pipeline.finishErasures()
         report()
     }
 

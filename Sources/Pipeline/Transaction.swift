@@ -14,8 +14,6 @@ struct Transaction: Sendable {
     var control: Control?
     var adoption: Adoption?
     var marks: OutboxSet.Marks?
-    /// Files of erased customers' messages that have no rows.
-    var strays: [MessageFile] = []
 
     /// Where reading has come to, and what it met.
     struct Input: Sendable {
@@ -40,9 +38,9 @@ struct Transaction: Sendable {
         try store.write(changes, rules: rules)
         try store.write(messages)
         try store.moveHistory(changes.output.merged)
-        for erasure in changes.output.erasures { try store.erase(erasure) }
-        try store.noteLeaving(strays)
+        // Before the erasures, which go through the dead letters.
         if let input { try write(input, store) }
+        for erasure in changes.output.erasures { try store.erase(erasure, at: changes.clock) }
         if let control { try write(control, store) }
         if let adoption { try store.setJudgedUpTo(adoption.isComplete ? nil : adoption.cursor) }
         try marks?.write(to: store)

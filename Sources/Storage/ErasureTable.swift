@@ -1,15 +1,17 @@
 import CSQLite
 import Engine
 
-/// A message's file that has to go from its outbox.
-package struct MessageFile: Sendable, Equatable {
+/// What has to go from an outbox's directories because of erasures.
+package struct LeavingFiles: Sendable, Equatable {
+    /// The outbox's name.
     package let outbox: String
-    package let file: String
+    /// Files of messages whose rows were deleted with their customer.
+    package var files: [String] = []
+    /// Keyed hashes of erased ids, each with the last sequence number at its erasure: files of messages up to that one which have no row any more,
+    /// because rows have a retention of their own.
+    package var customers: [String: Int64] = [:]
 
-    package init(outbox: String, file: String) {
-        self.outbox = outbox
-        self.file = file
-    }
+    package init(outbox: String) { self.outbox = outbox }
 }
 
 extension Store {
@@ -23,53 +25,147 @@ extension Store {
 
     /// Deletes all that is kept beside the customer's record, inside the caller's transaction. What is left to do outside of it, files and the
     /// truncation of the log of changes, is noted, so that a crash does not lose it.
-    package func erase(_ erasure: Erasure) throws(StoreError) {
+    package func erase(_ erasure: Erasure, at clock: EngineClock) throws(StoreError) {
+        guard erasure.isForgotten else { return try retire(erasure, at: clock.now) }
         let remember = try database.statement(
             "INSERT INTO tombstone VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET until=max(until, excluded.until)")
+        let search = try database.statement(
+            "INSERT INTO leaving_customer SELECT substr(key, 8), ?, ? FROM meta WHERE key LIKE 'outbox.%'")
         for hash in erasure.hashes {
             remember.bind(1, hash)
             remember.bind(2, erasure.until)
             try remember.run()
+            search.bind(1, hash)
+            search.bind(2, clock.sequence)
+            try search.run()
         }
-        if let number = erasure.customer {
-            let files = try database.statement("INSERT INTO leaving_file SELECT outbox, file FROM message WHERE customer=?")
+        let numbers = [erasure.customer].compactMap { $0 } + (try everybody(of: erasure.keys, includesProfiles: false).numbers)
+        let files = try database.statement("INSERT INTO leaving_file SELECT outbox, file FROM message WHERE customer=?")
+        for number in numbers {
             files.bind(1, number)
-            if erasure.isForgotten { try files.run() }
-            // An idle profile's messages and decisions have a retention of their own.
-            for table in (erasure.isForgotten ? ["message", "decision"] : []) + ["link", "seen_earlier"] {
-                let statement = try database.statement("DELETE FROM \(table) WHERE customer=?")
-                statement.bind(1, number)
-                try statement.run()
+            try files.run()
+            for table in ["message", "decision", "link", "seen_earlier", "former_customer"] {
+                try delete(from: table, of: number)
             }
+            try removeFollower(number)
         }
-        guard erasure.isForgotten else { return }
-        if let number = erasure.customer { try removeFollower(number) }
         for key in erasure.keys { try removeDeadLetters(try deadLetters(holding: key.id).map(\.number)) }
         try setMeta("scrub", "1")
     }
 
-    /// Notes files that have to go besides.
-    package func noteLeaving(_ files: [MessageFile]) throws(StoreError) {
-        try run("INSERT INTO leaving_file VALUES (?, ?)", forEach: files)
+    /// An idle profile goes. Its messages and decisions have a retention of their own, and as long as there are any they are found by its ids.
+    private func retire(_ erasure: Erasure, at now: Instant) throws(StoreError) {
+        guard let number = erasure.customer else { return }
+        let remember = try database.statement(
+            """
+            INSERT INTO former_customer (customer, id, anonymous, at) SELECT ?1, ?2, ?3, ?4
+            WHERE EXISTS (SELECT 1 FROM decision WHERE customer=?1) OR EXISTS (SELECT 1 FROM message WHERE customer=?1)
+            """)
+        for key in erasure.keys {
+            remember.bind(1, number)
+            remember.bind(2, text: key.id)
+            remember.bind(3, key.isAnonymous ? 1 : 0)
+            remember.bind(4, now)
+            try remember.run()
+        }
+        for table in ["link", "seen_earlier"] { try delete(from: table, of: number) }
     }
 
-    package func leavingFiles() throws(StoreError) -> [MessageFile] {
-        let statement = try database.statement("SELECT outbox, file FROM leaving_file")
+    private func delete(from table: String, of customer: Int64) throws(StoreError) {
+        let statement = try database.statement("DELETE FROM \(table) WHERE customer=?")
+        statement.bind(1, customer)
+        try statement.run()
+    }
+
+    // MARK: Customers without a profile
+
+    /// Everybody who has one of these ids, or one that another of them has: numbers and all ids.
+    ///
+    /// - Parameter includesProfiles: false: only those whose profiles were idle for too long.
+    package func everybody(of keys: [CustomerKey], includesProfiles: Bool) throws(StoreError) -> (
+        numbers: [Int64], keys: [CustomerKey]
+    ) {
+        var (numbers, all) = ([Int64](), keys)
+        var next = 0
+        while next < all.count {
+            var found = try formerNumbers(of: all[next])
+            if includesProfiles, let number = try number(of: all[next]) { found.insert(number, at: 0) }
+            for number in found where !numbers.contains(number) {
+                numbers.append(number)
+                for key in try self.keys(of: number) where !all.contains(key) { all.append(key) }
+            }
+            next += 1
+        }
+        return (numbers, all)
+    }
+
+    /// Numbers of customers who had this id, and whose profiles were idle for too long.
+    private func formerNumbers(of key: CustomerKey) throws(StoreError) -> [Int64] {
+        let statement = try database.statement("SELECT customer FROM former_customer WHERE id=? AND anonymous=?")
         defer { statement.reset() }
-        var result: [MessageFile] = []
-        while try statement.step() { result.append(MessageFile(outbox: statement.text(0) ?? "", file: statement.text(1) ?? "")) }
-        return result
+        statement.bind(1, text: key.id)
+        statement.bind(2, key.isAnonymous ? 1 : 0)
+        var numbers: [Int64] = []
+        while try statement.step() { numbers.append(statement.integer(0)) }
+        return numbers
     }
 
-    package func removeLeavingFiles(_ files: [MessageFile]) throws(StoreError) {
-        try run("DELETE FROM leaving_file WHERE outbox=? AND file=?", forEach: files)
+    /// The ids of a customer, with or without a profile: its own, and the anonymous ones that became it. None if there is no such customer.
+    package func keys(of number: Int64) throws(StoreError) -> [CustomerKey] {
+        let statement = try database.statement(
+            """
+            SELECT id, anonymous FROM customer WHERE number=?1 UNION ALL SELECT anonymous_id, 1 FROM link WHERE customer=?1
+            UNION ALL SELECT id, anonymous FROM former_customer WHERE customer=?1
+            """)
+        defer { statement.reset() }
+        statement.bind(1, number)
+        var keys: [CustomerKey] = []
+        while try statement.step() {
+            keys.append(CustomerKey(isAnonymous: statement.integer(1) != 0, id: statement.bytes(0) ?? []))
+        }
+        return keys
     }
 
-    private func run(_ sql: String, forEach files: [MessageFile]) throws(StoreError) {
-        let statement = try database.statement(sql)
-        for file in files {
-            statement.bind(1, file.outbox)
-            statement.bind(2, file.file)
+    /// Goes through the ids of all customers from a number on, also of those whose profile is gone.
+    package func forEachKey(from number: Int64, _ body: (_ key: CustomerKey, _ customer: Int64) -> Void) throws(StoreError) {
+        let statement = try database.statement(
+            """
+            SELECT id, anonymous, number FROM customer WHERE number >= ?1
+            UNION ALL SELECT anonymous_id, 1, customer FROM link WHERE customer >= ?1
+            UNION ALL SELECT id, anonymous, customer FROM former_customer WHERE customer >= ?1
+            """)
+        defer { statement.reset() }
+        statement.bind(1, number)
+        while try statement.step() {
+            body(CustomerKey(isAnonymous: statement.integer(1) != 0, id: statement.bytes(0) ?? []), statement.integer(2))
+        }
+    }
+
+    // MARK: What is left to do
+
+    /// By outbox.
+    package func leavingFiles() throws(StoreError) -> [LeavingFiles] {
+        let statement = try database.statement(
+            "SELECT outbox, file, NULL, 0 FROM leaving_file UNION ALL SELECT outbox, NULL, hash, up_to FROM leaving_customer")
+        defer { statement.reset() }
+        var result: [String: LeavingFiles] = [:]
+        while try statement.step() {
+            let outbox = statement.text(0) ?? ""
+            var leaving = result[outbox] ?? LeavingFiles(outbox: outbox)
+            if let file = statement.text(1) { leaving.files.append(file) }
+            if let hash = statement.text(2) {
+                leaving.customers[hash] = max(leaving.customers[hash] ?? .min, statement.integer(3))
+            }
+            result[outbox] = leaving
+        }
+        return result.values.sorted { $0.outbox < $1.outbox }
+    }
+
+    /// Nothing of this outbox has to go any more.
+    package func removeLeaving(of outbox: String) throws(StoreError) {
+        for table in ["leaving_file", "leaving_customer"] {
+            let statement = try database.statement("DELETE FROM \(table) WHERE outbox=?")
+            statement.bind(1, outbox)
             try statement.run()
         }
     }

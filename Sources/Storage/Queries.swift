@@ -17,11 +17,14 @@ package struct DecisionRow: Sendable {
     package let variant: String?
     /// Ids of the events that started it, a JSON array; nil if they had none.
     package let because: [UInt8]?
+    /// The message that was not sent, with the verdict `holdout`.
+    package let message: [UInt8]?
 }
 
 /// Which decisions are asked for; nil: any.
 package struct DecisionQuery: Sendable {
-    package var customer: Int64?
+    /// Several numbers may be of one customer.
+    package var customers: [Int64]?
     package var rule: String?
     package var verdict: String?
     package var since: Instant?
@@ -130,14 +133,14 @@ extension Store {
     /// The newest first. Decisions are numbered in order of time, so that reading ends where `since` begins.
     package func decisions(_ query: DecisionQuery) throws(StoreError) -> [DecisionRow] {
         var conditions: [String] = []
-        if query.customer != nil { conditions.append("customer=?1") }
+        if query.customers != nil { conditions.append(Self.isOfCustomers) }
         if query.rule != nil { conditions.append("rule=?2") }
         if query.verdict != nil { conditions.append("verdict=?3") }
         let statement = try database.statement(
-            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, because FROM decision"
+            "SELECT number, id, rule, customer_id, key, started_at, due_at, decided_at, verdict, cause, channel, variant, because, message FROM decision"
                 + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")) + " ORDER BY number DESC")
         defer { statement.reset() }
-        if let customer = query.customer { statement.bind(1, customer) }
+        if let customers = query.customers { statement.bind(1, Self.list(customers)) }
         if let rule = query.rule { statement.bind(2, rule) }
         if let verdict = query.verdict { statement.bind(3, verdict) }
         var rows: [DecisionRow] = []
@@ -150,10 +153,14 @@ extension Store {
                     key: statement.text(4) ?? "", startedAt: statement.integer(5), dueAt: statement.integer(6),
                     decidedAt: statement.integer(7),
                     verdict: statement.text(8) ?? "", cause: statement.text(9) ?? "", channel: statement.text(10),
-                    variant: statement.text(11), because: statement.bytes(12)))
+                    variant: statement.text(11), because: statement.bytes(12), message: statement.bytes(13)))
         }
         return rows
     }
+
+    /// Whether a row's customer is in a list that is bound as text.
+    private static let isOfCustomers = "customer IN (SELECT value FROM json_each(?1))"
+    private static func list(_ numbers: [Int64]) -> String { "[\(numbers.map(String.init).joined(separator: ","))]" }
 
     // MARK: Messages
 
@@ -161,11 +168,12 @@ extension Store {
         "sequence, id, rule, customer, decided_at, expires_at, outbox, file, state, json, channel, variant, retracts"
 
     /// The newest first.
-    package func messages(customer: Int64? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int) throws(StoreError)
+    package func messages(customers: [Int64]? = nil, state: MessageState? = nil, rule: String? = nil, limit: Int)
+        throws(StoreError)
         -> [MessageRow]
     {
         var conditions: [String] = []
-        if customer != nil { conditions.append("customer=?1") }
+        if customers != nil { conditions.append(Self.isOfCustomers) }
         if state != nil { conditions.append("state=?2") }
         if rule != nil { conditions.append("rule=?3") }
         let statement = try database.statement(
@@ -173,7 +181,7 @@ extension Store {
                 + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND "))
                 + " ORDER BY sequence DESC LIMIT ?4")
         defer { statement.reset() }
-        if let customer { statement.bind(1, customer) }
+        if let customers { statement.bind(1, Self.list(customers)) }
         if let state { statement.bind(2, state.rawValue) }
         if let rule { statement.bind(3, rule) }
         statement.bind(4, Int64(limit))
@@ -238,6 +246,16 @@ extension Store {
         return try statement.step() ? letter(statement) : nil
     }
 
+    /// Those that were stored at this engine time or later.
+    package func deadLetters(since: Instant) throws(StoreError) -> [DeadLetterRow] {
+        let statement = try database.statement("SELECT \(Self.letterColumns) FROM dead_letter WHERE at >= ? ORDER BY number")
+        defer { statement.reset() }
+        statement.bind(1, since)
+        var rows: [DeadLetterRow] = []
+        while try statement.step() { rows.append(letter(statement)) }
+        return rows
+    }
+
     package func deadLetterCounts() throws(StoreError) -> [(source: String, reason: String, count: Int)] {
         let statement = try database.statement(
             "SELECT source, reason, count(*) FROM dead_letter GROUP BY source, reason ORDER BY count(*) DESC, source, reason")
@@ -260,9 +278,14 @@ extension Store {
         var rows: [DeadLetterRow] = []
         while try statement.step() {
             let row = letter(statement)
-            if Self.holdsWord(text, in: row.head) || Self.holdsWord(text, in: JSONText.unescaped(row.head)) { rows.append(row) }
+            if Self.holds(text, in: row.head) { rows.append(row) }
         }
         return rows
+    }
+
+    /// Whether bytes of a line hold an id as a whole word, however JSON escapes it.
+    package static func holds(_ id: [UInt8], in line: [UInt8]) -> Bool {
+        holdsWord(id, in: line) || holdsWord(id, in: JSONText.unescaped(line))
     }
 
     /// An id of few letters must not stand for every line that has them within other words.

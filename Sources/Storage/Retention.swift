@@ -38,8 +38,13 @@ extension Store {
         try removeDeadLetters(letters)
         try remove("DELETE FROM decision WHERE number=?", decisions)
         try remove("DELETE FROM message WHERE sequence=?", messages)
+        // By then nothing is left that would be found by them.
+        let former = try numbers("SELECT number, at FROM former_customer ORDER BY number LIMIT ?", limit) {
+            $1 < now - max(retention.decisions, retention.messages)
+        }
+        try remove("DELETE FROM former_customer WHERE number=?", former)
         try dropHours(before: now - retention.hours)
-        return [letters, decisions, messages].contains { $0.count == limit }
+        return [letters, decisions, messages, former].contains { $0.count == limit }
     }
 
     /// Lines that were refused before the engine had a time count from its first one. They are the oldest.

@@ -131,5 +131,18 @@ enum Schema {
         DROP INDEX customer_by_wake;
         DROP INDEX customer_in_line;
         """,
+        """
+        CREATE TABLE former_customer (
+            number INTEGER PRIMARY KEY, customer INTEGER NOT NULL, id TEXT NOT NULL, anonymous INTEGER NOT NULL, at INTEGER NOT NULL);
+        CREATE INDEX former_customer_by_id ON former_customer (id, anonymous);
+        CREATE INDEX former_customer_by_customer ON former_customer (customer);
+        INSERT INTO former_customer (customer, id, anonymous, at)
+            SELECT customer, iif(substr(customer_id, 1, 10) = 'anonymous:', substr(customer_id, 11), customer_id),
+                substr(customer_id, 1, 10) = 'anonymous:', max(decided_at)
+            FROM decision WHERE customer_id <> '' AND customer NOT IN (SELECT number FROM customer)
+            GROUP BY customer, customer_id ORDER BY max(decided_at);
+
+        CREATE TABLE leaving_customer (outbox TEXT NOT NULL, hash TEXT NOT NULL, up_to INTEGER NOT NULL);
+        """,
     ]
 }

@@ -53,6 +53,7 @@ package final class Store {
         }
         do {
             let path = directory + "/" + fileName
+            try refuseEmpty(path, in: directory)
             let isNew = access(path, F_OK) != 0
             let database = try Database(path: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs: vfs)
             if isNew { chmod(path, 0o600) }
@@ -103,6 +104,22 @@ package final class Store {
         return Store(database, directory: directory, lock: nil, checkpointer: checkpointer)
     }
 
+    /// A database that has lost all it had is not begun anew, as an empty one would be: who was erased would come back. What lies beside it tells that it
+    /// was used.
+    private static func refuseEmpty(_ path: String, in directory: String) throws(StoreError) {
+        func size(_ path: String) -> Int {
+            var status = stat()
+            return stat(path, &status) == 0 ? Int(status.st_size) : 0
+        }
+        guard access(path, F_OK) == 0, size(path) == 0,
+            let witness = ["nudged.db-wal", "control.ndjson", "secret"].first(where: { size(directory + "/" + $0) > 0 })
+        else { return }
+        throw StoreError(
+            .corrupt,
+            "\(path): the database is empty, but the state has been used (there is \(witness)); restore a backup, or remove the empty file and replay the logs"
+        )
+    }
+
     /// Makes the state directory, durably: whatever is committed in it is promised to senders.
     private static func makeDirectory(_ directory: String) throws(StoreError) {
         guard mkdir(directory, 0o700) != 0 else {
@@ -136,6 +153,7 @@ package final class Store {
         guard access(path, F_OK) == 0 else {
             throw StoreError(.missing, "\(path): there is no state here yet; has the daemon run with this `state` directory?")
         }
+        try refuseEmpty(path, in: directory)
         let database = try Database(path: path, flags: SQLITE_OPEN_READONLY)
         try database.execute("PRAGMA busy_timeout=2000", doing: "open the database")
         let version = try database.integer("PRAGMA user_version") ?? 0
@@ -229,6 +247,16 @@ package final class Store {
         return number
     }
 
+    /// Those whose keys begin so.
+    package func metaEntries(prefix: String) throws(StoreError) -> [(key: String, value: String)] {
+        let statement = try database.statement("SELECT key, value FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")
+        defer { statement.reset() }
+        statement.bind(1, prefix)
+        var result: [(key: String, value: String)] = []
+        while try statement.step() { result.append((statement.text(0) ?? "", statement.text(1) ?? "")) }
+        return result
+    }
+
     /// What `meta` holds under a key can't be what the program wrote.
     func damaged(_ key: String) -> StoreError {
         StoreError(
@@ -271,12 +299,8 @@ package final class Store {
 
     /// By name of a series or mark: the engine time from which it is kept; nil inside: from the very beginning.
     package func keptSince() throws(StoreError) -> [String: Instant?] {
-        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'kept|%'")
-        defer { statement.reset() }
         var result: [String: Instant?] = [:]
-        while try statement.step() {
-            let key = statement.text(0) ?? ""
-            let text = statement.text(1) ?? ""
+        for (key, text) in try metaEntries(prefix: "kept|") {
             let since = Instant(text)
             guard since != nil || text.isEmpty else { throw damaged(key) }
             result[String(key.dropFirst(5))] = .some(since)

@@ -51,6 +51,9 @@ struct HistoryOption: ParsableArguments {
             settings.tombstones = try Store.reader(directory: loaded.configuration.state).tombstones()
         }
         let named = try source.map { try loaded.source($0) }
+        if settings.secret.isEmpty, try !settings.tombstones.isEmpty || controlLog?.tombstones().isEmpty == false {
+            throw SecretLost(path: loaded.configuration.state + "/" + Secret.fileName)
+        }
         guard !logs.isEmpty else { return settings }
         let pattern: LogSource
         if let named {

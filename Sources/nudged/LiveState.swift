@@ -27,11 +27,19 @@ struct LiveState {
     }
 
     func record(_ id: CustomerID) throws -> CustomerRecord {
-        guard let number = try store.number(of: id.key), let record = try store.customer(number) else {
-            throw Failure(
-                .data, "there is no customer \(DisplayText.safe(id.text)) in the state; an anonymous one is written anonymous:ID")
-        }
+        guard let number = try store.number(of: id.key), let record = try store.customer(number) else { throw unknown(id) }
         return record
+    }
+
+    /// All numbers under which something is kept of a customer, whose profile may be gone.
+    func numbers(_ id: CustomerID) throws -> [Int64] {
+        let numbers = try store.everybody(of: [id.key], includesProfiles: true).numbers
+        guard !numbers.isEmpty else { throw unknown(id) }
+        return numbers
+    }
+
+    private func unknown(_ id: CustomerID) -> Failure {
+        Failure(.data, "there is no customer \(DisplayText.safe(id.text)) in the state; an anonymous one is written anonymous:ID")
     }
 
     func inspection(_ record: CustomerRecord) throws -> Inspection {

@@ -20,11 +20,11 @@ import Testing
         #expect(try line(#"{"type":"retry","at":1,"number":\#(number)}"#) == nil)
         let forget = try #require(
             try line(#"{"type":"forget","at":1,"ids":["a"],"until":2,"number":\#(number),"dead_letters":[[\#(number),1]]}"#))
-        guard case .forget(_, let customer, _, let letters) = forget.order else {
+        guard case .forget(let order) = forget.order else {
             Issue.record("\(forget)")
             return
         }
-        #expect(customer == nil && letters == [[1]])
+        #expect(order.customer == nil && order.deadLetters == [[1]])
     }
 
     /// Ids that are numbers keep all their digits on the way through the log.

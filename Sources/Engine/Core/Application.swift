@@ -62,7 +62,8 @@ extension Engine {
         return applyKept(event, of: batch, &missing)
     }
 
-    private mutating func applyKept(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
+    /// As `apply`, whoever was erased.
+    mutating func applyKept(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
         if event.name == StateEvent.customerErasureRequested.eventName, !event.user.isEmpty || !event.anonymous.isEmpty {
             return applyErasure(event, of: batch, &missing)
         }

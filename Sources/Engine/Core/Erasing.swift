@@ -16,6 +16,9 @@ extension Engine {
         return nil
     }
 
+    /// The number of whoever is at hand and has this id.
+    package func number(of key: CustomerKey) -> Int64? { find(key).map { profiles[$0].number } }
+
     package func isCustomer(_ number: Int64, hashes: Set<String>) -> Bool {
         guard let slot = slotByNumber[number] else { return false }
         return ([profiles[slot].key] + profiles[slot].links.map { CustomerKey(isAnonymous: true, id: $0) }).contains {
@@ -82,9 +85,7 @@ extension Engine {
 
     /// `Customer Erasure Requested`: false after noting what is missing.
     mutating func applyErasure(_ event: Event, of batch: EventBatch, _ missing: inout Missing) -> Bool {
-        var keys: [CustomerKey] = []
-        if !event.user.isEmpty { keys.append(CustomerKey(isAnonymous: false, id: Array(batch.bytes(event.user)))) }
-        if !event.anonymous.isEmpty { keys.append(CustomerKey(isAnonymous: true, id: Array(batch.bytes(event.anonymous)))) }
+        var keys = batch.customers(of: event)
         for key in keys where find(key) == nil {
             if mayBeStored(key) { missing.customers.append(key) }
         }

@@ -107,6 +107,13 @@ package struct EventBatch: Sendable {
         arena.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[Int(text.offset)..<Int(text.offset + text.length)])) }
     }
 
+    /// The ids an event names: its user's, and the anonymous one.
+    package func customers(of event: Event) -> [CustomerKey] {
+        [(event.user, false), (event.anonymous, true)].filter { !$0.0.isEmpty }.map { id, isAnonymous in
+            CustomerKey(isAnonymous: isAnonymous, id: Array(bytes(id)))
+        }
+    }
+
     package func string(_ text: ArenaText) -> String { String(decoding: bytes(text), as: UTF8.self) }
 
     /// Appends bytes to the arena.

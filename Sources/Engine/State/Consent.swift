@@ -5,9 +5,9 @@ package struct ConsentStatement: Sendable, Equatable {
     package var at: Instant
     /// Of a grant that was given before two customers became one: what it lifts is known by the withdrawals (`exceptions`), and it lifts nothing of
     /// what the other had withdrawn.
-    var isSettled = false
+    package var isSettled = false
     /// Of a withdrawal from before two customers became one: what each of those who had withdrawn it had granted again.
-    var exceptions: [ConsentScope] = []
+    package var exceptions: [ConsentScope] = []
 
     package init(_ scope: ConsentScope, isGranted: Bool, at: Instant) {
         self.scope = scope
@@ -52,7 +52,7 @@ package struct Consent: Sendable, Equatable {
     @CompactInstant package var spamAt: Instant?
     /// When this customer and another became one who had both said something. What comes late and was granted before lifts nothing, because nobody
     /// knows any more whose withdrawals it was to lift.
-    @CompactInstant var joinedAt: Instant?
+    @CompactInstant package var joinedAt: Instant?
 
     package init() {}
 

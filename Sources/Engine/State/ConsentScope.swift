@@ -28,7 +28,7 @@ package struct ConsentScope: Sendable, Equatable {
         return both.isWithin(self) && both.isWithin(other) ? both : nil
     }
 
-    var description: String {
+    package var description: String {
         if isEverything { return " for everything" }
         return (channel.map { " for \($0)" } ?? "") + (topic.map { " for \($0)" } ?? "")
     }

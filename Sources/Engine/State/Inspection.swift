@@ -23,6 +23,8 @@ package struct Inspection: Sendable {
     /// One statistic that some condition keeps, over one of the windows that conditions ask for.
     package struct WindowValue: Sendable {
         package let series: SeriesDefinition
+        /// All that is kept for it.
+        package let kept: Series
         package let value: String
         package let window: Milliseconds
         package let newest: Instant?
@@ -47,7 +49,7 @@ package struct Inspection: Sendable {
                 }
             let newest = (series.counts.map(\.index) + series.buckets.map(\.index)).max()
             return WindowValue(
-                series: definition, value: value, window: longest,
+                series: definition, kept: series, value: value, window: longest,
                 newest: newest.flatMap { index in definition.width.milliseconds.map { Instant(index) * $0 } })
         }
     }

@@ -12,8 +12,11 @@ package struct Tombstones: Sendable {
         hmac = HMAC(key: secret, sha256: sha256)
     }
 
-    package func hash(_ key: CustomerKey) -> String {
-        hmac.of(Array(key.text.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    package func hash(_ key: CustomerKey) -> String { hash(key.text) }
+
+    /// - Parameter customer: as messages write it.
+    package func hash(_ customer: String) -> String {
+        hmac.of(Array(customer.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     package mutating func add(_ hash: String, until time: Instant) {
@@ -21,9 +24,28 @@ package struct Tombstones: Sendable {
         newest = max(newest, time)
     }
 
+    /// Until when events under this hash are dropped; nil: none is.
+    package func end(of hash: String) -> Instant? { until[hash] }
+
     func drops(isAnonymous: Bool, _ id: ArraySlice<UInt8>, at time: Instant) -> Bool {
-        guard let end = until[hash(CustomerKey(isAnonymous: isAnonymous, id: Array(id)))] else { return false }
-        return time <= end
+        drops(CustomerKey(isAnonymous: isAnonymous, id: Array(id)), at: time)
+    }
+
+    package func drops(_ key: CustomerKey, at time: Instant) -> Bool { until[hash(key)].map { time <= $0 } ?? false }
+
+    /// Whether bytes that may be no JSON hold an id of whoever is dropped at `time`, as a string or a word of its own.
+    package func drops(holding bytes: [UInt8], at time: Instant) -> Bool {
+        guard time <= newest else { return false }
+        return Self.words(of: bytes).union(Self.words(of: JSONText.unescaped(bytes))).contains { word in
+            drops(isAnonymous: false, word, at: time) || drops(isAnonymous: true, word, at: time)
+        }
+    }
+
+    /// What stands between quotation marks, and what stands between the marks and white space of JSON.
+    private static func words(of bytes: [UInt8]) -> Set<ArraySlice<UInt8>> {
+        let quote = UInt8(ascii: "\"")
+        let marks = Array("\",:{}[]".utf8)
+        return Set(bytes.split(separator: quote) + bytes.split { $0 <= 0x20 || marks.contains($0) })
     }
 }
 

@@ -43,7 +43,7 @@ struct DecisionsCommand: ParsableCommand {
             query.limit = limit
             query.since = try since.map { try state.time($0, option: "--since") }
             let rows = try state.store.reading {
-                query.customer = try customer.map { try state.record($0).number }
+                query.customers = try customer.map { try state.numbers($0) }
                 return try state.store.decisions(query)
             }
             // One that is not configured any more has its decisions still.

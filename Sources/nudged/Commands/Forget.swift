@@ -25,30 +25,24 @@ struct ForgetCommand: ParsableCommand {
             let live = orders.live
             let secret = try live.loaded.erasureKey()
             guard !secret.isEmpty else {
-                throw Failure(
-                    .data,
-                    "\(live.directory)/\(Secret.fileName): there is no secret yet; start the daemon once, or configure `secret_file`"
-                )
+                let path = live.directory + "/" + Secret.fileName
+                guard try live.store.tombstones().isEmpty else { throw SecretLost(path: path) }
+                throw Failure(.data, "\(path): there is no secret yet; start the daemon once, or configure `secret_file`")
             }
             let hashing = Tombstones(secret: secret, sha256: Digest.sha256)
-            let key = id.key
-            var keys = [key]
-            let number = try live.store.number(of: key)
-            if let number, let record = try live.store.customer(number) {
-                keys =
-                    [CustomerKey(isAnonymous: record.isAnonymous, id: record.id)]
-                    + (try live.store.links(of: number)).map { CustomerKey(isAnonymous: true, id: $0) }
-            }
+            let (numbers, keys) = try live.store.everybody(of: [id.key], includesProfiles: true)
             var letters: [[Int64]] = []
             for key in keys { letters += try live.store.deadLetters(holding: key.id).map { [$0.number, $0.offset] } }
             // Up to this moment: by the clock, or by the newest event where the log is the clock.
             let newest = try live.store.sourceFiles().compactMap(\.watermark).max() ?? 0
             let until = max(try live.now, newest, live.loaded.configuration.clock == .wall ? wallClock() : 0)
-            try orders.give([.forget(hashes: keys.map { hashing.hash($0) }, customer: number, until: until, deadLetters: letters)]
-            )
+            let order = ControlLine.Forgetting(
+                hashes: keys.map { hashing.hash($0) }, customer: numbers.first,
+                nextCustomer: try live.store.engineClock()?.nextCustomer, until: until, deadLetters: letters)
+            try orders.give([.forget(order)])
             print(
                 "Forgetting \(DisplayText.safe(id.text))"
-                    + (number == nil ? ", of whom nothing is in the state: only its events are dropped" : "")
+                    + (numbers.isEmpty ? ", of whom nothing is in the state: only its events are dropped" : "")
                     + ", up to \(until.rfc3339)")
         }
     }

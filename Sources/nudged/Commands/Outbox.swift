@@ -57,9 +57,9 @@ struct OutboxList: ParsableCommand {
         try reporting {
             let live = try LiveState(config)
             let rows = try live.store.reading {
-                let number = try customer.map { try live.record($0).number }
+                let numbers = try customer.map { try live.numbers($0) }
                 return try live.store.messages(
-                    customer: number, state: state.flatMap(MessageState.init(rawValue:)), rule: rule, limit: limit)
+                    customers: numbers, state: state.flatMap(MessageState.init(rawValue:)), rule: rule, limit: limit)
             }
             // One that is not configured any more has its messages still.
             if rows.isEmpty { try live.checkRule(rule) }

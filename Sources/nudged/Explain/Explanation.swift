@@ -44,13 +44,13 @@ struct Explanation {
         let index = rule.flatMap { rules.rule(named: $0) }
         ruleIndex = index
         var query = DecisionQuery()
-        query.customer = record.number
+        query.customers = [record.number]
         query.rule = rule
         query.limit = limit
         // As it went: what started first stands first, however long it took.
         decisions = try store.decisions(query).sorted { ($0.startedAt, $0.number) < ($1.startedAt, $1.number) }
         places = Dictionary(
-            try store.messages(customer: record.number, rule: rule, limit: limit).filter { $0.retracts == nil }.map {
+            try store.messages(customers: [record.number], rule: rule, limit: limit).filter { $0.retracts == nil }.map {
                 ($0.id, MessagePlace($0, in: live.outboxPath($0.outbox)))
             },
             uniquingKeysWith: { first, _ in first })
