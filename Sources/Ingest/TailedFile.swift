@@ -134,6 +134,8 @@ struct TrackedFile {
     var number: Int?
     var presence: Presence
     var size = 0
+    /// As of the last complete scan: what a copy that was made since holds at least.
+    var listedSize = 0
     /// The status when the content was last compared with `head` and `mark`.
     var stamp: FileStatus?
     /// Whether a later change is sure to give another stamp (see `Tailer.recheck`).
@@ -175,6 +177,7 @@ struct TrackedFile {
         head = checkpoint.fingerprint.head
         isCompressed = checkpoint.isCompressed
         offset = checkpoint.offset
+        listedSize = checkpoint.offset
         knownMark = checkpoint.mark
         number = checkpoint.number
         isComplete = checkpoint.isComplete
@@ -203,6 +206,9 @@ struct TrackedFile {
             number: number, backlog: backlog, isHeld: claim != nil,
             isFinished: isComplete || presence == .gone || presence == .superseded, isReadable: isReadable, size: size)
     }
+
+    /// A scan is over.
+    mutating func noteListing() { listedSize = size }
 
     /// Takes the first bytes of the content, of which the file can be known by `lasting`.
     mutating func keep(head lasting: UnsafeRawBufferPointer) {

@@ -126,6 +126,8 @@ extension Tailer {
         if goesOn(sighting, open, status, head, &seen, &report) { return }
         var isAnyCut = false
         for id in plainOriginals(of: head, source: sighting.source) where id < firstNew {
+            // Less than that is not a copy in the making: logs may have their first lines in common.
+            guard status.size >= min(tracked[id]?.listedSize ?? 0, Fingerprint.sampleBytes) else { continue }
             switch repeats(open, status.size, id, &seen) {
             case .same:
                 return keepCopy(

@@ -34,6 +34,7 @@ extension Tailer {
 
         let originals = Set(tracked.values.compactMap { $0.claim?.original })
         for id in tracked.keys.sorted() {
+            tracked[id]?.noteListing()
             guard let file = tracked[id], !file.isReportedEnded, file.copies.isEmpty, file.claim == nil,
                 !originals.contains(id)
             else { continue }

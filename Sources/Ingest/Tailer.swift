@@ -11,7 +11,7 @@ import Glibc
 // 2. Where the inode agrees and the content does not, the file was truncated and written anew: the tracked file is
 //    *superseded* (a possible loss, counted), and the inode starts a new one at offset 0. A plain copy of the old content,
 //    which copytruncate makes, takes the superseded file over at its offset when head and mark agree.
-// 3. A new plain file that holds nothing but a beginning of a plain one known before is remembered as its *copy* and not
+// 3. A new plain file that holds nothing but a beginning of a plain one known before, and all of it or 4 KiB, is remembered as its *copy* and not
 //    read, as when a scan comes between the copying and the cutting. It takes over when that one is cut or goes away, and is a
 //    file of its own, read from 0, once it goes on differently.
 // 4. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes it as far as

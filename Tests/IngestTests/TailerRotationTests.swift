@@ -175,6 +175,20 @@ import Testing
         #expect(out.lines.last == "a3" && out.warnings.isEmpty)
     }
 
+    @Test func `a log that has so far only the first line of another is read at once`() {
+        var tailer = Tailer(sources: sources())
+        var out = Collector()
+        directory.append("header\na1\n", to: "app.log")
+        out.drain(&tailer)
+        directory.move("app.log", to: "app.log.1")
+        directory.append("header\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["header", "a1", "header"])
+        directory.append("b1\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["header", "a1", "header", "b1"] && out.warnings.isEmpty)
+    }
+
     @Test func `a file that has gone is no news after a restart, and is not read again when it comes back`() {
         let elsewhere = TestDirectory()
         var stored: [FileCheckpoint] = []
