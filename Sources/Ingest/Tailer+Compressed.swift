@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 // Compressed files: whether one is a copy of a known file, or a plain one that of a compressed one, is told by the decoded head first, and then,
@@ -56,13 +57,14 @@ extension Tailer {
         case .success(let own): open = own
         case .failure(let error): return .unavailable(error.code)
         }
-        guard original.hasBacking else { return settleClaim(of: file, open, byMarkOf: original) }
+        guard original.hasBacking, open.isCompressed != original.isCompressed else {
+            return settleClaim(of: file, open, byMarkOf: original)
+        }
         let other: OpenFile
         switch opened(original.id) {
         case .success(let found): other = found
         case .failure(let error): return .unavailable(error.code)
         }
-        guard open.isCompressed != other.isCompressed else { return refute(id) }
         let (compressed, plain) = open.isCompressed ? (open, other) : (other, open)
         guard let size = plain.status?.size else { return .unavailable(EIO) }
         switch compressed.isAlike(plain, ofSize: size) {
@@ -81,8 +83,10 @@ extension Tailer {
         }
     }
 
-    /// As `settleClaim` where nothing carries the original any more: only what was read of it can be compared.
+    /// As `settleClaim` where only what was read of the original can be compared: nothing carries it any more, or another copy that is compressed as
+    /// well, which is waited for until all of it has been read.
     private mutating func settleClaim(of file: TrackedFile, _ open: OpenFile, byMarkOf original: TrackedFile) -> ReadOutcome {
+        guard !original.hasBacking || original.isIdle else { return .caughtUp }
         let length = original.mark.length
         guard original.offset > 0 else { return confirm(file.id) }
         var sample = ContentSample.none
@@ -95,8 +99,18 @@ extension Tailer {
         switch outcome {
         case .working: return .working
         case .failed(let code): return .unavailable(code)
-        case .bytes(length): return sample == original.mark ? confirm(file.id) : refute(file.id)
+        case .bytes(length):
+            guard sample == original.mark else { return refute(file.id) }
+            return original.hasBacking && holdsLine(open, at: original.offset) ? refute(file.id) : confirm(file.id)
         case .bytes: return file.isCompressed && !isWhole(file, open) ? wait(file.id) : refute(file.id)
+        }
+    }
+
+    /// Whether a line begins here and ends somewhere, as far as a few bytes tell.
+    private func holdsLine(_ open: OpenFile, at offset: Int) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { room in
+            guard case .bytes(let count) = open.read(at: offset, into: room) else { return true }
+            return count == room.count || nudged_last_newline(room.baseAddress, count) >= 0
         }
     }
 

@@ -29,8 +29,9 @@ extension Tailer {
         hasUndecided = false
         // Whether a copy still is one is told by the original, which may have been cut as well.
         unknown.removeAll { recogniseCopy($0, &seen) }
-        adopt(unknown, &seen, &report)
+        // Before anything new is looked at: what was renamed out of the pattern may have been cut there, and what is new may be its copy.
         settleUnseen(seen, failed)
+        adopt(unknown, &seen, &report)
 
         let originals = Set(tracked.values.compactMap { $0.claim?.original })
         for id in tracked.keys.sorted() {

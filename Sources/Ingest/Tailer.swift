@@ -115,8 +115,16 @@ package struct Tailer: ~Copyable {
         hasUndecided
             || tracked.values.contains { file in
                 let isMissedOnce = file.missedScans == 1 && (file.presence == .resumed || file.presence == .missing)
-                return isMissedOnce || (file.isCutShort && !file.isStalled && file.hasBacking)
+                return isMissedOnce || isDecidable(file) || (file.isCutShort && !file.isStalled && file.hasBacking)
             }
+    }
+
+    /// Whether a held compressed file can be compared now with another one that had to be read before.
+    private func isDecidable(_ file: TrackedFile) -> Bool {
+        guard let claim = file.claim, file.isCompressed, !file.isCutShort, let original = tracked[claim.original] else {
+            return false
+        }
+        return original.isCompressed && original.hasBacking && original.isIdle
     }
 
     /// Takes a hint that a file was written to, which spares a scan; nil where only a scan tells what became of it.

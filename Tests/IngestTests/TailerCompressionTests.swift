@@ -225,6 +225,26 @@ import Testing
         #expect(out.kinds.contains(.sameHead))
     }
 
+    @Test func `two compressed forms that appear with a restart are read once`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append(text("a", 0..<50), to: "app.log")
+        do {
+            var tailer = tailer()
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append(text("a", 50..<90), to: "app.log")
+        directory.compress("app.log", to: "app.log.1.gz")
+        directory.compress("app.log", to: "app.log.1.zst", .zstd)
+        directory.delete("app.log")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<90) && out.warnings.isEmpty)
+        let needsScan = tailer.needsAnotherScan
+        #expect(!needsScan)
+    }
+
     @Test func `a plain file being unpacked beside its compressed form is not read again`() {
         let bytes = Array(text("a", 0..<800).utf8)
         directory.append(compressed(bytes, .gzip), to: "app.log.1.gz")

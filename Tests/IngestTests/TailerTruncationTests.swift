@@ -153,6 +153,23 @@ import Testing
         #expect(out.lines.suffix(3) == ["late0", "late1", "late2"] && out.losses.count == 3)
     }
 
+    @Test func `a copy is known also when what was cut has left the pattern`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append("a1\na2\n", to: "app.log")
+        do {
+            var tailer = tailer()
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append(directory.contents("app.log"), to: "app.log.1")
+        directory.rewrite("app.log", "b1\n")
+        directory.move("app.log", to: "old")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == ["a1", "a2"] && out.losses.map(\.continues) == [true])
+    }
+
     @Test(arguments: [40, 2000]) func `a copy is not read while its original is there, and when that goes nothing is read twice`(
         _ count: Int
     ) {
