@@ -40,12 +40,12 @@ extension Tailer {
         return false
     }
 
-    /// What a file that begins with `head` may be a copy of, with one of the two compressed. Of two compressed files that begin alike neither
-    /// is taken for a copy: nothing could tell them apart cheaply.
+    /// What a file that begins with `head` may be a copy of, with one of the two compressed. Two compressed files can only be told apart where one has
+    /// been read to its end.
     private mutating func originals(of head: [UInt8], isCompressed: Bool, source: Int) -> [FileID] {
         guard isCompressed else { return sameHead(head, source: source) { $0.isCompressed && $0.hasBacking } }
-        let gone = sameHead(head, source: source) { !$0.hasBacking }
-        return ranked(plainOriginals(of: head, source: source) + gone)
+        let read = sameHead(head, source: source) { !$0.hasBacking || ($0.isCompressed && $0.isComplete) }
+        return ranked(plainOriginals(of: head, source: source) + read)
     }
 
     /// Compares a held file with what it may be a copy of, as far as one call goes.
@@ -86,7 +86,7 @@ extension Tailer {
     /// As `settleClaim` where only what was read of the original can be compared: nothing carries it any more, or another copy that is compressed as
     /// well, which is waited for until all of it has been read.
     private mutating func settleClaim(of file: TrackedFile, _ open: OpenFile, byMarkOf original: TrackedFile) -> ReadOutcome {
-        guard !original.hasBacking || original.isIdle else { return .caughtUp }
+        guard !original.hasBacking || original.isIdle || original.isComplete else { return .caughtUp }
         let length = original.mark.length
         guard original.offset > 0 else { return confirm(file.id) }
         var sample = ContentSample.none

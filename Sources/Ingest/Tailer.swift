@@ -124,7 +124,7 @@ package struct Tailer: ~Copyable {
         guard let claim = file.claim, file.isCompressed, !file.isCutShort, let original = tracked[claim.original] else {
             return false
         }
-        return original.isCompressed && original.hasBacking && original.isIdle
+        return original.isCompressed && original.hasBacking && (original.isIdle || original.isComplete)
     }
 
     /// Takes a hint that a file was written to, which spares a scan; nil where only a scan tells what became of it.

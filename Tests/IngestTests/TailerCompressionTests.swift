@@ -243,6 +243,9 @@ import Testing
         #expect(out.lines == expected("a", 0..<90) && out.warnings.isEmpty)
         let needsScan = tailer.needsAnotherScan
         #expect(!needsScan)
+        var again = self.tailer(resuming: Collector.checkpoints(tailer))
+        out.drain(&again, confirming: true)
+        #expect(out.lines.count == 90 && out.warnings.isEmpty)
     }
 
     @Test func `a plain file being unpacked beside its compressed form is not read again`() {
