@@ -8,6 +8,8 @@ package struct FileCheckpoint: Hashable, Sendable {
     package var fingerprint: Fingerprint
     /// Where it was last seen; for people and for finding it again in its directory, not for knowing it.
     package var path: String
+    /// What the path led to: another one where it is a link.
+    package var target: String
     /// The first byte that is not consumed, counted in uncompressed content.
     package var offset: Int
     /// Up to 4 KiB of content that end at `offset`; of length 0 where they could no longer be read.
@@ -24,14 +26,17 @@ package struct FileCheckpoint: Hashable, Sendable {
     package var isSuperseded: Bool
     /// Whether it was not there any more, neither under a name nor open. It is known again should it come back; that it does not is no news.
     package var isGone: Bool
+    /// Plain files that hold nothing but a beginning of the same content, in order; they are not read as long as that is so.
+    package var copies: [InodeIdentity]
 
     package init(
-        source: String, fingerprint: Fingerprint, path: String, offset: Int, mark: ContentSample, number: Int?,
-        isCompressed: Bool, isComplete: Bool, isSuperseded: Bool, isGone: Bool
+        source: String, fingerprint: Fingerprint, path: String, target: String, offset: Int, mark: ContentSample, number: Int?,
+        isCompressed: Bool, isComplete: Bool, isSuperseded: Bool, isGone: Bool, copies: [InodeIdentity]
     ) {
         self.source = source
         self.fingerprint = fingerprint
         self.path = path
+        self.target = target
         self.offset = offset
         self.mark = mark
         self.number = number
@@ -39,5 +44,6 @@ package struct FileCheckpoint: Hashable, Sendable {
         self.isComplete = isComplete
         self.isSuperseded = isSuperseded
         self.isGone = isGone
+        self.copies = copies
     }
 }

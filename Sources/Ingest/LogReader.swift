@@ -21,7 +21,7 @@ package struct LogSource: Sendable {
 }
 
 /// Where reading of one file stands, for a checkpoint.
-package struct FilePosition: Sendable {
+package struct FilePosition: Equatable, Sendable {
     package var number: Int
     package var checkpoint: FileCheckpoint
     /// The largest event time it has delivered; nil before its first event.
@@ -186,7 +186,14 @@ package struct LogReader: ~Copyable {
         losses += report.possibleLosses
         driveComparisons()
         number()
-        for id in tailer.files.map(\.id) where states[id] != nil { refresh(id) }
+        for file in tailer.files where states[file.id] != nil {
+            if !file.isFinished, states[file.id]?.isEnded == true {
+                // It has come back, and its last line may be finished yet.
+                states[file.id]?.isEnded = false
+                finals.remove(file.id)
+            }
+            refresh(file.id)
+        }
         for id in report.ended { states[id]?.isEnded = true }
     }
 

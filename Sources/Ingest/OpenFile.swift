@@ -111,6 +111,22 @@ final class OpenFile {
         }
     }
 
+    /// Whether the content of this compressed file is that of a plain one as far as the shorter of them goes; nil where decoding has to go on.
+    /// `contentEnd` tells then which one that is: it lies behind `size` if this one goes on.
+    func isAlike(_ plain: OpenFile, ofSize size: Int) -> Result<Bool?, SystemError> {
+        let length = min(size, Fingerprint.sampleBytes)
+        let outcome = withUnsafeTemporaryAllocation(byteCount: length + 1, alignment: 8) { read(at: size - length, into: $0) }
+        switch outcome {
+        case .working: return .success(nil)
+        case .failed(let code): return .failure(SystemError(code: code))
+        case .bytes: break
+        }
+        let end = min(contentEnd, size)
+        let common = min(end, Fingerprint.sampleBytes)
+        let own = sample(endingAt: end, length: common)
+        return .success(own != nil && own == plain.sample(endingAt: end, length: common))
+    }
+
     /// Whether these bytes end at `offset`, or nil where that can't be read (any more).
     func holds(_ bytes: [UInt8], endingAt offset: Int) -> Bool? {
         let start = offset - bytes.count
@@ -121,14 +137,23 @@ final class OpenFile {
         }
     }
 
-    /// The first bytes of the content, `Fingerprint.sampleBytes` at most, without NULs at their end (a hole may still be
-    /// filled); nil on a read error. Of a compressed file only cheap before much of it has been read.
+    /// The first bytes of the content, `Fingerprint.sampleBytes` at most; nil on a read error. Of a compressed file only cheap
+    /// before much of it has been read.
     func headBytes() -> [UInt8]? {
         var head = [UInt8](repeating: 0, count: Fingerprint.sampleBytes)
         let outcome = head.withUnsafeMutableBytes { read(at: 0, into: $0) }
         guard case .bytes(let count) = outcome else { return nil }
         head.removeSubrange(count...)
-        while head.last == 0 { head.removeLast() }
+        return head
+    }
+
+    /// What of these first bytes the file can be known by: all but NULs at their end, which may still be filled where
+    /// nothing else follows them.
+    func lasting(_ head: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard head.last == 0, !isCompressed else { return head }
+        if head.count == Fingerprint.sampleBytes, let size = status?.size, holds([0], endingAt: size) == false { return head }
+        var head = head
+        while head.last == 0 { head = UnsafeRawBufferPointer(rebasing: head.dropLast()) }
         return head
     }
 

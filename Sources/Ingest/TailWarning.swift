@@ -24,8 +24,6 @@ package struct TailWarning: Hashable, Sendable {
         case corrupt
         /// A compressed file that ends too early and does not grow; what is there is read.
         case cutShort = "cut_short"
-        /// A compressed copy is shorter than what was read of the plain file; taken for the same.
-        case shorterCopy = "shorter_copy"
     }
 
     package var kind: Kind

@@ -42,7 +42,7 @@ package struct TailedFile: Sendable {
     package var offset: Int
     package var number: Int?
     package var backlog: Backlog
-    /// Whether it may be a compressed copy of another file and is being compared; reading it drives that on.
+    /// Whether it may be a copy of another file, one of the two compressed, and is being compared; reading it drives that on.
     package var isHeld: Bool
     /// Whether nothing can come any more: a compressed file at its end, or one that is gone and was read to its end.
     package var isFinished: Bool
@@ -71,19 +71,22 @@ struct TrackedFile {
         case superseded
     }
 
-    /// Another file on disk that holds the same content.
+    /// Another file on disk that holds the same content, or a beginning of it.
     struct Copy {
-        var match: Glob.Match
+        /// Where it was seen last; nil if that was before a restart.
+        var match: Glob.Match?
         var inode: InodeIdentity
         var isCompressed: Bool
         var lastSeen: Int
+        /// The status when it was last compared; nil if that was before a restart.
+        var compared: FileStatus?
+        /// As of a tracked file.
+        var isSettled = false
     }
 
     /// A suspicion that this new file repeats another one.
     struct Claim {
         var original: FileID
-        /// Where to compare while the original can be read: its size when the claim was made.
-        var position: Int
         var refuted: Set<FileID> = []
     }
 
@@ -111,7 +114,9 @@ struct TrackedFile {
     var target: String
     var inode: InodeIdentity
     var isCompressed: Bool
-    var head = ContentSample.none
+    private(set) var head = ContentSample.none
+    /// The first bytes of the head, at hand once the file was opened: what is enough to tell most files apart.
+    private(set) var beginning: [UInt8] = []
     var offset = 0
     /// The bytes before the offset, if they were at hand when it moved; what they are compared by while it is open.
     private(set) var tail: [UInt8]?
@@ -129,6 +134,8 @@ struct TrackedFile {
     var number: Int?
     var presence: Presence
     var size = 0
+    /// As of the last complete scan: what a copy that was made since holds at least.
+    var listedSize = 0
     /// The status when the content was last compared with `head` and `mark`.
     var stamp: FileStatus?
     /// Whether a later change is sure to give another stamp (see `Tailer.recheck`).
@@ -165,16 +172,18 @@ struct TrackedFile {
         self.id = id
         self.source = source
         path = checkpoint.path
-        target = checkpoint.path
+        target = checkpoint.target
         inode = checkpoint.fingerprint.inode
         head = checkpoint.fingerprint.head
         isCompressed = checkpoint.isCompressed
         offset = checkpoint.offset
+        listedSize = checkpoint.offset
         knownMark = checkpoint.mark
         number = checkpoint.number
         isComplete = checkpoint.isComplete
         presence = checkpoint.isSuperseded ? .superseded : checkpoint.isGone ? .gone : .resumed
         isReportedEnded = checkpoint.isGone
+        for inode in checkpoint.copies { copies[inode.key] = Copy(inode: inode, isCompressed: false, lastSeen: 0) }
     }
 
     /// Whether some inode on disk or a descriptor still carries the content.
@@ -191,12 +200,26 @@ struct TrackedFile {
     var listing: TailedFile {
         let isReadable = hasBacking && unreadableCode == nil
         let backlog: TailedFile.Backlog =
-            claim != nil && !isCompressed
-            ? .unknown : !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
+            !isReadable || isIdle || isComplete ? .none : hasKnownLine ? .lines : .unknown
         return TailedFile(
             id: id, source: source, path: path, fingerprint: Fingerprint(inode: inode, head: head), offset: offset,
             number: number, backlog: backlog, isHeld: claim != nil,
             isFinished: isComplete || presence == .gone || presence == .superseded, isReadable: isReadable, size: size)
+    }
+
+    /// A scan is over.
+    mutating func noteListing() { listedSize = size }
+
+    /// Takes the first bytes of the content, of which the file can be known by `lasting`.
+    mutating func keep(head lasting: UnsafeRawBufferPointer) {
+        if lasting.count > head.length { head = ContentSample(lasting) }
+        beginning = Array(lasting.prefix(64))
+    }
+
+    /// As `keep`, where less of the content is there than was known of it.
+    mutating func replace(head lasting: UnsafeRawBufferPointer) {
+        head = .none
+        keep(head: lasting)
     }
 
     /// Takes the bytes before the offset.
@@ -209,14 +232,14 @@ struct TrackedFile {
     mutating func settleMark() { if knownMark == nil { knownMark = mark } }
 
     /// The same sequence of content, carried by another file from now on.
-    mutating func moveBacking(to copy: Copy, open: OpenFile?) {
-        path = copy.match.path
-        target = copy.match.target
+    mutating func moveBacking(to copy: Copy, at match: Glob.Match) {
+        path = match.path
+        target = match.target
         inode = copy.inode
         isCompressed = copy.isCompressed
         presence = .present
-        self.open = open
-        size = copy.match.status.size
+        open = nil
+        size = match.status.size
         stamp = nil
         isSettled = false
         isIdle = isComplete

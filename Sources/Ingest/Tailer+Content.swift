@@ -24,7 +24,7 @@ extension Tailer {
         guard let head = open.headBytes() else { return .unreadable(EIO) }
         return head.withUnsafeBytes { bytes in
             guard file.head.matchesStart(of: bytes) else { return .other }
-            if grows { file.head = ContentSample(bytes) }
+            file.keep(head: open.lasting(bytes))
             return .same
         }
     }
@@ -43,14 +43,10 @@ extension Tailer {
     }
 
     /// Gives every inode that carries nothing known a tracked file: a new one, or one that lost its backing, or as a copy.
-    /// Returns whether there are any of which too little is there to tell.
-    mutating func adopt(
-        _ unknown: [Sighting], _ seen: inout Set<FileID>, _ report: inout ScanReport
-    ) -> Bool {
+    mutating func adopt(_ unknown: [Sighting], _ seen: inout Set<FileID>, _ report: inout ScanReport) {
         let firstNew = FileID(rawValue: nextID)
         var opened: [(sighting: Sighting, open: OpenFile, status: FileStatus)] = []
         var waiting: [InodeKey: FileStatus] = [:]
-        var isAnyUndecided = false
         for sighting in unknown where sighting.match.status.size > 0 {
             // Wholly undecodable files are not opened again before they change.
             if let before = pending[sighting.key], before == sighting.match.status, rejected.contains(sighting.key) {
@@ -61,22 +57,22 @@ extension Tailer {
             switch openDescriptor(sighting.match.target) {
             case .failure(let error):
                 if error.code == ENOENT || error.code == ESTALE {
-                    isAnyUndecided = true
+                    hasUndecided = true
                 } else {
                     unreadable(sighting, error.code)
                 }
             case .success(let open):
                 guard let status = open.status, status.key == sighting.key else {
-                    isAnyUndecided = true
+                    hasUndecided = true
                     continue
                 }
                 let isUnchanged = pending[sighting.key] == status
                 if open.isCompressed
                     ? adoptCompressed(sighting, open, status, isUnchanged, &seen, &report, dryRun: true)
-                    : mayBecomeCompressed(open, status)
+                    : mayBecomeCompressed(open)
                 {
                     waiting[sighting.key] = status
-                    isAnyUndecided = isAnyUndecided || !isUnchanged
+                    hasUndecided = hasUndecided || !isUnchanged
                 } else if open.isCompressed {
                     opened.append((sighting, open, status))
                 } else {
@@ -89,7 +85,6 @@ extension Tailer {
         }
         pending = waiting
         rejected.formIntersection(waiting.keys)
-        return isAnyUndecided
     }
 
     /// Which of `samples` the content of a file begins with.
@@ -100,16 +95,18 @@ extension Tailer {
     }
 
     /// Whether the few bytes of a file could become the magic of a compressed one. A hole at its start that is as old as what comes behind it stays one.
-    private func mayBecomeCompressed(_ open: OpenFile, _ status: FileStatus) -> Bool {
-        guard let head = open.headBytes() else { return true }
-        if head.isEmpty, status.size > Fingerprint.sampleBytes, open.holds([0], endingAt: status.size) == false { return false }
+    private func mayBecomeCompressed(_ open: OpenFile) -> Bool {
+        guard let bytes = open.headBytes() else { return true }
         let magics: [[UInt8]] = [[0x1F, 0x8B], [0x28, 0xB5, 0x2F, 0xFD]]
-        return head.isEmpty || magics.contains { head.count < $0.count && $0.starts(with: head) }
+        return bytes.withUnsafeBytes { bytes in
+            let head = open.lasting(bytes)
+            return head.isEmpty || magics.contains { head.count < $0.count && $0.starts(with: head) }
+        }
     }
 
     mutating func start(_ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ head: [UInt8]) -> FileID {
         var file = TrackedFile(id: makeID(), source: sighting.source, match: sighting.match, open: open)
-        file.head = head.withUnsafeBytes { ContentSample($0) }
+        head.withUnsafeBytes { file.keep(head: open.lasting($0)) }
         file.size = status.size
         file.stamp = status
         file.isSettled = isSettled(status)
@@ -126,98 +123,102 @@ extension Tailer {
         _ report: inout ScanReport
     ) {
         guard let head = open.headBytes() else { return unreadable(sighting, EIO) }
-        let copy = TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans)
-        let originals = sameHead(head, source: sighting.source) {
-            $0.isCompressed || $0.presence == .superseded
-                || (($0.presence == .resumed || $0.presence == .gone) && $0.inode.number == open.inode.number)
+        if goesOn(sighting, open, status, head, &seen, &report) { return }
+        var isAnyCut = false
+        for id in plainOriginals(of: head, source: sighting.source) where id < firstNew {
+            // Less than that is not a copy in the making: logs may have their first lines in common.
+            guard status.size >= min(tracked[id]?.listedSize ?? 0, Fingerprint.sampleBytes) else { continue }
+            switch repeats(open, status.size, id, &seen) {
+            case .same:
+                return keepCopy(
+                    TrackedFile.Copy(
+                        match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans, compared: status,
+                        isSettled: isSettled(status)), of: id)
+            case .other: isAnyCut = isAnyCut || tracked[id]?.presence == .superseded
+            case .unreadable(let code) where code == ENOENT || code == ESTALE:
+                // Renamed just now: the next scan tells.
+                hasUndecided = true
+                return
+            case .unreadable: break
+            }
         }
-        for id in originals {
-            guard let file = tracked[id], file.offset <= status.size else { continue }
-            let mark = open.sample(endingAt: file.offset, length: file.mark.length)
-            guard mark == file.mark else { continue }
+        if isAnyCut, goesOn(sighting, open, status, head, &seen, &report) { return }
+        let id = start(sighting, open, status, head)
+        seen.insert(id)
+        report.found.append(id)
+        warnSameHead(id)
+    }
+
+    /// Whether a new plain file carries on what is known, from where nothing else does, or is to be compared with a compressed one.
+    private mutating func goesOn(
+        _ sighting: Sighting, _ open: OpenFile, _ status: FileStatus, _ head: [UInt8], _ seen: inout Set<FileID>,
+        _ report: inout ScanReport
+    ) -> Bool {
+        let originals = sameHead(head, source: sighting.source) { file in
             let isMoved =
                 (file.presence == .resumed || file.presence == .gone) && file.inode.number == open.inode.number
                 && file.inode.generation == open.inode.generation
-            let isCopyOfTruncated = file.presence == .superseded
-            if isMoved || isCopyOfTruncated || (file.isCompressed && !file.hasBacking && file.presence != .superseded) {
-                move(id, to: copy, open)
-                seen.insert(id)
-                return
-            }
-            if file.isCompressed, file.hasBacking, file.offset == 0 {
-                // Nothing was read of the compressed file yet: it is the one to be compared.
+            return file.isCompressed || file.presence == .superseded || isMoved
+        }
+        for id in originals {
+            guard let file = tracked[id] else { continue }
+            if file.isCompressed, file.hasBacking {
                 let plain = start(sighting, open, status, head)
                 seen.insert(plain)
-                report.found.append(plain)
-                tracked[id]?.claim = TrackedFile.Claim(original: plain, position: status.size)
-                tracked[id]?.isIdle = false
-                return
+                if file.offset == 0 {
+                    // Nothing was read of the compressed file yet: it is the one to be compared.
+                    report.found.append(plain)
+                    tracked[id]?.claim = TrackedFile.Claim(original: plain)
+                    tracked[id]?.isIdle = false
+                } else {
+                    tracked[plain]?.claim = TrackedFile.Claim(original: id)
+                }
+                return true
             }
-            if file.isCompressed, file.hasBacking {
-                tracked[id]?.copies[copy.inode.key] = copy
-                copied[copy.inode.key] = id
-                return
-            }
-        }
-        let known = sameHead(head, source: sighting.source) {
-            !$0.isCompressed && $0.hasBacking && $0.head.length == head.count && $0.size >= status.size && $0.id < firstNew
-        }
-        let id = start(sighting, open, status, head)
-        seen.insert(id)
-        if let original = known.first(where: { repeats(open, status.size, $0) }) {
-            tracked[id]?.claim = TrackedFile.Claim(original: original, position: status.size)
-            return
-        }
-        report.found.append(id)
-        warnSameHead(id)
-    }
-
-    /// Whether the last bytes before `size` of a plain file are those of `id` at the same place.
-    private mutating func repeats(_ open: OpenFile, _ size: Int, _ id: FileID) -> Bool {
-        guard case .success(let other) = opened(id) else { return false }
-        let length = min(size, Fingerprint.sampleBytes)
-        let own = open.sample(endingAt: size, length: length)
-        return own != nil && own == other.sample(endingAt: size, length: length)
-    }
-
-    /// Decides about plain files that repeated another one at the last scan.
-    mutating func settlePlainClaims(_ seen: inout Set<FileID>, _ report: inout ScanReport) {
-        for id in tracked.keys.sorted() {
-            guard let file = tracked[id], let claim = file.claim, !file.isCompressed else { continue }
-            let original = tracked[claim.original]
-            guard case .success(let open) = opened(id), let original, seen.contains(id) else {
-                release(id, &report)
+            guard file.offset <= status.size, open.sample(endingAt: file.offset, length: file.mark.length) == file.mark else {
                 continue
             }
-            if original.presence == .superseded {
-                guard file.size >= original.offset,
-                    open.sample(endingAt: original.offset, length: original.mark.length) == original.mark, let status = file.stamp
-                else {
-                    release(id, &report)
-                    continue
-                }
-                tracked[id] = nil
-                uncarry(file.inode.key, id)
-                let match = Glob.Match(path: file.path, target: file.target, status: status)
-                move(
-                    original.id, to: TrackedFile.Copy(match: match, inode: file.inode, isCompressed: false, lastSeen: scans), open
-                )
-                seen.insert(original.id)
-            } else if file.isStalled || !original.hasBacking || file.size > original.size
-                || !repeats(open, file.size, original.id)
-            {
-                release(id, &report)
-            }
+            move(
+                id, to: TrackedFile.Copy(match: sighting.match, inode: open.inode, isCompressed: false, lastSeen: scans), open)
+            seen.insert(id)
+            return true
         }
+        return false
     }
 
-    /// A held plain file is one of its own.
-    private mutating func release(_ id: FileID, _ report: inout ScanReport) {
-        tracked[id]?.claim = nil
-        tracked[id]?.isStalled = false
-        tracked[id]?.isIdle = false
-        report.found.append(id)
-        warnSameHead(id)
+    /// Plain files that can be read and may begin with all of a file that begins with `head`.
+    mutating func plainOriginals(of head: [UInt8], source: Int) -> [FileID] {
+        var found = sameHead(head, source: source) { !$0.isCompressed && $0.hasBacking }
+        guard head.count < Fingerprint.sampleBytes, !head.isEmpty else { return found }
+        // A file of less than that may have grown since it was copied: then its head is longer.
+        let own = head.withUnsafeBytes { ContentSample($0) }
+        for id in tracked.keys.sorted() {
+            guard let file = tracked[id], file.source == source, file.claim == nil, !file.isCompressed, file.hasBacking,
+                file.head.length > head.count, zip(file.beginning, head).allSatisfy(==),
+                case .success(let plain) = opened(id), let bytes = plain.headBytes()
+            else { continue }
+            if bytes.withUnsafeBytes(own.matchesStart) { found.append(id) }
+        }
+        return found
+    }
+
+    /// Whether a plain file of `size` bytes ends as the plain file `id` goes at the same place; finds out if that one was cut since this scan looked
+    /// at it.
+    private mutating func repeats(_ open: OpenFile, _ size: Int, _ id: FileID, _ seen: inout Set<FileID>) -> Comparison {
+        let other: OpenFile
+        switch opened(id) {
+        case .success(let original): other = original
+        case .failure(let error): return .unreadable(error.code)
+        }
+        let length = min(size, Fingerprint.sampleBytes)
+        let own = open.sample(endingAt: size, length: length)
+        let isAlike = size > 0 && own != nil && own == other.sample(endingAt: size, length: length)
+        if let original = tracked[id], case .other = compareMark(original, other) {
+            supersede(id)
+            seen.remove(id)
+            return .other
+        }
+        return isAlike ? .same : .other
     }
 
     mutating func warnSameHead(_ id: FileID) {
@@ -232,10 +233,19 @@ extension Tailer {
         }
     }
 
-    /// Tracked files of a source whose known head is how `head` begins, the best first: without a backing, read furthest.
+    /// The best first: those of which most content is known.
+    func ranked(_ ids: [FileID]) -> [FileID] {
+        ids.compactMap { tracked[$0] }.map { file in
+            let known = file.hasBacking && !file.isCompressed ? max(file.offset, file.size) : file.offset
+            return (id: file.id, rank: (-known, file.hasBacking ? 1 : 0, file.copies.count, file.id.rawValue))
+        }
+        .sorted { $0.rank < $1.rank }.map(\.id)
+    }
+
+    /// Tracked files of a source whose known head is how `head` begins, the best first.
     func sameHead(_ head: [UInt8], source: Int, where isCandidate: (TrackedFile) -> Bool) -> [FileID] {
         var samples: [Int: ContentSample] = [:]  // by length: thousands of files share a few
-        return head.withUnsafeBytes { bytes in
+        let found = head.withUnsafeBytes { bytes in
             tracked.values.filter { file in
                 let length = file.head.length
                 guard file.source == source, file.claim == nil, length > 0, length <= bytes.count, isCandidate(file) else {
@@ -246,18 +256,59 @@ extension Tailer {
                 return sample == file.head
             }
         }
-        .sorted {
-            ($0.hasBacking ? 1 : 0, $0.copies.count, -$0.offset, $0.id.rawValue)
-                < ($1.hasBacking ? 1 : 0, $1.copies.count, -$1.offset, $1.id.rawValue)
+        return ranked(found.map(\.id))
+    }
+
+    // MARK: Copies
+
+    mutating func keepCopy(_ copy: TrackedFile.Copy, of id: FileID) {
+        tracked[id]?.copies[copy.inode.key] = copy
+        copied[copy.inode.key] = id
+    }
+
+    private mutating func dropCopy(_ key: InodeKey) {
+        guard let id = copied.removeValue(forKey: key) else { return }
+        tracked[id]?.copies[key] = nil
+    }
+
+    /// Whether the sighted file is a copy of a known one and still holds nothing that this one does not hold; brings its path
+    /// and status up to date.
+    mutating func recogniseCopy(_ sighting: Sighting, _ seen: inout Set<FileID>) -> Bool {
+        let key = sighting.key
+        let status = sighting.match.status
+        guard let id = copied[key], let original = tracked[id], var copy = original.copies[key] else { return false }
+        let isUnchanged =
+            copy.isCompressed ? copy.compared?.size == status.size : copy.compared == status && copy.isSettled
+        if !isUnchanged, original.hasBacking {
+            guard !copy.isCompressed, !original.isCompressed else {
+                dropCopy(key)
+                return false
+            }
+            // One that can't be opened now is compared by a later scan.
+            if case .success(let open) = openDescriptor(sighting.match.target), let now = open.status {
+                let comparison = open.inode == copy.inode ? repeats(open, now.size, id, &seen) : .other
+                switch comparison {
+                case .same:
+                    copy.compared = now
+                    copy.isSettled = isSettled(now)
+                case .other where tracked[id]?.presence != .superseded:
+                    dropCopy(key)
+                    return false
+                case .other, .unreadable: break
+                }
+            }
         }
-        .map(\.id)
+        copy.match = sighting.match
+        copy.lastSeen = scans
+        keepCopy(copy, of: id)
+        return true
     }
 
     /// Lets another file carry the content of `id` from now on.
     mutating func move(_ id: FileID, to copy: TrackedFile.Copy, _ open: OpenFile?) {
-        guard var file = tracked[id] else { return }
+        guard var file = tracked[id], let match = copy.match else { return }
         uncarry(file.inode.key, id)
-        file.moveBacking(to: copy, open: nil)
+        file.moveBacking(to: copy, at: match)
         copied[copy.inode.key] = nil
         carry(copy.inode.key, id)
         tracked[id] = file
@@ -265,11 +316,38 @@ extension Tailer {
     }
 
     /// Goes on in a copy where there is one.
-    mutating func switchToCopy(_ id: FileID) -> Bool {
-        guard let file = tracked[id] else { return false }
-        let copies = file.copies.values.sorted { $0.match.path < $1.match.path }
-        guard let copy = copies.first else { return false }
-        move(id, to: copy, nil)
+    mutating func switchToCopy(_ id: FileID) {
+        let copies = tracked[id]?.copies.values.sorted { ($0.match?.path ?? "") < ($1.match?.path ?? "") } ?? []
+        for copy in copies where copy.match != nil {
+            if copy.isCompressed { return move(id, to: copy, nil) }
+            if goOn(id, in: copy) { return }
+        }
+    }
+
+    /// Goes on in a plain copy where reading stood, or at its end if that comes before; false where that is not possible.
+    private mutating func goOn(_ id: FileID, in copy: TrackedFile.Copy) -> Bool {
+        guard var file = tracked[id], let match = copy.match, case .success(let open) = openDescriptor(match.target),
+            let now = open.status, let head = open.headBytes()
+        else { return false }
+        let isCopy: Bool
+        if now.size >= file.offset {
+            isCopy = open.sample(endingAt: file.offset, length: file.mark.length) == file.mark
+        } else {
+            isCopy = copy.compared == now || head.withUnsafeBytes(file.head.matchesStart)
+        }
+        guard isCopy, open.inode == copy.inode else {
+            dropCopy(copy.inode.key)
+            hasUndecided = true
+            return false
+        }
+        if file.presence == .gone, !file.isIdle, file.size > now.size { loseUnread(file) }
+        if now.size < file.offset {
+            file.offset = now.size
+            file.mark = open.sample(endingAt: now.size, length: min(now.size, Fingerprint.sampleBytes)) ?? .none
+        }
+        head.withUnsafeBytes { file.replace(head: open.lasting($0)) }
+        tracked[id] = file
+        move(id, to: copy, open)
         return true
     }
 }

@@ -139,7 +139,7 @@ extension Tailer {
         _ id: FileID, upTo maxBytes: Int, into buffer: inout LineBuffer, consuming: Bool
     ) -> ReadOutcome {
         guard let listed = tracked[id] else { return .unavailable(ENOENT) }
-        if listed.claim != nil { return listed.isCompressed ? settleClaim(id) : .caughtUp }
+        if listed.claim != nil { return settleClaim(id) }
         if listed.presence == .superseded { return .truncated }
         if listed.isComplete { return .ended }
         let open: OpenFile
@@ -309,9 +309,7 @@ extension Tailer {
         guard file.offset == 0, let bytes else { return true }
         if !file.head.matchesStart(of: bytes) { return false }
         if file.head.length < Fingerprint.sampleBytes, bytes.count > file.head.length {
-            var head = UnsafeRawBufferPointer(rebasing: bytes.prefix(Fingerprint.sampleBytes))
-            while head.last == 0 { head = UnsafeRawBufferPointer(rebasing: head.dropLast()) }
-            if head.count > file.head.length { file.head = ContentSample(head) }
+            file.keep(head: open.lasting(UnsafeRawBufferPointer(rebasing: bytes.prefix(Fingerprint.sampleBytes))))
         }
         return true
     }

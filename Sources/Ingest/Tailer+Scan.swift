@@ -24,20 +24,18 @@ extension Tailer {
         var seen = Set<FileID>()
         var unknown: [Sighting] = []
         for sighting in sightings {
-            if let id = recognise(sighting) {
-                seen.insert(id)
-            } else if let owner = copied[sighting.key], tracked[owner]?.copies[sighting.key] != nil {
-                tracked[owner]?.copies[sighting.key]?.lastSeen = scans
-            } else {
-                unknown.append(sighting)
-            }
+            if let id = recognise(sighting) { seen.insert(id) } else { unknown.append(sighting) }
         }
-        settlePlainClaims(&seen, &report)
-        hasUndecided = adopt(unknown, &seen, &report)
+        hasUndecided = false
+        // Whether a copy still is one is told by the original, which may have been cut as well.
+        unknown.removeAll { recogniseCopy($0, &seen) }
+        // Before anything new is looked at: what was renamed out of the pattern may have been cut there, and what is new may be its copy.
         settleUnseen(seen, failed)
+        adopt(unknown, &seen, &report)
 
         let originals = Set(tracked.values.compactMap { $0.claim?.original })
         for id in tracked.keys.sorted() {
+            tracked[id]?.noteListing()
             guard let file = tracked[id], !file.isReportedEnded, file.copies.isEmpty, file.claim == nil,
                 !originals.contains(id)
             else { continue }
@@ -118,7 +116,6 @@ extension Tailer {
         let wasResumed = file.presence == .resumed
         if file.stamp == status, file.isSettled, !file.isCutShort || file.isStalled {
             if file.isStalled, file.isCompressed { warnCutShort(file) }
-            if file.claim != nil { tracked[id]?.isStalled = true }
             tracked[id]?.isReportedEnded = false
             tracked[id]?.path = sighting.match.path
             tracked[id]?.target = sighting.match.target
@@ -171,11 +168,10 @@ extension Tailer {
         let isStalled = file.isCutShort && file.stamp == now
         if isStalled {
             warnCutShort(file)
-            if !file.isStalled, file.claim != nil { file.isIdle = false }
         } else if file.stamp != now {
             file.isCutShort = false
         }
-        file.isStalled = isStalled || (file.claim != nil && file.stamp == now)
+        file.isStalled = isStalled
         if file.isCompressed, !wasResumed, now.size > file.size { file.isComplete = false }
         file.isReportedEnded = false
         file.isSettled = isSettled(now)
@@ -218,6 +214,7 @@ extension Tailer {
     /// The inode of `id` holds other content now.
     mutating func supersede(_ id: FileID) {
         guard let file = tracked[id], file.presence != .superseded else { return }
+        hasUndecided = true
         uncarry(file.inode.key, id)
         tracked[id]?.presence = .superseded
         tracked[id]?.open = nil
@@ -232,6 +229,12 @@ extension Tailer {
 
     /// What became of the files that no pattern showed in this scan.
     private mutating func settleUnseen(_ seen: Set<FileID>, _ failed: Set<Int>) {
+        for (id, file) in tracked where !file.copies.isEmpty && !failed.contains(file.source) {
+            for (key, copy) in file.copies where copy.lastSeen < scans - 1 {
+                tracked[id]?.copies[key] = nil
+                copied[key] = nil
+            }
+        }
         for id in tracked.keys.sorted() where !seen.contains(id) {
             guard var file = tracked[id] else { continue }
             if failed.contains(file.source) {
@@ -241,10 +244,6 @@ extension Tailer {
                     tracked[id]?.size = now.size
                 }
                 continue
-            }
-            for (key, copy) in file.copies where copy.lastSeen < scans - 1 {
-                file.copies[key] = nil
-                copied[key] = nil
             }
             if let open = file.open, file.presence != .superseded {
                 guard let now = open.status else { continue }
@@ -271,9 +270,8 @@ extension Tailer {
             }
             tracked[id] = file
             let carriesOn =
-                file.presence == .superseded || file.presence == .missing || file.presence == .gone
-                || (file.presence == .deleted && file.isComplete)
-            if carriesOn { _ = switchToCopy(id) }
+                file.presence == .superseded || file.presence == .gone || (file.presence == .deleted && file.isComplete)
+            if carriesOn { switchToCopy(id) }
         }
     }
 
@@ -284,7 +282,6 @@ extension Tailer {
             if isKnown { file.presence = .missing }
             return
         }
-        let wasUnread = !file.isIdle && !file.isComplete && file.size > 0
         file.presence = .gone
         guard file.copies.isEmpty, !isHeldCopyWaiting(file.id), !file.isComplete else { return }
         if !isKnown {
@@ -293,27 +290,32 @@ extension Tailer {
                     .notFoundAgain, source: file.source, path: file.path,
                     "\(file.path), read up to byte \(file.offset) before the last stop, is not there any more, neither renamed nor "
                         + "compressed; what was written to it after that is lost"))
-        } else if wasUnread {
-            lose(file, .vanished)
-            ledger.happened(
-                warning(
-                    .unreadLost, source: file.source, path: file.path,
-                    "\(file.path) vanished after \(file.offset) bytes had been read and before the rest was; lines may be lost"))
+        } else if !file.isIdle, file.size > 0 {
+            loseUnread(file)
         }
+    }
+
+    /// A file vanished of which something had not been read.
+    mutating func loseUnread(_ file: TrackedFile) {
+        lose(file, .vanished)
+        ledger.happened(
+            warning(
+                .unreadLost, source: file.source, path: file.path,
+                "\(file.path) vanished after \(file.offset) bytes had been read and before the rest was; lines may be lost"))
     }
 
     private func isHeldCopyWaiting(_ id: FileID) -> Bool { tracked.values.contains { $0.claim?.original == id } }
 
-    /// Looks for a file that no pattern shows any more in the directory where it was: rotation may give it a name that does
-    /// not match.
+    /// Looks for a file that no pattern shows any more in the directory where it was, and where a link to it led: rotation
+    /// may give it a name that does not match, and the link may lead to the next one.
     private func findByInode(_ file: TrackedFile) -> Sighting? {
-        guard let slash = file.path.lastIndex(of: "/") else { return nil }
-        let directory = String(file.path[..<slash])
-        guard case .success(let names) = DirectoryListing.names(in: directory.isEmpty ? "/" : directory) else { return nil }
-        for name in names {
-            let path = directory + "/" + name
-            guard let status = FileStatus(linkAt: path), status.key == file.inode.key, status.isRegular else { continue }
-            return Sighting(source: file.source, match: Glob.Match(path: path, target: path, status: status))
+        for directory in Set([file.target, file.path].map(Glob.parent)).sorted() {
+            guard case .success(let names) = DirectoryListing.names(in: directory) else { continue }
+            for name in names {
+                let path = (directory == "/" ? "" : directory) + "/" + name
+                guard let status = FileStatus(linkAt: path), status.key == file.inode.key, status.isRegular else { continue }
+                return Sighting(source: file.source, match: Glob.Match(path: path, target: path, status: status))
+            }
         }
         return nil
     }

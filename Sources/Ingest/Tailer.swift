@@ -10,12 +10,14 @@ import Glibc
 //    before the offset) have to agree as well.
 // 2. Where the inode agrees and the content does not, the file was truncated and written anew: the tracked file is
 //    *superseded* (a possible loss, counted), and the inode starts a new one at offset 0. A plain copy of the old content,
-//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree. Because a scan may come
-//    between the copying and the cutting, a new plain file that so far repeats one known before is held until the next
-//    scan: when it did not change and the other was not cut, it is a file of its own.
-// 3. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes up to where
-//    the other can be compared, gives nothing, and ends with an answer: the same content, then it is remembered as a
-//    copy and takes over, at the offset reached, when the backing goes away; or another one, then it is read from 0.
+//    which copytruncate makes, takes the superseded file over at its offset when head and mark agree.
+// 3. A new plain file that holds nothing but a beginning of a plain one known before, and all of it or 4 KiB, is remembered as its *copy* and not
+//    read, as when a scan comes between the copying and the cutting. It takes over when that one is cut or goes away, and is a
+//    file of its own, read from 0, once it goes on differently.
+// 4. A new compressed file whose decoded head equals that of a tracked file is *held*: reading it decodes it as far as
+//    the other can be compared, gives nothing, and ends with an answer: it holds nothing that the other does not hold,
+//    then it is remembered as a copy and takes over, at the offset reached, when the backing goes away; or more or something
+//    else, then it is read from 0. So is a new plain file that begins like a compressed one.
 //
 // A file that is not found is gone only after two listings without it, none of which failed; one that is open is read to
 // its end first. Content is compared after bytes were read, not before, so that bytes of a file that was truncated in between
@@ -57,7 +59,7 @@ package struct Tailer: ~Copyable {
     var pending: [InodeKey: FileStatus] = [:]
     /// Those of them of which nothing can be decoded: left alone until they change.
     var rejected: Set<InodeKey> = []
-    /// Whether the last scan left any of them for the next one.
+    /// Whether something was left for the next scan: some of them, or the new content of a file that was found cut.
     var hasUndecided = false
     var ledger = WarningLedger()
     var losses: [ScanReport.PossibleLoss] = []
@@ -92,6 +94,7 @@ package struct Tailer: ~Copyable {
             let file = TrackedFile(id: makeID(), source: source, resuming: checkpoint)
             tracked[file.id] = file
             if !checkpoint.isSuperseded { carried[file.inode.key, default: []].append(file.id) }
+            for key in file.copies.keys { copied[key] = file.id }
         }
     }
 
@@ -113,9 +116,16 @@ package struct Tailer: ~Copyable {
         hasUndecided
             || tracked.values.contains { file in
                 let isMissedOnce = file.missedScans == 1 && (file.presence == .resumed || file.presence == .missing)
-                let isHeldCopy = file.claim != nil && !file.isCompressed
-                return isMissedOnce || isHeldCopy || (file.isCutShort && !file.isStalled && file.hasBacking)
+                return isMissedOnce || isDecidable(file) || (file.isCutShort && !file.isStalled && file.hasBacking)
             }
+    }
+
+    /// Whether a held compressed file can be compared now with another one that had to be read before.
+    private func isDecidable(_ file: TrackedFile) -> Bool {
+        guard let claim = file.claim, file.isCompressed, !file.isCutShort, let original = tracked[claim.original] else {
+            return false
+        }
+        return original.isCompressed && original.hasBacking && (original.isIdle || original.isComplete)
     }
 
     /// Takes a hint that a file was written to, which spares a scan; nil where only a scan tells what became of it.
@@ -162,9 +172,11 @@ package struct Tailer: ~Copyable {
         }
         return FileCheckpoint(
             source: sources[file.source].name, fingerprint: Fingerprint(inode: file.inode, head: file.head),
-            path: file.path, offset: offset, mark: mark, number: file.number, isCompressed: file.isCompressed,
+            path: file.path, target: file.target, offset: offset, mark: mark, number: file.number,
+            isCompressed: file.isCompressed,
             isComplete: file.isComplete && offset == file.offset, isSuperseded: file.presence == .superseded,
-            isGone: file.presence == .gone)
+            isGone: file.presence == .gone,
+            copies: file.copies.values.filter { !$0.isCompressed }.map(\.inode).sorted { $0.number < $1.number })
     }
 
     /// Drops a file that `ScanReport.ended` named. Not forgetting at once costs little memory, and lets a file be known again

@@ -133,7 +133,8 @@ extension OutboxDirectory {
         if status(.tmp, witness) != nil { return .takenBack }
         // A second name in tmp/ of a file that is published (see `isLinked`) is not what keeps it back.
         if isLinked(name) { try remove(.tmp, name) }
-        if try move(.new, name, to: .tmp, witness, fallback: .look) == .moved { return .takenBack }
-        return try move(.tmp, name, to: .tmp, witness, fallback: .look) == .moved ? .takenBack : .claimed
+        // One that is still in tmp/ was not published: what is in new/ under its name is somebody else's.
+        if try move(.tmp, name, to: .tmp, witness, fallback: .look) == .moved { return .takenBack }
+        return try move(.new, name, to: .tmp, witness, fallback: .look) == .moved ? .takenBack : .claimed
     }
 }

@@ -9,14 +9,19 @@ enum FileRecord {
         func digest(_ sample: ContentSample) -> CanonicalJSON {
             .object([("length", .number(Double(sample.length))), ("digest", .string(sample.digest.hexadecimal))])
         }
-        let record = CanonicalJSON.object([
-            ("device", .string(String(checkpoint.fingerprint.inode.device))),
-            ("inode", .string(String(checkpoint.fingerprint.inode.number))),
-            ("generation", .number(Double(checkpoint.fingerprint.inode.generation))),
-            ("head", digest(checkpoint.fingerprint.head)), ("mark", digest(checkpoint.mark)),
-            ("compressed", .bool(checkpoint.isCompressed)), ("complete", .bool(checkpoint.isComplete)),
-            ("superseded", .bool(checkpoint.isSuperseded)), ("gone", .bool(checkpoint.isGone)),
-        ])
+        func identity(_ inode: InodeIdentity) -> [(String, CanonicalJSON)] {
+            [
+                ("device", .string(String(inode.device))), ("inode", .string(String(inode.number))),
+                ("generation", .number(Double(inode.generation))),
+            ]
+        }
+        let record = CanonicalJSON.object(
+            identity(checkpoint.fingerprint.inode) + [
+                ("head", digest(checkpoint.fingerprint.head)), ("mark", digest(checkpoint.mark)),
+                ("compressed", .bool(checkpoint.isCompressed)), ("complete", .bool(checkpoint.isComplete)),
+                ("superseded", .bool(checkpoint.isSuperseded)), ("gone", .bool(checkpoint.isGone)),
+                ("target", .string(checkpoint.target)), ("copies", .array(checkpoint.copies.map { .object(identity($0)) })),
+            ])
         return SourceFileRow(
             number: Int64(position.number), source: checkpoint.source, path: checkpoint.path, record: record.bytes,
             offset: Int64(checkpoint.offset), watermark: position.newest, isEnded: position.isEnded)
@@ -32,21 +37,25 @@ enum FileRecord {
             else { return nil }
             return Int(exactly: length).map { ContentSample(length: $0, digest: digest) }
         }
-        guard row.offset >= 0, row.number >= 0, let device = view["device"]?.string.flatMap({ UInt64($0) }),
-            let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
-            let generation = view["generation"]?.number.flatMap({ UInt32(exactly: $0) }), let head = sample("head"),
-            let mark = sample("mark")
+        func identity(_ view: JSONView) -> InodeIdentity? {
+            guard let device = view["device"]?.string.flatMap({ UInt64($0) }),
+                let inode = view["inode"]?.string.flatMap({ UInt64($0) }),
+                let generation = view["generation"]?.number.flatMap({ UInt32(exactly: $0) })
+            else { return nil }
+            return InodeIdentity(device: device, number: inode, generation: generation)
+        }
+        guard row.offset >= 0, row.number >= 0, let inode = identity(view), let head = sample("head"), let mark = sample("mark")
         else { return nil }
+        let copies = view["copies"]?.elements.compactMap(identity) ?? []
         let isComplete = view["complete"]?.bool ?? false
         let checkpoint = FileCheckpoint(
             source: row.source,
-            fingerprint: Fingerprint(
-                inode: InodeIdentity(device: device, number: inode, generation: generation), head: head),
-            path: row.path, offset: Int(row.offset), mark: mark, number: Int(row.number),
+            fingerprint: Fingerprint(inode: inode, head: head), path: row.path,
+            target: view["target"]?.string ?? row.path, offset: Int(row.offset), mark: mark, number: Int(row.number),
             isCompressed: view["compressed"]?.bool ?? false, isComplete: isComplete,
             isSuperseded: view["superseded"]?.bool ?? false,
             // Versions before this one did not say so. A compressed file that is complete has ended, and may be there.
-            isGone: view["gone"]?.bool ?? (row.isEnded && !isComplete))
+            isGone: view["gone"]?.bool ?? (row.isEnded && !isComplete), copies: copies)
         return FilePosition(number: Int(row.number), checkpoint: checkpoint, newest: row.watermark, isEnded: row.isEnded)
     }
 }

@@ -134,14 +134,10 @@ extension Pipeline {
         let now = engine.clock.now
         let hours = hourly.take(deadLetters: deadLetters.count, now: now, wallNow: wallNow)
         var moved: [SourceFileRow] = []
-        for position in reader.positions() {
-            // An ended file's offset is what matters; of the others also the head, which grows with the file.
-            if let known = written[Int64(position.number)], known == (Int64(position.checkpoint.offset), position.isEnded) {
-                continue
-            }
+        for position in reader.positions() where written[position.number] != position {
             moved.append(FileRecord.row(position))
+            written[position.number] = position
         }
-        for row in moved { written[row.number] = (row.offset, row.isEnded) }
         defer { deadLetters.removeAll() }
         return Transaction.Input(
             files: moved, waiting: reader.takeUnkeptLines(), hours: hours,

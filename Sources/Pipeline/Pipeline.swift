@@ -78,7 +78,7 @@ package struct Pipeline: ~Copyable {
     var notes: [ReadingNote] = []
     var hourly = HourlyInput()
     /// Files' positions as of the last commit, so that only what moved is written.
-    var written: [Int64: (offset: Int64, isEnded: Bool)] = [:]
+    var written: [Int: FilePosition] = [:]
     var isChanged = false
     /// The control log as a source: followed by a daemon, repeated by a replay.
     var control: ControlTail?
@@ -131,7 +131,7 @@ package struct Pipeline: ~Copyable {
                     .corrupt, "the state's record of \(row.path) can't be read; restore a backup, or replay the logs")
             }
             positions.append(position)
-            written[row.number] = (row.offset, row.isEnded)
+            written[position.number] = position
         }
         let clock = try store?.engineClock() ?? EngineClock()
         let tombstones = try Self.tombstones(settings, store, controlLog, follows: follows)
@@ -161,6 +161,8 @@ package struct Pipeline: ~Copyable {
     /// Looks for new, rotated and vanished files.
     package mutating func scan() {
         reader.scan()
+        // What a file is known by can change without a line: who is renamed or cut now may be gone at the next start.
+        if isDurable, !isChanged, !reader.isAhead { isChanged = reader.positions().contains { written[$0.number] != $0 } }
         let found = reader.takeWarnings()
         for warning in found.warnings { warnings.append(warning.message) }
         for loss in found.losses where !loss.continues {

@@ -147,6 +147,120 @@ import Testing
         }
     }
 
+    @Test(arguments: [Decompressor.Format.gzip, .zstd])
+    func `a log that begins with a hole is read, plain and compressed once`(_ format: Decompressor.Format) {
+        for (index, hole) in [3000, 5000].enumerated() {
+            let lines = (0..<5).map { "\(hole)-\($0)\n" }.joined()
+            directory.append([UInt8](repeating: 0, count: hole) + Array(lines.utf8), to: "app.log.\(index)")
+            directory.compress("app.log.\(index)", to: "app.log.\(index).z", format)
+            if index == 0 { directory.delete("app.log.\(index)") }
+        }
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 10 && Set(out.lines).count == 10 && !out.kinds.contains(.corrupt))
+    }
+
+    @Test(arguments: [Decompressor.Format.gzip, .zstd], ["", "\n", "header\n"])
+    func `what holds more than the other is no copy of it`(_ format: Decompressor.Format, _ beginning: String) {
+        let start = [0xEF, 0xBB, 0xBF] + Array(beginning.utf8)
+        for (index, isPlainShort) in [true, false].enumerated() {
+            let (short, long) = ("app.log.\(index).short", "app.log.\(index).long")
+            directory.append(isPlainShort ? start : compressed(start, format), to: short)
+            var tailer = tailer()
+            var out = Collector()
+            out.drain(&tailer, confirming: true)
+            let content = start + Array(text("a\(index)", 0..<5).utf8)
+            directory.append(isPlainShort ? compressed(content, format) : content, to: long)
+            out.drain(&tailer, confirming: true)
+            #expect(out.lines.filter { $0.hasPrefix("a\(index)") } == expected("a\(index)", 0..<5))
+            // Neither is a plain one that goes on only later.
+            if !isPlainShort {
+                directory.append(text("a\(index)", 5..<9), to: long)
+                out.drain(&tailer, confirming: true)
+                #expect(out.lines.filter { $0.hasPrefix("a\(index)") } == expected("a\(index)", 0..<9))
+            }
+            directory.delete(short)
+            directory.delete(long)
+        }
+    }
+
+    @Test func `of several that begin alike the one that agrees furthest is the original`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        func run() {
+            var tailer = tailer(resuming: stored)
+            out.drain(&tailer, confirming: true, forgetting: false)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append("header\n", to: "app.log")
+        run()
+        directory.delete("app.log")
+        run()
+        directory.append("header\n" + text("a", 0..<5), to: "app.log.1")
+        run()
+        directory.compress("app.log.1", to: "app.log.1.gz")
+        run()
+        directory.delete("app.log.1")
+        run()
+        #expect(out.lines.filter { $0.hasPrefix("a") } == expected("a", 0..<5))
+    }
+
+    /// Nothing but the head is known of content that has gone: to read what may have been read is better than not to read what may not have been.
+    @Test func `a file that ends before what was read of another with the same head is read, with a warning`() {
+        let preamble = text("preamble", 0..<400)
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append(preamble + text("a", 0..<500), to: "app.log")
+        do {
+            var tailer = tailer()
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.delete("app.log")
+        directory.append(compressed(Array((preamble + text("b", 0..<3)).utf8), .zstd), to: "app.log.1.zst")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.suffix(3) == expected("b", 0..<3)[...])
+        #expect(out.kinds.contains(.sameHead))
+    }
+
+    @Test func `two compressed forms that appear with a restart are read once`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append(text("a", 0..<50), to: "app.log")
+        do {
+            var tailer = tailer()
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append(text("a", 50..<90), to: "app.log")
+        directory.compress("app.log", to: "app.log.1.gz")
+        directory.compress("app.log", to: "app.log.1.zst", .zstd)
+        directory.delete("app.log")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == expected("a", 0..<90) && out.warnings.isEmpty)
+        let needsScan = tailer.needsAnotherScan
+        #expect(!needsScan)
+        var again = self.tailer(resuming: Collector.checkpoints(tailer))
+        out.drain(&again, confirming: true)
+        #expect(out.lines.count == 90 && out.warnings.isEmpty)
+    }
+
+    @Test func `a plain file being unpacked beside its compressed form is not read again`() {
+        let bytes = Array(text("a", 0..<800).utf8)
+        directory.append(compressed(bytes, .gzip), to: "app.log.1.gz")
+        var tailer = tailer()
+        var out = Collector()
+        out.drain(&tailer)
+        for piece in [0..<6000, 6000..<9000, 9000..<bytes.count] {
+            directory.append(Array(bytes[piece]), to: "app.log.1")
+            out.drain(&tailer)
+        }
+        #expect(out.lines == expected("a", 0..<800) && out.warnings.isEmpty)
+    }
+
     @Test func `a plain file that comes back beside its compressed form is not read again`() {
         let bytes = Array(text("a", 0..<800).utf8)
         directory.append(compressed(bytes, .gzip), to: "app.log.1.gz")

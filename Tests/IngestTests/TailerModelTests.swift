@@ -217,8 +217,10 @@ private struct TailerModel {
         if isCaught { scan(&tailer) }
         directory.append(directory.contents("app.log"), to: name)
         if isCaught {
-            scan(&tailer)
-            if chance(2) { readAll(&tailer) }
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                scan(&tailer)
+                if chance(2) { readAll(&tailer) }
+            }
         }
         directory.rewrite("app.log")
         generations[live].name = name

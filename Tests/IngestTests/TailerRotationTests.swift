@@ -152,6 +152,43 @@ import Testing
         #expect(out.lines.sorted() == ["a1", "a2", "b1"])
     }
 
+    @Test func `a link that leads to the next file after a restart leaves what it led to before`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.makeDirectory("real")
+        directory.append("a1\n", to: "real/1.log")
+        directory.link("app.log", to: "real/1.log")
+        func run() {
+            var tailer = Tailer(sources: sources("app.log"), resuming: stored)
+            out.drain(&tailer, confirming: true)
+            stored = Collector.checkpoints(tailer)
+        }
+        run()
+        directory.append("a2\n", to: "real/1.log")
+        directory.append("b1\n", to: "real/2.log")
+        directory.delete("app.log")
+        directory.link("app.log", to: "real/2.log")
+        run()
+        #expect(out.lines.sorted() == ["a1", "a2", "b1"] && out.warnings.isEmpty)
+        directory.append("a3\n", to: "real/1.log")
+        run()
+        #expect(out.lines.last == "a3" && out.warnings.isEmpty)
+    }
+
+    @Test func `a log that has so far only the first line of another is read at once`() {
+        var tailer = Tailer(sources: sources())
+        var out = Collector()
+        directory.append("header\na1\n", to: "app.log")
+        out.drain(&tailer)
+        directory.move("app.log", to: "app.log.1")
+        directory.append("header\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["header", "a1", "header"])
+        directory.append("b1\n", to: "app.log")
+        out.drain(&tailer)
+        #expect(out.lines == ["header", "a1", "header", "b1"] && out.warnings.isEmpty)
+    }
+
     @Test func `a file that has gone is no news after a restart, and is not read again when it comes back`() {
         let elsewhere = TestDirectory()
         var stored: [FileCheckpoint] = []

@@ -123,15 +123,104 @@ import Testing
         #expect(out.lines.last == "late")
     }
 
-    @Test func `a lasting copy of a live log is a file of its own, with a warning`() {
+    /// logrotate makes the copy durable before it cuts, which gives time for any number of scans.
+    @Test(arguments: [3, 40, 2000], [false, true])
+    func `a copy waits for the cut as long as that takes, also if it ends before what was read`(_ count: Int, goesOn: Bool) {
         var tailer = tailer()
         var out = Collector()
-        directory.append((0..<2000).map { "a\($0)\n" }.joined(), to: "app.log")
+        func text(_ name: String) -> String { (0..<count).map { "\(name)\($0)\n" }.joined() }
+        for (index, name) in ["a", "b", "c"].enumerated() {
+            directory.append(text(name), to: "app.log")
+            out.drain(&tailer)
+            directory.append(directory.contents("app.log"), to: "app.log.\(index)")
+            for _ in 0..<4 { out.drain(&tailer) }
+            let needsScan = tailer.needsAnotherScan
+            #expect(!needsScan, "nothing is to be looked for meanwhile")
+            if goesOn {
+                directory.append("\(name) more\n", to: "app.log")
+                out.drain(&tailer)
+            }
+            directory.rewrite("app.log")
+        }
+        directory.append("d\n", to: "app.log")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines.count == 3 * count + (goesOn ? 3 : 0) + 1 && Set(out.lines).count == out.lines.count)
+        #expect(out.losses.map(\.continues) == [true, true, true])
+        // Each goes on in its copy, over a restart too.
+        for index in 0..<3 { directory.append("late\(index)\n", to: "app.log.\(index)") }
+        var again = self.tailer(resuming: Collector.checkpoints(tailer))
+        out.drain(&again, confirming: true)
+        #expect(out.lines.suffix(3) == ["late0", "late1", "late2"] && out.losses.count == 3)
+    }
+
+    @Test func `a copy is known also when what was cut has left the pattern`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append("a1\na2\n", to: "app.log")
+        do {
+            var tailer = tailer()
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append(directory.contents("app.log"), to: "app.log.1")
+        directory.rewrite("app.log", "b1\n")
+        directory.move("app.log", to: "old")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == ["a1", "a2"] && out.losses.map(\.continues) == [true])
+    }
+
+    @Test(arguments: [40, 2000]) func `a copy is not read while its original is there, and when that goes nothing is read twice`(
+        _ count: Int
+    ) {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        func run(_ change: () -> Void) {
+            change()
+            var tailer = tailer(resuming: stored)
+            out.drain(&tailer, confirming: true, forgetting: false)
+            stored = Collector.checkpoints(tailer)
+        }
+        run { directory.append((0..<count).map { "a\($0)\n" }.joined(), to: "app.log") }
+        run { directory.append(directory.contents("app.log"), to: "app.log.1") }
+        run { directory.append("more\n", to: "app.log") }
+        run { directory.append("more\n", to: "app.log.1") }
+        #expect(out.lines.count == count + 1 && out.warnings.isEmpty)
+        run { directory.delete("app.log") }
+        run { directory.append("late\n", to: "app.log.1") }
+        #expect(out.lines.count == count + 2 && out.lines.last == "late" && out.warnings.isEmpty)
+    }
+
+    @Test func `a copy that goes on differently is a file of its own, with a warning`() {
+        var tailer = tailer()
+        var out = Collector()
+        let lines = (0..<2000).map { "a\($0)" }
+        directory.append(lines.map { $0 + "\n" }.joined(), to: "app.log")
         out.drain(&tailer)
         directory.append(directory.contents("app.log"), to: "app.log.1")
         out.drain(&tailer, confirming: true)
-        #expect(out.lines.count == 4000)
+        #expect(out.lines == lines)
+        directory.append("b\n", to: "app.log.1")
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == lines + lines + ["b"])
         #expect(out.kinds == [.sameHead])
+    }
+
+    @Test func `a copy of a log that begins with a hole goes on where the original was left`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append([UInt8](repeating: 0, count: 5000), to: "app.log")
+        directory.append("a1\na2\n", to: "app.log")
+        do {
+            var tailer = tailer()
+            out.drain(&tailer)
+            stored = Collector.checkpoints(tailer)
+        }
+        directory.append(directory.contents("app.log"), to: "app.log.1")
+        directory.rewrite("app.log", "b1\n")
+        var tailer = tailer(resuming: stored)
+        out.drain(&tailer, confirming: true)
+        #expect(out.lines == ["a1", "a2", "b1"] && out.losses.map(\.continues) == [true])
     }
 
     @Test func `a cut while down is noticed at restart, also when the file has grown beyond the offset`() {

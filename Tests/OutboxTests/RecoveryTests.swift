@@ -140,6 +140,20 @@ import Testing
         #expect(try fixture.all() == ["tmp/\(name).withdrawn"])
     }
 
+    @Test(arguments: [true, false])
+    func aForeignFileUnderTheNameOfOneThatWaitsIsNotTouched(renames: Bool) throws {
+        _ = try fixture.create()
+        try fixture.write(.tmp, name)
+        try fixture.write(.new, name, "foreign")
+        var outbox = try fixture.open()
+        outbox.renamesWithoutReplacing = renames
+        #expect(try outbox.recover { _ in .staged }.waiting.keys.sorted() == [name])
+        #expect(try outbox.withdraw([name]) == [.takenBack])
+        try outbox.discard([name])
+        #expect(try fixture.all() == ["new/\(name)"])
+        #expect(try fixture.read(.new, name) == "foreign")
+    }
+
     @Test func aWitnessTellsTheOutcomeAfterACrash() throws {
         _ = try fixture.create()
         try fixture.write(.tmp, name + ".withdrawn")
