@@ -66,8 +66,9 @@ extension Tailer {
             return true
         }
         tracked[id]?.hasKnownLine = found == true
-        if found == false {
-            if open.isCompressed { tracked[id]?.isCutShort = open.isCutShort } else { tracked[id]?.isIdle = true }
+        if found == false, var file = tracked[id] {
+            _ = atEnd(&file, open)
+            tracked[id] = file
         }
         return found ?? false
     }

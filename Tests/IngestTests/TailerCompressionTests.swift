@@ -225,6 +225,28 @@ import Testing
         #expect(out.kinds.contains(.sameHead))
     }
 
+    /// Nothing is left to be read in the one that carries the content on.
+    @Test func `two compressed forms of a log that was read whole are none the less read once`() {
+        var out = Collector()
+        var stored: [FileCheckpoint] = []
+        directory.append(text("a", 0..<900), to: "app.log")
+        func look() {
+            var tailer = tailer(resuming: stored)
+            for _ in 0..<3 {
+                out.warnings += tailer.scan().warnings
+                for file in tailer.files where file.isHeld || tailer.hasCompleteLine(file.id) { out.readAll(&tailer) }
+            }
+            stored = Collector.checkpoints(tailer)
+        }
+        look()
+        directory.compress("app.log", to: "app.log.1.gz")
+        directory.compress("app.log", to: "app.log.1.zst", .zstd)
+        directory.delete("app.log")
+        look()
+        look()
+        #expect(out.lines == expected("a", 0..<900) && out.warnings.isEmpty)
+    }
+
     @Test func `two compressed forms that appear with a restart are read once`() {
         var out = Collector()
         var stored: [FileCheckpoint] = []
