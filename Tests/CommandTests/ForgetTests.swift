@@ -188,7 +188,7 @@ import Testing
         // Whoever has come back since has dead letters again.
         shop.program.write("logs/later.ndjson", Self.other(8) + Self.other(9))
         #expect(shop.run("run --once").code == 0)
-        shop.program.write("logs/back.ndjson", Self.broken)
+        shop.program.write("logs/back.ndjson", Self.broken.replacing("broken", with: "back"))
         #expect(shop.run("run --once").code == 0)
         #expect(traces(of: "ada", in: shop).contains("nudged.db"))
     }
