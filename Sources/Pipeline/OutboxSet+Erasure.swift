@@ -36,7 +36,7 @@ extension OutboxSet {
                     isReached = false
                 }
             }
-            for former in try FormerOutbox.all(entry.outbox, store, isConfigured: index != nil) {
+            for former in try OutboxPlace.all(entry.outbox, store, isConfigured: index != nil) {
                 do { _ = try erase(in: former.open()) } catch is OutboxError { isReached = false }
             }
             if isReached { reached.append(entry.outbox) }
@@ -51,7 +51,7 @@ extension OutboxSet {
     static func unreached(_ leaving: [LeavingFiles], _ store: Store, _ configured: [String]) throws(StoreError) -> [String] {
         var result: [String] = []
         for entry in leaving {
-            for former in try FormerOutbox.all(entry.outbox, store, isConfigured: configured.contains(entry.outbox)) {
+            for former in try OutboxPlace.all(entry.outbox, store, isConfigured: configured.contains(entry.outbox)) {
                 do throws(OutboxError) { _ = try former.open() } catch {
                     result.append(
                         "\(former.path): was the outbox \(former.name), and may hold files of erased customers; \(error): they are deleted when it is there again"

@@ -44,20 +44,19 @@ extension OutboxSet {
         let key = "outbox.\(settings.name)"
         do {
             var directory: OutboxDirectory
-            if let known = try store.meta(key), known.hasPrefix("open "), known.hasSuffix(" " + settings.path) {
-                let id = known.split(separator: " ")[1]
-                directory = try OutboxDirectory.open(path: settings.path, expecting: String(id), observer: observer)
-            } else if let (id, moved) = moved(try store.meta(key), to: settings.path) {
+            let last = try store.meta(key).flatMap { OutboxPlace(name: settings.name, place: $0) }
+            if let last, last.path == settings.path {
+                directory = try last.open(observer)
+            } else if let moved = moved(last, to: settings.path) {
                 directory = moved
                 try store.begin()
-                try store.setMeta(key, "open \(id) \(settings.path)")
+                try store.setMeta(key, "open \(moved.id) \(settings.path)")
                 try store.commit()
             } else {
-                let last = try store.meta(key).flatMap { FormerOutbox(name: settings.name, place: $0) }
-                if let known = try store.meta(key), known.hasPrefix("open ") { try settle(known, index, store) }
-                let former = try FormerOutbox.all(settings.name, store, isConfigured: true).first { $0.path == settings.path }
+                if let last { try settle(last, index, store) }
+                let former = try OutboxPlace.all(settings.name, store, isConfigured: true).first { $0.path == settings.path }
                 if let former {
-                    directory = try OutboxDirectory.open(path: former.path, expecting: former.id, observer: observer)
+                    directory = try former.open(observer)
                 } else {
                     // Its id is committed before it is created, so that a crash in between leads back here with the same id.
                     let known = try store.meta(key).flatMap { text in
@@ -92,11 +91,11 @@ extension OutboxSet {
     package static func troubles(_ settings: [Settings.OutboxSettings], _ store: Store) throws -> [String] {
         let unusable: [String] = try settings.compactMap { box in
             // One that is new, or has a new path, is made or found by the daemon's next start.
-            guard let parts = try store.meta("outbox.\(box.name)")?.split(separator: " ", maxSplits: 2), parts.count == 3,
-                parts[0] == "open", parts[2] == box.path
+            guard let last = try store.meta("outbox.\(box.name)").flatMap({ OutboxPlace(name: box.name, place: $0) }),
+                last.path == box.path
             else { return nil }
             do throws(OutboxError) {
-                _ = try OutboxDirectory.open(path: box.path, expecting: String(parts[1]))
+                _ = try last.open()
                 return nil
             } catch {
                 return "\(error)"
@@ -107,21 +106,15 @@ extension OutboxSet {
     }
 
     /// The directory that the database knows under another path, if somebody has moved it here with all it holds.
-    func moved(_ known: String?, to path: String) -> (id: String, directory: OutboxDirectory)? {
-        guard let parts = known?.split(separator: " ", maxSplits: 2), parts.count == 3, parts[0] == "open" else { return nil }
-        do {
-            return (String(parts[1]), try OutboxDirectory.open(path: path, expecting: String(parts[1]), observer: observer))
-        } catch { return nil }
+    func moved(_ last: OutboxPlace?, to path: String) -> OutboxDirectory? {
+        last.flatMap { try? OutboxDirectory.open(path: path, expecting: $0.id, observer: observer) }
     }
 
     /// The outbox has another path now: what is staged at the old one is published there first, because only that directory can tell what of it
     /// was renamed already.
-    mutating func settle(_ known: String, _ index: Int, _ store: Store) throws {
-        let name = boxes[index].settings.name
-        guard try store.messages(in: .staged).contains(where: { $0.outbox == name }) else { return }
-        let parts = known.split(separator: " ", maxSplits: 2)
-        guard parts.count == 3 else { return }
-        var old = try OutboxDirectory.open(path: String(parts[2]), expecting: String(parts[1]), observer: observer)
+    mutating func settle(_ last: OutboxPlace, _ index: Int, _ store: Store) throws {
+        guard try store.messages(in: .staged).contains(where: { $0.outbox == last.name }) else { return }
+        var old = try last.open(observer)
         try recover(index, &old, store)
     }
 

@@ -45,18 +45,13 @@ package struct Pause: Sendable, Equatable {
 extension Store {
     /// What is paused, everything first.
     package func pauses() throws(StoreError) -> [Pause] {
-        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'pause|%' ORDER BY key")
-        defer { statement.reset() }
-        var result: [Pause] = []
-        while try statement.step() {
-            let rule = String((statement.text(0) ?? "").dropFirst(6))
-            let parts = (statement.text(1) ?? "").split(separator: " ", maxSplits: 1)
-            result.append(
-                Pause(
-                    rule: rule.isEmpty ? nil : rule, since: parts.first.flatMap { Instant($0) } ?? 0,
-                    reason: parts.count > 1 ? String(parts[1]) : ""))
+        try metaEntries(prefix: "pause|").map { key, text in
+            let rule = String(key.dropFirst(6))
+            let parts = text.split(separator: " ", maxSplits: 1)
+            return Pause(
+                rule: rule.isEmpty ? nil : rule, since: parts.first.flatMap { Instant($0) } ?? 0,
+                reason: parts.count > 1 ? String(parts[1]) : "")
         }
-        return result
     }
 
     package func set(_ pause: Pause) throws(StoreError) { try setMeta(Pause.key(pause.rule), pause.text) }

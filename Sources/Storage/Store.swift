@@ -283,13 +283,8 @@ package final class Store {
 
     /// By name of a series: the longest window for which it is kept, in milliseconds; nothing of those from before this was noted.
     package func keptFor() throws(StoreError) -> [String: Milliseconds] {
-        let statement = try database.statement("SELECT key, value FROM meta WHERE key LIKE 'kept_for|%'")
-        defer { statement.reset() }
         var result: [String: Milliseconds] = [:]
-        while try statement.step() {
-            result[String((statement.text(0) ?? "").dropFirst(9))] =
-                (statement.text(1) ?? "").isEmpty ? nil : Milliseconds(statement.text(1) ?? "")
-        }
+        for (key, text) in try metaEntries(prefix: "kept_for|") { result[String(key.dropFirst(9))] = Milliseconds(text) }
         return result
     }
 
@@ -312,5 +307,8 @@ package final class Store {
         try setMeta("kept|" + name, since.map { String($0) } ?? "")
     }
 
-    package func dropKept(_ name: String) throws(StoreError) { try dropMeta("kept|" + name) }
+    package func dropKept(_ name: String) throws(StoreError) {
+        try dropMeta("kept|" + name)
+        try dropMeta("kept_for|" + name)
+    }
 }

@@ -6,6 +6,13 @@ import Testing
 @Suite struct TailerTruncationTests {
     let directory = TestDirectory()
 
+    /// Reads what is there, and ends.
+    private func checkpoints(_ out: inout Collector) -> [FileCheckpoint] {
+        var tailer = tailer()
+        out.drain(&tailer)
+        return Collector.checkpoints(tailer)
+    }
+
     /// The kernel's timestamps stand for some milliseconds: rewritten within one, a file of the same size looks as before.
     @Test func `content rewritten within one tick of the clock is noticed`() {
         var tailer = tailer()
@@ -155,13 +162,8 @@ import Testing
 
     @Test func `a copy is known also when what was cut has left the pattern`() {
         var out = Collector()
-        var stored: [FileCheckpoint] = []
         directory.append("a1\na2\n", to: "app.log")
-        do {
-            var tailer = tailer()
-            out.drain(&tailer)
-            stored = Collector.checkpoints(tailer)
-        }
+        let stored = checkpoints(&out)
         directory.append(directory.contents("app.log"), to: "app.log.1")
         directory.rewrite("app.log", "b1\n")
         directory.move("app.log", to: "old")
@@ -208,14 +210,9 @@ import Testing
 
     @Test func `a copy of a log that begins with a hole goes on where the original was left`() {
         var out = Collector()
-        var stored: [FileCheckpoint] = []
         directory.append([UInt8](repeating: 0, count: 5000), to: "app.log")
         directory.append("a1\na2\n", to: "app.log")
-        do {
-            var tailer = tailer()
-            out.drain(&tailer)
-            stored = Collector.checkpoints(tailer)
-        }
+        let stored = checkpoints(&out)
         directory.append(directory.contents("app.log"), to: "app.log.1")
         directory.rewrite("app.log", "b1\n")
         var tailer = tailer(resuming: stored)
@@ -225,13 +222,8 @@ import Testing
 
     @Test func `a cut while down is noticed at restart, also when the file has grown beyond the offset`() {
         var out = Collector()
-        var stored: [FileCheckpoint] = []
-        do {
-            var tailer = tailer()
-            directory.append("old1\nold2\n", to: "app.log")
-            out.drain(&tailer)
-            stored = Collector.checkpoints(tailer)
-        }
+        directory.append("old1\nold2\n", to: "app.log")
+        let stored = checkpoints(&out)
         directory.rewrite("app.log", "new1\nnew2\nnew3\n")
         var tailer = tailer(resuming: stored)
         out.drain(&tailer)
@@ -242,13 +234,8 @@ import Testing
     @Test func `the same head with another text before the offset is another content`() {
         let head = String(repeating: "h", count: 5000) + "\n"
         var out = Collector()
-        var stored: [FileCheckpoint] = []
-        do {
-            var tailer = tailer()
-            directory.append(head + head + "old-tail\n", to: "app.log")
-            out.drain(&tailer)
-            stored = Collector.checkpoints(tailer)
-        }
+        directory.append(head + head + "old-tail\n", to: "app.log")
+        let stored = checkpoints(&out)
         directory.rewrite("app.log", head + head + "new-tail\nmore\n")
         var tailer = tailer(resuming: stored)
         out.drain(&tailer)

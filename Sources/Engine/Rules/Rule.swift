@@ -98,19 +98,14 @@ enum KeptProperties: Sendable, Equatable {
 
     /// Packed; empty if there is nothing.
     func packed(of properties: JSONView, but left: String? = nil) -> [UInt8] {
-        func isKept(_ name: String) -> Bool {
-            if let left, name.same(as: left) { return false }
-            return switch self {
-            case .all: true
-            case .named(let names): names.contains { $0.same(as: name) }
-            }
-        }
+        var entries: [(key: String, value: JSONView)]
         switch self {
         case .all where left == nil: return properties.packed
+        case .all: entries = properties.entries
         case .named([]): return []
-        default: break
+        case .named(let names): entries = properties.entries.filter { entry in names.contains { $0.same(as: entry.key) } }
         }
-        let entries = properties.entries.filter { isKept($0.key) }
+        if let left { entries.removeAll { $0.key.same(as: left) } }
         guard !entries.isEmpty else { return [] }
         var writer = PackedJSON.Writer()
         let mark = writer.open(.object)

@@ -82,7 +82,8 @@ extension CustomerReport {
                 .array(
                     profile.calendarDays.map {
                         .object([
-                            ("rule", .string(rules[$0.rule].name)), ("start", .number(Double($0.trigger))),
+                            ("rule", .string(rules[$0.rule].name)),
+                            ("start", .string(Self.hexadecimal(UInt64(bitPattern: $0.trigger)))),
                             ("day", .string(String(Instant($0.day * 86_400_000).rfc3339.prefix(10)))),
                         ])
                     })

@@ -1,8 +1,8 @@
 import Outbox
 import Storage
 
-/// A directory that was an outbox until the configuration named another one, or none: messages may lie there still.
-struct FormerOutbox {
+/// A directory that is an outbox, or was one until the configuration named another one, or none: messages may lie there still.
+struct OutboxPlace {
     let name: String
     let id: String
     let path: String
@@ -25,15 +25,17 @@ struct FormerOutbox {
         (name, id, self.path) = (String(parts[1]), String(parts[0]), path)
     }
 
-    /// Those of a name.
-    static func all(_ name: String, _ store: Store, isConfigured: Bool) throws(StoreError) -> [FormerOutbox] {
-        var result = try store.metaEntries(prefix: prefix).compactMap { FormerOutbox(key: $0.key, path: $0.value) }
+    /// Those that a name stood for before.
+    static func all(_ name: String, _ store: Store, isConfigured: Bool) throws(StoreError) -> [OutboxPlace] {
+        var result = try store.metaEntries(prefix: prefix).compactMap { OutboxPlace(key: $0.key, path: $0.value) }
             .filter { $0.name == name }
-        if !isConfigured, let place = try store.meta("outbox.\(name)"), let last = FormerOutbox(name: name, place: place) {
+        if !isConfigured, let place = try store.meta("outbox.\(name)"), let last = OutboxPlace(name: name, place: place) {
             result.append(last)
         }
         return result
     }
 
-    func open() throws(OutboxError) -> OutboxDirectory { try OutboxDirectory.open(path: path, expecting: id) }
+    func open(_ observer: OutboxDirectory.Observer? = nil) throws(OutboxError) -> OutboxDirectory {
+        try OutboxDirectory.open(path: path, expecting: id, observer: observer)
+    }
 }
